@@ -1,0 +1,96 @@
+//! Which clients take part in a round: a function of (eligible members, seed, round).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    name::ClientName,
+    random::{Purpose, SliceRandom, stream},
+};
+
+/// How many of the eligible clients a round asks, and how many answers it needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CohortSpec {
+    /// How many clients a round asks; all that are eligible if absent.
+    pub size: Option<usize>,
+    /// How many answers make a round; all of the cohort if absent.
+    pub quorum: Option<usize>,
+    /// How many eligible clients a job waits for before it opens a round; the cohort's size, or 1, if absent.
+    pub min_clients: Option<usize>,
+    /// How long a round waits for its cohort, in seconds of federation time.
+    pub deadline_s: f64,
+}
+
+impl Default for CohortSpec {
+    fn default() -> Self {
+        Self { size: None, quorum: None, min_clients: None, deadline_s: 600.0 }
+    }
+}
+
+impl CohortSpec {
+    /// How many eligible clients are needed before a round opens.
+    pub fn needed(&self) -> usize {
+        self.min_clients.or(self.size).unwrap_or(1).max(self.quorum.unwrap_or(1))
+    }
+
+    /// How many answers a round of `cohort` clients needs.
+    pub fn quorum_of(&self, cohort: usize) -> usize {
+        self.quorum.unwrap_or(cohort).min(cohort).max(1)
+    }
+}
+
+/// `size` of the `eligible`, each with the same probability; all of them if there are no more. An abandoned round's retry
+/// draws afresh, for its cohort may have been the reason.
+pub fn random(eligible: &BTreeSet<ClientName>, size: Option<usize>, seed: u64, round: u32, attempt: u32) -> BTreeSet<ClientName> {
+    let size = size.unwrap_or(eligible.len());
+    if size >= eligible.len() {
+        return eligible.clone();
+    }
+    let mut names: Vec<&ClientName> = eligible.iter().collect();
+    let ordinal = u64::from(round) << 32 | u64::from(attempt);
+    let (chosen, _) = names.partial_shuffle(&mut stream(seed, Purpose::Cohort, "", ordinal), size);
+    chosen.iter().map(|name| (*name).clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(n: usize) -> BTreeSet<ClientName> {
+        (0..n).map(|i| ClientName::new(format!("client-{i}")).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_client_is_chosen_about_as_often() {
+        let mut counts = std::collections::BTreeMap::new();
+        for round in 1..=2000 {
+            for name in random(&names(10), Some(3), 1, round, 1) {
+                *counts.entry(name).or_insert(0) += 1;
+            }
+        }
+        // 600 expected each, standard deviation 20.5.
+        assert!(counts.len() == 10 && counts.values().all(|n| (500..700).contains(n)), "{counts:?}");
+    }
+
+    #[test]
+    fn each_round_and_each_attempt_draws_afresh() {
+        let draw = |seed, round, attempt| random(&names(40), Some(20), seed, round, attempt);
+        let cohorts = [draw(1, 1, 1), draw(2, 1, 1), draw(1, 2, 1), draw(1, 1, 2)];
+        assert_eq!(cohorts.iter().collect::<BTreeSet<_>>().len(), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn a_cohort_has_the_size_asked_for_and_is_drawn_alike_again(n in 1usize..40, size in 1usize..50, seed: u64) {
+            let eligible = names(n);
+            let cohort = random(&eligible, Some(size), seed, 3, 1);
+            prop_assert_eq!(cohort.len(), size.min(n));
+            prop_assert!(cohort.is_subset(&eligible));
+            prop_assert_eq!(&cohort, &random(&eligible, Some(size), seed, 3, 1));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What happens in a federation. The events are also the persisted format: a record, once written, is never rewritten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::Digest,
+    name::ClientName,
+    plan::Plan,
+    round::RoundId,
+    statistics::{Metrics, Statistics},
+    time::Time,
+    update::Weight,
+};
+
+/// The schema of the records that this version writes.
+pub const SCHEMA: u32 = 1;
+
+/// An event and when it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The schema that it was written in.
+    pub v: u32,
+    /// Federation time.
+    pub at: Time,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Record {
+    /// `event`, at `at`, in the schema of this version.
+    pub fn new(at: Time, event: Event) -> Self {
+        Self { v: SCHEMA, at, event }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the nouns of the design; a line on each would repeat its name")]
+pub enum Event {
+    /// The journal begins.
+    FederationCreated { name: String },
+    /// A client is a member from now on, or again. `epoch` counts its joins and returns.
+    ClientJoined { client: ClientName, epoch: u32 },
+    /// A client said goodbye.
+    ClientLeft { client: ClientName, reason: String },
+    /// The operator sent a client away.
+    ClientEvicted { client: ClientName, reason: String },
+    /// A client's lease ended.
+    ClientLost { client: ClientName, epoch: u32 },
+    /// A lost client was heard of again.
+    ClientReturned { client: ClientName, epoch: u32 },
+    /// A job exists. A refit names the job that chose its number of rounds.
+    JobCreated { job: u32, #[serde(with = "text")] seed: u64, refit_of: Option<u32>, plan: Box<Plan> },
+    /// A job opens rounds from now on.
+    JobStarted { job: u32 },
+    /// A job opens no round until it is resumed; an open round goes on.
+    JobPaused { job: u32 },
+    /// A paused job goes on.
+    JobResumed { job: u32 },
+    /// The training of a job is over: a stop rule fired, or someone stopped it.
+    TrainingEnded { job: u32, reason: Stop },
+    /// A job is over.
+    JobEnded { job: u32, outcome: Outcome },
+    /// A round asks its cohort.
+    RoundOpened { round: RoundId, version: Option<u32>, cohort: BTreeSet<ClientName>, quorum: usize, deadline: Time },
+    /// A client's answer counts.
+    AnswerAccepted { round: RoundId, client: ClientName, answer: Answer },
+    /// A client will not answer.
+    TaskDeclined { round: RoundId, client: ClientName, reason: String },
+    /// A round has the answers it needed.
+    RoundCompleted { round: RoundId, participants: BTreeSet<ClientName> },
+    /// A round ended without a quorum. The model is unchanged.
+    RoundAbandoned { round: RoundId, reported: usize, quorum: usize },
+    /// The clients' columns have these moments, all together.
+    Measured { job: u32, statistics: Statistics },
+    /// A model version exists; its blob has this digest. Round 0 is the initial model.
+    ModelPublished { version: u32, job: u32, round: u32, sha256: Digest, parent: Option<u32> },
+    /// A model version is this good, over all participants' rows together.
+    Evaluated { round: RoundId, version: u32, metrics: BTreeMap<String, Metrics> },
+}
+
+/// A client's answer, as the journal keeps it. Tensors are blobs; the journal has their digest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "as above")]
+pub enum Answer {
+    /// To `train`: the update's blob, and what stands beside the tensors.
+    Update { sha256: Digest, #[serde(with = "text")] bytes: u64, weight: Weight, scalars: BTreeMap<String, f64> },
+    /// To `measure`: moments of the columns.
+    Measured { statistics: Statistics },
+    /// To `evaluate` and `test`: sums of the errors, by the model that made them (`global`, `personalised`).
+    Evaluated { sums: BTreeMap<String, Statistics> },
+}
+
+/// Why training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// All rounds are done.
+    Rounds,
+    /// The metric reached its target.
+    Target,
+    /// The metric has not improved for too long.
+    Patience,
+    /// The time limit has passed.
+    TimeLimit,
+    /// Someone stopped the job after a round.
+    Stopped,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what was asked.
+    Completed,
+    /// Someone aborted it.
+    Aborted,
+    /// Too many rounds in a row were abandoned.
+    GaveUp,
+}
+
+/// 64-bit numbers are strings in JSON: many readers keep only 53 bits of a number.
+pub(crate) mod text {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer, T: Display>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(from)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}

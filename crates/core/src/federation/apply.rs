@@ -1,0 +1,151 @@
+//! How an event changes the state. Total: a record that was appended is never refused.
+
+use std::collections::BTreeMap;
+
+use super::{Federation, Member, Standing, Version};
+use crate::{
+    event::{Event, Record},
+    job::{Collection, Job, Stage, Status},
+    name::ClientName,
+    round::{Kind, Round, RoundId},
+};
+
+impl Federation {
+    /// The federation that these records make.
+    pub fn replay<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut federation = Self::default();
+        records.into_iter().for_each(|record| federation.apply(record));
+        federation
+    }
+
+    /// Folds a record in.
+    pub fn apply(&mut self, record: &Record) {
+        self.at = record.at;
+        match &record.event {
+            Event::FederationCreated { name } => self.name.clone_from(name),
+            Event::ClientJoined { client, epoch } | Event::ClientReturned { client, epoch } => {
+                self.members.insert(client.clone(), Member { standing: Standing::Active, epoch: *epoch });
+            }
+            Event::ClientLeft { client, .. } => self.away(client, Standing::Left),
+            Event::ClientEvicted { client, .. } => self.away(client, Standing::Evicted),
+            Event::ClientLost { client, .. } => self.away(client, Standing::Lost),
+            Event::JobCreated { job, seed, refit_of, plan } => {
+                self.jobs.push(Job::new(*job, *seed, (**plan).clone(), *refit_of));
+            }
+            event => self.apply_to_job(event, record),
+        }
+    }
+
+    /// A member is gone, and no round waits for it.
+    fn away(&mut self, client: &ClientName, standing: Standing) {
+        if let Some(member) = self.members.get_mut(client) {
+            member.standing = standing;
+        }
+        for job in &mut self.jobs {
+            if let Stage::Open(open) = &mut job.stage {
+                open.round.excuse(client);
+            }
+        }
+    }
+
+    fn apply_to_job(&mut self, event: &Event, record: &Record) {
+        let Some(job) = job_of(event).and_then(|id| self.jobs.get_mut((id as usize).checked_sub(1)?)) else { return };
+        match event {
+            Event::JobStarted { .. } => (job.status, job.started) = (Status::Running, record.at),
+            Event::JobPaused { .. } => job.status = Status::Paused,
+            Event::JobResumed { .. } => job.status = Status::Running,
+            Event::TrainingEnded { reason, .. } => job.trained = Some(*reason),
+            Event::JobEnded { outcome, .. } => (job.status, job.stage) = (Status::Ended(*outcome), Stage::Idle),
+            Event::RoundOpened { round, version, cohort, quorum, deadline } => {
+                let open = Round::open(cohort.clone(), *quorum, *deadline);
+                job.stage = Stage::Open(Collection { id: *round, version: *version, round: open, answers: BTreeMap::new() });
+            }
+            Event::AnswerAccepted { round, client, answer } => {
+                if let Some(open) = job.collecting(*round)
+                    && open.round.report(client).is_ok()
+                {
+                    open.answers.insert(client.clone(), answer.clone());
+                }
+            }
+            Event::TaskDeclined { round, client, .. } => {
+                if let Some(open) = job.collecting(*round) {
+                    open.round.excuse(client);
+                }
+            }
+            Event::RoundCompleted { round, participants } => job.complete(*round, participants),
+            Event::RoundAbandoned { reported, quorum, .. } => {
+                job.close(Round::Abandoned { reported: *reported, quorum: *quorum });
+                job.abandoned += 1;
+            }
+            Event::Measured { statistics, .. } => job.statistics = Some(statistics.clone()),
+            Event::ModelPublished { version, round, sha256, parent, .. } => {
+                (job.version, job.completed, job.abandoned) = (Some(*version), *round, 0);
+                if let Stage::Commit(closed) = std::mem::replace(&mut job.stage, Stage::Idle) {
+                    job.last = Some(closed);
+                }
+                let (job, round, sha256, parent) = (job.id, *round, *sha256, *parent);
+                self.versions.push(Version { job, round, sha256, parent, metrics: BTreeMap::new() });
+            }
+            Event::Evaluated { round, version, metrics } => {
+                match round.kind {
+                    Kind::Test => job.tested = true,
+                    _ => job.judge(round.ordinal, metrics),
+                }
+                if let Some(version) = (*version as usize).checked_sub(1).and_then(|i| self.versions.get_mut(i)) {
+                    version.metrics.insert(round.kind.to_string(), metrics.get("global").cloned().unwrap_or_default());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Job {
+    fn collecting(&mut self, round: RoundId) -> Option<&mut Collection> {
+        match &mut self.stage {
+            Stage::Open(open) if open.id == round => Some(open),
+            _ => None,
+        }
+    }
+
+    fn complete(&mut self, round: RoundId, participants: &std::collections::BTreeSet<ClientName>) {
+        let ended = Round::Complete { participants: participants.clone() };
+        if round.kind == Kind::Train {
+            if let Stage::Open(mut closed) = std::mem::replace(&mut self.stage, Stage::Idle) {
+                closed.round = ended;
+                self.stage = Stage::Commit(closed);
+            }
+        } else {
+            self.close(ended);
+            self.abandoned = 0;
+        }
+    }
+
+    /// The open round has ended and nothing is owed for it.
+    fn close(&mut self, ended: Round) {
+        if let Stage::Open(mut closed) | Stage::Commit(mut closed) = std::mem::replace(&mut self.stage, Stage::Idle) {
+            closed.round = ended;
+            self.last = Some(closed);
+        }
+    }
+}
+
+/// The job that an event concerns.
+fn job_of(event: &Event) -> Option<u32> {
+    match event {
+        Event::JobStarted { job }
+        | Event::JobPaused { job }
+        | Event::JobResumed { job }
+        | Event::TrainingEnded { job, .. }
+        | Event::JobEnded { job, .. }
+        | Event::Measured { job, .. }
+        | Event::ModelPublished { job, .. } => Some(*job),
+        Event::RoundOpened { round, .. }
+        | Event::AnswerAccepted { round, .. }
+        | Event::TaskDeclined { round, .. }
+        | Event::RoundCompleted { round, .. }
+        | Event::RoundAbandoned { round, .. }
+        | Event::Evaluated { round, .. } => Some(round.job),
+        _ => None,
+    }
+}

@@ -1,0 +1,249 @@
+//! Which events a command means.
+
+use std::collections::BTreeMap;
+
+use super::{Command, Federation, Member, Reject, Standing, reject::MAX_TEXT};
+use crate::{
+    event::{Answer, Event, Outcome, Stop},
+    job::{Collection, Job, Next, Stage, Status},
+    name::ClientName,
+    plan::Plan,
+    round::{Kind, NotTaken, RoundId, TaskId},
+    statistics::{Moments, Statistics},
+    time::Time,
+};
+
+impl Federation {
+    /// The events that `command` means at `now`; none if it asks for what is so already. Refusals change nothing.
+    pub fn decide(&self, command: &Command, now: Time) -> Result<Vec<Event>, Reject> {
+        match command {
+            Command::Create { name } => self.create(name),
+            Command::Join { client } => self.join(client),
+            Command::Leave { client, reason } => self.leave(client, reason),
+            Command::Evict { client, reason } => self.evict(client, reason),
+            Command::Lose { client, epoch } => self.lose(client, *epoch),
+            Command::Return { client } => self.come_back(client),
+            Command::CreateJob { plan, seed } => Ok(vec![self.new_job(plan.clone(), *seed)]),
+            Command::Start { job } => self.start(*job),
+            Command::Pause { job } => self.change(*job, &[Status::Running], Event::JobPaused { job: *job }),
+            Command::Resume { job } => self.change(*job, &[Status::Paused], Event::JobResumed { job: *job }),
+            Command::Stop { job } => {
+                let event = Event::TrainingEnded { job: *job, reason: Stop::Stopped };
+                let trained = self.job(*job).is_some_and(|job| job.trained.is_some());
+                if trained { Ok(vec![]) } else { self.change(*job, &[Status::Running, Status::Paused], event) }
+            }
+            Command::Abort { job } => self.abort(*job),
+            Command::Report { task, answer } => self.report(task, answer),
+            Command::Decline { task, reason } => self.decline(task, reason),
+            Command::Publish { job, sha256 } => self.publish(*job, *sha256),
+            Command::Tick => Ok(self.due(now)),
+        }
+    }
+
+    fn create(&self, name: &str) -> Result<Vec<Event>, Reject> {
+        match self.name.is_empty() {
+            true => Ok(vec![Event::FederationCreated { name: short(name)? }]),
+            false => Err(Reject::Exists(self.name.clone())),
+        }
+    }
+
+    fn join(&self, client: &ClientName) -> Result<Vec<Event>, Reject> {
+        let joined = |epoch| Ok(vec![Event::ClientJoined { client: client.clone(), epoch }]);
+        match self.members.get(client) {
+            None => joined(1),
+            Some(Member { standing: Standing::Active, .. }) => Ok(vec![]),
+            Some(Member { standing: Standing::Evicted, .. }) => Err(Reject::Evicted(client.clone())),
+            Some(member) => joined(member.epoch + 1),
+        }
+    }
+
+    fn leave(&self, client: &ClientName, reason: &str) -> Result<Vec<Event>, Reject> {
+        match self.member(client)?.standing {
+            Standing::Left | Standing::Evicted => Ok(vec![]),
+            _ => Ok(vec![Event::ClientLeft { client: client.clone(), reason: short(reason)? }]),
+        }
+    }
+
+    fn evict(&self, client: &ClientName, reason: &str) -> Result<Vec<Event>, Reject> {
+        match self.member(client)?.standing {
+            Standing::Evicted => Ok(vec![]),
+            _ => Ok(vec![Event::ClientEvicted { client: client.clone(), reason: short(reason)? }]),
+        }
+    }
+
+    fn lose(&self, client: &ClientName, epoch: u32) -> Result<Vec<Event>, Reject> {
+        let member = self.member(client)?;
+        let current = member.standing == Standing::Active && member.epoch == epoch;
+        Ok(if current { vec![Event::ClientLost { client: client.clone(), epoch }] } else { vec![] })
+    }
+
+    fn come_back(&self, client: &ClientName) -> Result<Vec<Event>, Reject> {
+        let member = self.member(client)?;
+        match member.standing {
+            Standing::Lost => Ok(vec![Event::ClientReturned { client: client.clone(), epoch: member.epoch + 1 }]),
+            Standing::Active => Ok(vec![]),
+            Standing::Left => Err(Reject::UnknownClient(client.clone())),
+            Standing::Evicted => Err(Reject::Evicted(client.clone())),
+        }
+    }
+
+    fn member(&self, client: &ClientName) -> Result<&Member, Reject> {
+        self.members.get(client).ok_or_else(|| Reject::UnknownClient(client.clone()))
+    }
+
+    fn new_job(&self, plan: Box<Plan>, seed: u64) -> Event {
+        Event::JobCreated { job: self.jobs.len() as u32 + 1, seed, refit_of: None, plan }
+    }
+
+    fn start(&self, job: u32) -> Result<Vec<Event>, Reject> {
+        match self.active() {
+            Some(active) if active.id != job => Err(Reject::Busy(active.id)),
+            _ => self.change(job, &[Status::Created], Event::JobStarted { job }),
+        }
+    }
+
+    /// `event`, if the job's status is one of `from`.
+    fn change(&self, job: u32, from: &[Status], event: Event) -> Result<Vec<Event>, Reject> {
+        let status = self.job(job).ok_or(Reject::UnknownJob(job))?.status;
+        let wanted = match event {
+            Event::JobStarted { .. } => "only a job that was not started yet can be",
+            Event::JobPaused { .. } => "only a running job can be paused",
+            Event::JobResumed { .. } => "only a paused job can be resumed",
+            _ => "only a job that was started and is not over can be stopped",
+        };
+        if from.contains(&status) { Ok(vec![event]) } else { Err(Reject::WrongStatus { job, status: word(status), wanted }) }
+    }
+
+    fn abort(&self, id: u32) -> Result<Vec<Event>, Reject> {
+        let job = self.job(id).ok_or(Reject::UnknownJob(id))?;
+        if let Status::Ended(_) = job.status {
+            return Ok(vec![]);
+        }
+        let open = match &job.stage {
+            Stage::Open(round) | Stage::Commit(round) => Some(round.abandoned()),
+            Stage::Idle => None,
+        };
+        Ok(open.into_iter().chain([Event::JobEnded { job: id, outcome: Outcome::Aborted }]).collect())
+    }
+
+    fn report(&self, task: &TaskId, answer: &Answer) -> Result<Vec<Event>, Reject> {
+        let (round, client) = (task.round, &task.client);
+        let job = self.job(round.job).ok_or(Reject::UnknownRound(round))?;
+        let Some(collection) = job.collection(round) else { return Err(job.ended(round)) };
+        if let Some(accepted) = collection.answers.get(client) {
+            let duplicate = Reject::Duplicate { round, client: client.clone() };
+            return if accepted == answer { Ok(vec![]) } else { Err(duplicate) };
+        }
+        match collection.round.admits(client) {
+            Ok(()) => {}
+            Err(NotTaken::Closed) => return Err(job.ended(round)),
+            Err(_) => return Err(Reject::NotInCohort { round, client: client.clone() }),
+        }
+        check(answer, round.kind, &job.plan).map_err(|why| Reject::Unfit { round, why })?;
+        Ok(vec![Event::AnswerAccepted { round, client: client.clone(), answer: answer.clone() }])
+    }
+
+    fn decline(&self, task: &TaskId, reason: &str) -> Result<Vec<Event>, Reject> {
+        let (round, client) = (task.round, &task.client);
+        let job = self.job(round.job).ok_or(Reject::UnknownRound(round))?;
+        let Stage::Open(open) = &job.stage else { return Err(job.ended(round)) };
+        match open.round.admits(client) {
+            _ if open.id != round => Err(job.ended(round)),
+            Ok(()) => Ok(vec![Event::TaskDeclined { round, client: client.clone(), reason: short(reason)? }]),
+            Err(NotTaken::Duplicate(client)) => Err(Reject::Duplicate { round, client }),
+            Err(_) => Err(Reject::NotInCohort { round, client: client.clone() }),
+        }
+    }
+
+    fn publish(&self, id: u32, sha256: crate::digest::Digest) -> Result<Vec<Event>, Reject> {
+        let job = self.job(id).ok_or(Reject::UnknownJob(id))?;
+        let version = self.versions.len() as u32 + 1;
+        let round = match &job.stage {
+            Stage::Commit(closed) => closed.id.ordinal,
+            Stage::Idle if job.status == Status::Running && job.next(self.at) == Next::Initialise => 0,
+            _ => return Err(Reject::NothingOwed(id)),
+        };
+        Ok(vec![Event::ModelPublished { version, job: id, round, sha256, parent: job.version }])
+    }
+}
+
+impl Job {
+    /// The round `id`, if its answers are still known: the open one, or the one that ended last.
+    fn collection(&self, id: RoundId) -> Option<&Collection> {
+        let current = match &self.stage {
+            Stage::Open(collection) | Stage::Commit(collection) => Some(collection),
+            Stage::Idle => None,
+        };
+        current.into_iter().chain(&self.last).find(|collection| collection.id == id)
+    }
+
+    /// How a round that takes no answer is named.
+    fn ended(&self, round: RoundId) -> Reject {
+        let past = self.last.as_ref().is_some_and(|last| round <= last.id || round.ordinal <= last.id.ordinal);
+        match &self.stage {
+            Stage::Open(open) if past || round < open.id => Reject::Stale { round, current: open.id },
+            _ if past => Reject::Closed(round),
+            _ => Reject::UnknownRound(round),
+        }
+    }
+}
+
+impl Collection {
+    pub(super) fn abandoned(&self) -> Event {
+        let (reported, quorum) = match &self.round {
+            crate::round::Round::Collecting { reported, quorum, .. } => (reported.len(), *quorum),
+            crate::round::Round::Abandoned { reported, quorum } => (*reported, *quorum),
+            crate::round::Round::Complete { participants } => (participants.len(), participants.len()),
+        };
+        Event::RoundAbandoned { round: self.id, reported, quorum }
+    }
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Created => "not started",
+        Status::Running => "running",
+        Status::Paused => "paused",
+        Status::Ended(_) => "over",
+    }
+}
+
+fn short(text: &str) -> Result<String, Reject> {
+    if text.len() <= MAX_TEXT { Ok(text.into()) } else { Err(Reject::TooLong(text.len())) }
+}
+
+/// Holds an answer to the kind of its task and to what the plan declares.
+fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
+    match (kind, answer) {
+        (Kind::Train, Answer::Update { scalars, .. }) => check_scalars(scalars, plan),
+        (Kind::Measure, Answer::Measured { statistics }) => {
+            let declared = statistics.len() == plan.measure.len() && plan.measure.iter().all(|c| statistics.contains_key(c));
+            if declared { check_moments(statistics) } else { Err(format!("the columns are to be {}", plan.measure.join(", "))) }
+        }
+        (Kind::Evaluate | Kind::Test, Answer::Evaluated { sums }) => {
+            let allowed: &[&str] = if kind == Kind::Test { &["global", "personalised"] } else { &["global"] };
+            match sums.keys().find(|section| !allowed.contains(&section.as_str())) {
+                Some(section) => Err(format!("there are no sums called {section:?}; allowed are {}", allowed.join(", "))),
+                None => sums.values().try_for_each(check_moments),
+            }
+        }
+        _ => Err(format!("it is not an answer to a {kind} task")),
+    }
+}
+
+fn check_scalars(scalars: &BTreeMap<String, f64>, plan: &Plan) -> Result<(), String> {
+    match scalars.iter().find(|(name, value)| !value.is_finite() || !plan.scalars.contains(name)) {
+        Some((name, value)) => Err(format!("scalar {name:?} = {value}; finite ones are declared: {}", plan.scalars.join(", "))),
+        None if scalars.len() < plan.scalars.len() => Err(format!("the scalars are to be {}", plan.scalars.join(", "))),
+        None => Ok(()),
+    }
+}
+
+fn check_moments(statistics: &Statistics) -> Result<(), String> {
+    let impossible = |(_, moments): &(&String, &Moments)| !moments.is_possible();
+    match statistics.iter().find(impossible) {
+        Some((column, moments)) => Err(format!("{column:?} has impossible moments: {moments:?}")),
+        None if statistics.len() > 10_000 => Err(format!("{} columns are too many", statistics.len())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,106 @@
+//! What is due: rounds that end, rounds that open, jobs that end. Called until it says nothing.
+
+use std::collections::BTreeMap;
+
+use super::Federation;
+use crate::{
+    cohort,
+    event::{Answer, Event, Outcome},
+    job::{Collection, Job, Next, Stage, Status},
+    round::{Kind, Round, RoundId},
+    statistics::{Metrics, Statistics, merge, regression},
+    time::{Duration, Time},
+};
+
+impl Federation {
+    /// The events that are due at `now` without anybody's command.
+    pub(super) fn due(&self, now: Time) -> Vec<Event> {
+        let Some(job) = self.active() else { return vec![] };
+        match &job.stage {
+            Stage::Commit(_) => vec![],
+            Stage::Open(collection) => end_of(collection, job, now),
+            Stage::Idle if job.status == Status::Paused => vec![],
+            Stage::Idle if job.abandoned >= job.plan.stop.abandoned => {
+                vec![Event::JobEnded { job: job.id, outcome: Outcome::GaveUp }]
+            }
+            Stage::Idle => self.next_of(job, now),
+        }
+    }
+
+    /// Stop 2 of a round: whom it asks. Nothing while too few are there; [`Federation::waiting`] says so.
+    fn next_of(&self, job: &Job, now: Time) -> Vec<Event> {
+        match job.next(now) {
+            Next::Initialise => vec![],
+            Next::EndTraining(reason) => vec![Event::TrainingEnded { job: job.id, reason }],
+            Next::End => self.end(job),
+            Next::Open(round) => self.open(job, round, now).into_iter().collect(),
+        }
+    }
+
+    fn open(&self, job: &Job, round: RoundId, now: Time) -> Option<Event> {
+        let (eligible, spec) = (self.eligible(), &job.plan.cohort);
+        if eligible.len() < spec.needed() {
+            return None;
+        }
+        // Only training draws a sample; what is measured or judged concerns everybody.
+        let size = if round.kind == Kind::Train { spec.size } else { None };
+        let cohort = cohort::random(&eligible, size, job.seed, round.ordinal, round.attempt);
+        let deadline = now + Duration((spec.deadline_s * 1000.0) as u64);
+        Some(Event::RoundOpened { round, version: job.version, quorum: spec.quorum_of(cohort.len()), cohort, deadline })
+    }
+
+    /// The end of a job, and the refit that follows one which chose its number of rounds on validation rows.
+    fn end(&self, job: &Job) -> Vec<Event> {
+        let mut events = vec![Event::JobEnded { job: job.id, outcome: Outcome::Completed }];
+        if job.plan.refit && job.completed > 0 {
+            let (refit, plan) = (self.jobs.len() as u32 + 1, Box::new(job.plan.refitted(job.chosen_rounds())));
+            events.push(Event::JobCreated { job: refit, seed: job.seed, refit_of: Some(job.id), plan });
+            events.push(Event::JobStarted { job: refit });
+        }
+        events
+    }
+}
+
+/// How an open round ends at `now`, if it does, and what its answers come to.
+fn end_of(collection: &Collection, job: &Job, now: Time) -> Vec<Event> {
+    match collection.round.clone().at(now) {
+        Round::Collecting { .. } => vec![],
+        Round::Abandoned { .. } => vec![collection.abandoned()],
+        Round::Complete { participants } => {
+            let completed = Event::RoundCompleted { round: collection.id, participants };
+            std::iter::once(completed).chain(result_of(collection, job)).collect()
+        }
+    }
+}
+
+/// What the answers come to, merged in the order of names. For a training round it is a model, which the driver makes.
+fn result_of(collection: &Collection, job: &Job) -> Option<Event> {
+    match collection.id.kind {
+        Kind::Train => None,
+        Kind::Measure => Some(Event::Measured { job: job.id, statistics: measured(collection) }),
+        Kind::Evaluate | Kind::Test => {
+            let version = collection.version?;
+            Some(Event::Evaluated { round: collection.id, version, metrics: evaluated(collection) })
+        }
+    }
+}
+
+fn measured(collection: &Collection) -> Statistics {
+    let mut total = Statistics::new();
+    for answer in collection.answers.values() {
+        if let Answer::Measured { statistics } = answer {
+            merge(&mut total, statistics);
+        }
+    }
+    total
+}
+
+fn evaluated(collection: &Collection) -> BTreeMap<String, Metrics> {
+    let mut totals = BTreeMap::<String, Statistics>::new();
+    for answer in collection.answers.values() {
+        if let Answer::Evaluated { sums } = answer {
+            sums.iter().for_each(|(section, sums)| merge(totals.entry(section.clone()).or_default(), sums));
+        }
+    }
+    totals.into_iter().map(|(section, sums)| (section, regression::metrics(&sums))).collect()
+}

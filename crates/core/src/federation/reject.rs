@@ -1,0 +1,80 @@
+//! Why a command is refused.
+
+use crate::{name::ClientName, round::RoundId};
+
+/// Why a command is refused; nothing has changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Reject {
+    /// The journal has begun already.
+    #[error("the federation exists already, as {0:?}")]
+    Exists(String),
+    /// Nobody of this name.
+    #[error("{0} is not a member of this federation; join first")]
+    UnknownClient(ClientName),
+    /// The client was sent away.
+    #[error("{0} was evicted from this federation")]
+    Evicted(ClientName),
+    /// No such job.
+    #[error("there is no job {0}")]
+    UnknownJob(u32),
+    /// The job's state does not allow it.
+    #[error("job {job} is {status}; {wanted}")]
+    WrongStatus {
+        /// The job.
+        job: u32,
+        /// How it stands.
+        status: &'static str,
+        /// What the command needs.
+        wanted: &'static str,
+    },
+    /// One job at a time.
+    #[error("job {0} is active; wait for its end, or abort it")]
+    Busy(u32),
+    /// No such round was ever opened.
+    #[error("there is no round {0}")]
+    UnknownRound(RoundId),
+    /// The client was not asked.
+    #[error("{client} is not in the cohort of round {round}")]
+    NotInCohort {
+        /// The round.
+        round: RoundId,
+        /// The client.
+        client: ClientName,
+    },
+    /// A different answer of the client has been accepted.
+    #[error("{client} has already given another answer in round {round}")]
+    Duplicate {
+        /// The round.
+        round: RoundId,
+        /// The client.
+        client: ClientName,
+    },
+    /// The round has ended.
+    #[error("round {0} has ended")]
+    Closed(RoundId),
+    /// A later round is open.
+    #[error("round {round} ended before round {current}, which is open; ask for the new task")]
+    Stale {
+        /// The round answered.
+        round: RoundId,
+        /// The round open.
+        current: RoundId,
+    },
+    /// The answer is of another kind than the task, or holds what the plan does not declare.
+    #[error("the answer to round {round} does not fit the plan: {why}")]
+    Unfit {
+        /// The round.
+        round: RoundId,
+        /// What does not fit.
+        why: String,
+    },
+    /// No model version is owed.
+    #[error("job {0} owes no model version now")]
+    NothingOwed(u32),
+    /// A text is too long.
+    #[error("a text of {0} bytes is too long: at most {max} are kept", max = MAX_TEXT)]
+    TooLong(usize),
+}
+
+/// The longest reason or name that the journal keeps, in bytes.
+pub const MAX_TEXT: usize = 1000;

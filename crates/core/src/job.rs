@@ -1,0 +1,252 @@
+//! One training run: measure, then train and evaluate round by round until a stop rule fires, then test.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    event::{Answer, Outcome, Stop},
+    name::ClientName,
+    plan::Plan,
+    round::{Kind, Round, RoundId},
+    statistics::{Metrics, Statistics, larger_is_better},
+    time::{Duration, Time},
+};
+
+/// A job as its events have made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Counted from 1 within the federation.
+    pub id: u32,
+    /// From which all randomness of the job derives.
+    pub seed: u64,
+    /// Its checked choices.
+    pub plan: Arc<Plan>,
+    /// The job that chose this one's number of rounds.
+    pub refit_of: Option<u32>,
+    /// Whether it runs.
+    pub status: Status,
+    /// When it was started.
+    pub started: Time,
+    /// The round it is in.
+    pub stage: Stage,
+    /// The moments of the clients' columns, once measured.
+    pub statistics: Option<Statistics>,
+    /// Its newest model version.
+    pub version: Option<u32>,
+    /// Training rounds that ended in a new version.
+    pub completed: u32,
+    /// Attempts at the next round that were abandoned.
+    pub abandoned: u32,
+    /// The last training round whose model was evaluated.
+    pub evaluated: u32,
+    /// The best evaluation yet: its round and the metric.
+    pub best: Option<(u32, f64)>,
+    /// Evaluations since the best.
+    pub without_improvement: u32,
+    /// Why training ended, once it has.
+    pub trained: Option<Stop>,
+    /// Whether the final model has been tested.
+    pub tested: bool,
+    /// The round that ended last, to answer repeats by.
+    pub last: Option<Collection>,
+}
+
+/// Whether a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Not started yet.
+    Created,
+    /// Opens rounds.
+    Running,
+    /// Opens no rounds until resumed.
+    Paused,
+    /// Over.
+    Ended(Outcome),
+}
+
+/// The round a job is in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// Between rounds.
+    Idle,
+    /// A round collects answers.
+    Open(Collection),
+    /// A training round is complete, and its model is not published yet.
+    Commit(Collection),
+}
+
+/// A round with the answers that were accepted in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collection {
+    /// Which round.
+    pub id: RoundId,
+    /// The model version that the cohort was given.
+    pub version: Option<u32>,
+    /// Who was asked, and who has answered.
+    pub round: Round,
+    /// The answers, in the order of names.
+    pub answers: BTreeMap<ClientName, Answer>,
+}
+
+/// What a job does next when it is between rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Its first model version is to be published.
+    Initialise,
+    /// A round is to be opened.
+    Open(RoundId),
+    /// Training is over.
+    EndTraining(Stop),
+    /// The job is over.
+    End,
+}
+
+impl Job {
+    /// A job that has not been started.
+    pub fn new(id: u32, seed: u64, plan: Plan, refit_of: Option<u32>) -> Self {
+        Self {
+            id,
+            seed,
+            plan: Arc::new(plan),
+            refit_of,
+            status: Status::Created,
+            started: Time::default(),
+            stage: Stage::Idle,
+            statistics: None,
+            version: None,
+            completed: 0,
+            abandoned: 0,
+            evaluated: 0,
+            best: None,
+            without_improvement: 0,
+            trained: None,
+            tested: false,
+            last: None,
+        }
+    }
+
+    /// What comes next, between rounds: the sequence of phases, in one place.
+    pub fn next(&self, now: Time) -> Next {
+        if !self.plan.measure.is_empty() && self.statistics.is_none() {
+            return self.open(Kind::Measure, 0);
+        }
+        if self.version.is_none() {
+            return Next::Initialise;
+        }
+        if self.evaluation_is_due(now) {
+            return self.open(Kind::Evaluate, self.completed);
+        }
+        if self.trained.is_none() {
+            return match self.stop_reason(now) {
+                Some(reason) => Next::EndTraining(reason),
+                None => self.open(Kind::Train, self.completed + 1),
+            };
+        }
+        let test = self.plan.test && !self.plan.refit && !self.tested && self.completed > 0;
+        if test { self.open(Kind::Test, self.completed) } else { Next::End }
+    }
+
+    /// The first stop rule that fires at `now`.
+    pub fn stop_reason(&self, now: Time) -> Option<Stop> {
+        let rules = &self.plan.stop;
+        let reached = |target: f64, best: f64| if larger_is_better(&rules.metric) { best >= target } else { best <= target };
+        let limit = rules.time_limit_s.map(|seconds| Duration((seconds * 1000.0) as u64));
+        if matches!((rules.target, self.best), (Some(target), Some((_, best))) if reached(target, best)) {
+            Some(Stop::Target)
+        } else if rules.patience.is_some_and(|patience| self.without_improvement >= patience) {
+            Some(Stop::Patience)
+        } else if self.completed >= self.plan.rounds {
+            Some(Stop::Rounds)
+        } else {
+            limit.filter(|limit| now.since(self.started) >= *limit).map(|_| Stop::TimeLimit)
+        }
+    }
+
+    /// How many rounds this job has chosen: those up to its best evaluation if it was to stop by patience, else all it did.
+    pub fn chosen_rounds(&self) -> u32 {
+        match (self.plan.stop.patience, self.best) {
+            (Some(_), Some((round, _))) => round,
+            _ => self.completed,
+        }
+    }
+
+    /// Takes in the figures of an evaluation round.
+    pub(crate) fn judge(&mut self, round: u32, metrics: &BTreeMap<String, Metrics>) {
+        self.evaluated = round;
+        let metric = &self.plan.stop.metric;
+        let Some(value) = metrics.get("global").and_then(|figures| figures.get(metric)).copied() else { return };
+        let better = |best: f64| if larger_is_better(metric) { value > best } else { value < best };
+        if self.best.is_none_or(|(_, best)| better(best)) {
+            (self.best, self.without_improvement) = (Some((round, value)), 0);
+        } else {
+            self.without_improvement += 1;
+        }
+    }
+
+    fn open(&self, kind: Kind, ordinal: u32) -> Next {
+        Next::Open(RoundId { job: self.id, kind, ordinal, attempt: self.abandoned + 1 })
+    }
+
+    /// Every so many rounds, and after the last.
+    fn evaluation_is_due(&self, now: Time) -> bool {
+        let every = self.plan.evaluate_every;
+        let last = || self.trained.is_some() || self.stop_reason(now).is_some();
+        every > 0 && self.completed > self.evaluated && (self.completed % every == 0 || last())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{StopRules, tests::spec};
+
+    fn job(stop: StopRules) -> Job {
+        let mut job = Job::new(1, 7, Plan::new(crate::plan::PlanSpec { rounds: 10, evaluate_every: 1, stop, ..spec() }).unwrap(), None);
+        (job.statistics, job.version) = (Some(Statistics::new()), Some(1));
+        job
+    }
+
+    /// Trains and evaluates until the job says stop; `maes` are the validation figures.
+    fn run(stop: StopRules, maes: &[f64]) -> (u32, Stop, u32) {
+        let mut job = job(stop);
+        loop {
+            match job.next(Time(1000 * u64::from(job.completed))) {
+                Next::Open(RoundId { kind: Kind::Train, ordinal, .. }) => job.completed = ordinal,
+                Next::Open(RoundId { kind: Kind::Evaluate, ordinal, .. }) => {
+                    let figures = Metrics::from([("mae".into(), maes[ordinal as usize - 1])]);
+                    job.judge(ordinal, &BTreeMap::from([("global".into(), figures)]));
+                }
+                Next::EndTraining(reason) => return (job.completed, reason, job.chosen_rounds()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn each_stop_rule_fires() {
+        let falling: Vec<f64> = (0..10).map(|i| 100.0 - f64::from(i)).collect();
+        assert_eq!(run(StopRules::default(), &falling), (10, Stop::Rounds, 10));
+        assert_eq!(run(StopRules { target: Some(95.0), ..StopRules::default() }, &falling), (6, Stop::Target, 6));
+        let worse = [5.0, 4.0, 6.0, 4.0, 9.0];
+        assert_eq!(run(StopRules { patience: Some(3), ..StopRules::default() }, &worse), (5, Stop::Patience, 2));
+        assert_eq!(run(StopRules { time_limit_s: Some(2.5), ..StopRules::default() }, &falling), (3, Stop::TimeLimit, 3));
+    }
+
+    #[test]
+    fn phases_follow_one_another() {
+        let mut job = job(StopRules::default());
+        job.statistics = None;
+        let kind = |job: &Job| match job.next(Time(0)) {
+            Next::Open(round) => Some(round.kind),
+            _ => None,
+        };
+        assert_eq!(kind(&job), Some(Kind::Measure));
+        (job.statistics, job.version) = (Some(Statistics::new()), None);
+        assert_eq!(job.next(Time(0)), Next::Initialise);
+        job.version = Some(1);
+        assert_eq!(kind(&job), Some(Kind::Train));
+        (job.completed, job.evaluated, job.trained) = (10, 10, Some(Stop::Rounds));
+        assert_eq!(kind(&job), Some(Kind::Test));
+        job.tested = true;
+        assert_eq!(job.next(Time(0)), Next::End);
+    }
+}

@@ -1,0 +1,299 @@
+//! A job's checked choices. Building a [`Plan`] is where bad combinations are refused; afterwards the type is carried.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec::Codec,
+    cohort::CohortSpec,
+    model::Layout,
+    statistics::METRICS,
+    strategy::{NAMES, StrategySpec},
+};
+
+/// The most rounds that a plan may ask for.
+pub const MAX_ROUNDS: u32 = 1_000_000;
+
+/// What a plan says, before it is checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanSpec {
+    /// The recipe that it came from.
+    pub name: String,
+    /// How many training rounds.
+    pub rounds: u32,
+    /// How answers become the next model.
+    pub strategy: StrategySpec,
+    /// Who is asked, and how long a round waits.
+    pub cohort: CohortSpec,
+    /// How updates travel.
+    pub codec: Codec,
+    /// The model's tensors.
+    pub layout: Layout,
+    /// Columns whose moments are measured before training; none, and nothing is measured.
+    pub measure: Vec<String>,
+    /// The scalars that an update bears.
+    pub scalars: Vec<String>,
+    /// The rows that clients train on.
+    pub rows: TrainingRows,
+    /// Evaluate on validation rows after every so many rounds, and after the last; 0 is never.
+    pub evaluate_every: u32,
+    /// When to stop before the last round.
+    pub stop: StopRules,
+    /// When the job has ended, run it once more on training and validation rows together, for as many rounds as this one
+    /// chose.
+    pub refit: bool,
+    /// Evaluate the final model on test rows.
+    pub test: bool,
+    /// What the trainer is told. The rules do not look inside.
+    pub work: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The rows that a job trains on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingRows {
+    /// Training rows; validation rows remain to choose by.
+    Training,
+    /// Training and validation rows together, when everything has been chosen.
+    TrainingAndValidation,
+}
+
+/// When a job ends before its last round, and when it gives up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StopRules {
+    /// The validation metric that `target` and `patience` look at.
+    pub metric: String,
+    /// Stop as soon as the metric is at least this good.
+    pub target: Option<f64>,
+    /// Stop after so many evaluations without a new best.
+    pub patience: Option<u32>,
+    /// Stop after so many seconds of federation time.
+    pub time_limit_s: Option<f64>,
+    /// Give up after so many abandoned rounds in a row.
+    pub abandoned: u32,
+}
+
+impl Default for StopRules {
+    fn default() -> Self {
+        Self { metric: "mae".into(), target: None, patience: None, time_limit_s: None, abandoned: 10 }
+    }
+}
+
+/// A plan without contradictions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "PlanSpec", into = "PlanSpec")]
+pub struct Plan(PlanSpec);
+
+/// A choice that cannot be made, or two that contradict each other.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// A value outside what its key allows.
+    #[error("{key} = {value} is not allowed: {allowed}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it was given.
+        value: String,
+        /// What it may be.
+        allowed: String,
+    },
+    /// Two keys that cannot both stand.
+    #[error("{first} and {second} contradict each other: {why}")]
+    Contradiction {
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+        /// Why, and what to change.
+        why: &'static str,
+    },
+}
+
+impl Plan {
+    /// Checks every choice of `spec`, alone and against the others.
+    pub fn new(spec: PlanSpec) -> Result<Self, PlanError> {
+        check_values(&spec)?;
+        check_cohort(&spec.cohort)?;
+        check_contradictions(&spec)?;
+        Ok(Self(spec))
+    }
+
+    /// The same job once more, on training and validation rows together, for exactly `rounds` rounds.
+    pub fn refitted(&self, rounds: u32) -> Self {
+        let stop = StopRules { abandoned: self.stop.abandoned, metric: self.stop.metric.clone(), ..StopRules::default() };
+        let rows = TrainingRows::TrainingAndValidation;
+        Self(PlanSpec { rounds: rounds.max(1), rows, stop, evaluate_every: 0, refit: false, test: true, ..self.0.clone() })
+    }
+
+    /// What the plan says.
+    pub fn spec(&self) -> &PlanSpec {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Plan {
+    type Target = PlanSpec;
+
+    fn deref(&self) -> &PlanSpec {
+        &self.0
+    }
+}
+
+impl TryFrom<PlanSpec> for Plan {
+    type Error = PlanError;
+
+    fn try_from(spec: PlanSpec) -> Result<Self, PlanError> {
+        Self::new(spec)
+    }
+}
+
+impl From<Plan> for PlanSpec {
+    fn from(plan: Plan) -> PlanSpec {
+        plan.0
+    }
+}
+
+fn refuse(key: &'static str, value: impl ToString, allowed: &str) -> Result<(), PlanError> {
+    Err(PlanError::Value { key, value: value.to_string(), allowed: allowed.into() })
+}
+
+fn contradiction(first: String, second: String, why: &'static str) -> Result<(), PlanError> {
+    Err(PlanError::Contradiction { first, second, why })
+}
+
+fn check_values(spec: &PlanSpec) -> Result<(), PlanError> {
+    let rate = spec.strategy.learning_rate;
+    if spec.strategy.build().is_none() {
+        let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+        return refuse("strategy.name", &spec.strategy.name, &format!("one of {}", names.join(", ")));
+    }
+    if !(rate.is_finite() && rate > 0.0) {
+        return refuse("strategy.learning_rate", rate, "a number above 0");
+    }
+    if !(1..=MAX_ROUNDS).contains(&spec.rounds) {
+        return refuse("rounds", spec.rounds, "1 to 1000000");
+    }
+    if !METRICS.contains(&spec.stop.metric.as_str()) {
+        return refuse("stop.metric", &spec.stop.metric, &format!("one of {}", METRICS.join(", ")));
+    }
+    if spec.stop.patience == Some(0) {
+        return refuse("stop.patience", 0, "at least 1");
+    }
+    if spec.stop.abandoned == 0 {
+        return refuse("stop.abandoned", 0, "at least 1");
+    }
+    if let Some(target) = spec.stop.target.filter(|target| !target.is_finite()) {
+        return refuse("stop.target", target, "a finite number");
+    }
+    if let Some(limit) = spec.stop.time_limit_s.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
+        return refuse("stop.time_limit_s", limit, "seconds above 0");
+    }
+    let mut columns = BTreeSet::new();
+    match spec.measure.iter().chain(&spec.scalars).find(|column| column.is_empty() || !columns.insert(*column)) {
+        Some(column) => refuse("measure", column, "columns and scalars that have names, each once"),
+        None => Ok(()),
+    }
+}
+
+fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
+    for (key, value) in [("cohort.size", cohort.size), ("cohort.quorum", cohort.quorum), ("cohort.min_clients", cohort.min_clients)] {
+        if value == Some(0) {
+            return refuse(key, 0, "at least 1");
+        }
+    }
+    if !(cohort.deadline_s.is_finite() && cohort.deadline_s > 0.0) {
+        return refuse("cohort.deadline_s", cohort.deadline_s, "seconds above 0");
+    }
+    match (cohort.size, cohort.quorum, cohort.min_clients) {
+        (Some(size), Some(quorum), _) if quorum > size => {
+            let why = "a round cannot need more answers than it asks clients; lower the quorum";
+            contradiction(format!("cohort.quorum = {quorum}"), format!("cohort.size = {size}"), why)
+        }
+        (Some(size), _, Some(min)) if min < size => {
+            let why = "a cohort cannot be drawn from fewer clients than it has; raise min_clients";
+            contradiction(format!("cohort.min_clients = {min}"), format!("cohort.size = {size}"), why)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_contradictions(spec: &PlanSpec) -> Result<(), PlanError> {
+    let judged = spec.stop.target.map(|v| format!("stop.target = {v}"));
+    let judged = judged.or(spec.stop.patience.map(|v| format!("stop.patience = {v}")));
+    let both = spec.rows == TrainingRows::TrainingAndValidation;
+    match judged {
+        Some(rule) if spec.evaluate_every == 0 => {
+            contradiction(rule, "evaluate.every = 0".into(), "without evaluations there is no metric to stop by")
+        }
+        _ if both && (spec.evaluate_every > 0 || spec.refit) => {
+            let why = "validation rows that were trained on cannot judge the model";
+            contradiction("rows = training_and_validation".into(), format!("evaluate.every = {}", spec.evaluate_every), why)
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::{Initial, TensorSpec};
+
+    /// A small plan: two parameters, two rounds, everything else as it comes.
+    pub(crate) fn spec() -> PlanSpec {
+        let tensor = TensorSpec { name: "w".into(), shape: vec![2], initial: Initial::Uniform(1.0) };
+        PlanSpec {
+            name: "test".into(),
+            rounds: 2,
+            strategy: StrategySpec::default(),
+            cohort: CohortSpec::default(),
+            codec: Codec::F32,
+            layout: Layout::new(vec![tensor]).unwrap(),
+            measure: vec!["x".into()],
+            scalars: vec!["train_loss".into()],
+            rows: TrainingRows::Training,
+            evaluate_every: 1,
+            stop: StopRules::default(),
+            refit: false,
+            test: true,
+            work: serde_json::Map::new(),
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut PlanSpec)) -> String {
+        let mut spec = spec();
+        change(&mut spec);
+        Plan::new(spec).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_bad_value_names_its_key_and_what_is_allowed() {
+        assert_eq!(refused(|p| p.rounds = 0), "rounds = 0 is not allowed: 1 to 1000000");
+        assert_eq!(refused(|p| p.strategy.name = "fedmagic".into()), "strategy.name = fedmagic is not allowed: one of fedavg");
+        assert_eq!(refused(|p| p.strategy.learning_rate = f32::NAN), "strategy.learning_rate = NaN is not allowed: a number above 0");
+        assert_eq!(refused(|p| p.cohort.deadline_s = 0.0), "cohort.deadline_s = 0 is not allowed: seconds above 0");
+        assert_eq!(refused(|p| p.cohort.quorum = Some(0)), "cohort.quorum = 0 is not allowed: at least 1");
+        assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));
+    }
+
+    #[test]
+    fn contradictory_choices_are_refused() {
+        let quorum = refused(|p| p.cohort = CohortSpec { size: Some(2), quorum: Some(3), ..CohortSpec::default() });
+        assert!(quorum.starts_with("cohort.quorum = 3 and cohort.size = 2 contradict each other"), "{quorum}");
+        let patience = refused(|p| (p.stop.patience, p.evaluate_every) = (Some(3), 0));
+        assert!(patience.starts_with("stop.patience = 3 and evaluate.every = 0 contradict"), "{patience}");
+        let rows = refused(|p| p.rows = TrainingRows::TrainingAndValidation);
+        assert!(rows.starts_with("rows = training_and_validation and evaluate.every = 1"), "{rows}");
+    }
+
+    #[test]
+    fn a_plan_reads_back_from_json_and_a_bad_one_does_not() {
+        let plan = Plan::new(spec()).unwrap();
+        let json = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+        let bad = json.replace("\"rounds\":2", "\"rounds\":0");
+        assert!(serde_json::from_str::<Plan>(&bad).unwrap_err().to_string().contains("rounds = 0"));
+    }
+}

@@ -1,0 +1,72 @@
+//! Random numbers from names: a stream is a function of (seed, purpose, name, ordinal) and of nothing else.
+//!
+//! No stream depends on an identifier, an order of arrival or a thread, so the same client in the same round draws the
+//! same numbers in the simulator and in a real federation.
+
+pub use rand::{Rng, RngExt, rngs::ChaCha8Rng as Stream, seq::SliceRandom};
+
+use rand::SeedableRng;
+
+use crate::digest::Digest;
+
+/// What a stream is drawn for. Two purposes never share numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Initial parameters; the name is the tensor's.
+    Initial,
+    /// A round's cohort; the ordinal counts rounds and attempts.
+    Cohort,
+    /// A client's division into training, validation and test rows.
+    Split,
+    /// The order of a client's rows in a round.
+    Batches,
+    /// Made-up data; the name is the person's.
+    People,
+}
+
+impl Purpose {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Cohort => "cohort",
+            Self::Split => "split",
+            Self::Batches => "batches",
+            Self::People => "people",
+        }
+    }
+}
+
+/// The stream for `purpose` of the one called `name`, in the round `ordinal`.
+pub fn stream(seed: u64, purpose: Purpose, name: &str, ordinal: u64) -> Stream {
+    let label = purpose.label();
+    // Lengths come before texts: no two different inputs make the same bytes.
+    let key = Digest::of_all(&[
+        b"dure stream 1",
+        &seed.to_le_bytes(),
+        &(label.len() as u64).to_le_bytes(),
+        label.as_bytes(),
+        &(name.len() as u64).to_le_bytes(),
+        name.as_bytes(),
+        &ordinal.to_le_bytes(),
+    ]);
+    Stream::from_seed(key.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_depends_on_each_of_its_names_and_on_nothing_else() {
+        let first = |seed, purpose, name, ordinal| stream(seed, purpose, name, ordinal).next_u64();
+        let numbers = [
+            first(1, Purpose::Batches, "a", 1),
+            first(2, Purpose::Batches, "a", 1),
+            first(1, Purpose::Split, "a", 1),
+            first(1, Purpose::Batches, "b", 1),
+            first(1, Purpose::Batches, "a", 2),
+        ];
+        assert_eq!(numbers.iter().collect::<std::collections::BTreeSet<_>>().len(), numbers.len());
+        assert_eq!(numbers[0], first(1, Purpose::Batches, "a", 1));
+    }
+}

@@ -1,0 +1,190 @@
+//! Sums that add across clients, and the figures that come of them.
+//!
+//! Measuring and evaluating give answers of one shape: a (count, mean, sum of squared deviations) for each named column.
+//! They merge exactly as if all rows had been in one place, so no row has to travel.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Count, mean and sum of squared deviations of a column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moments {
+    /// How many values.
+    #[serde(with = "crate::event::text")]
+    pub n: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The sum of their squared deviations from the mean.
+    pub m2: f64,
+}
+
+/// Moments by column.
+pub type Statistics = BTreeMap<String, Moments>;
+
+/// Figures by name: `mae`, `rmse`, `r2`, `pearson_r`. A figure that the rows do not define is absent.
+pub type Metrics = BTreeMap<String, f64>;
+
+impl Moments {
+    /// Takes one more value in. Welford 1962.
+    pub fn add(&mut self, value: f64) {
+        self.n += 1;
+        let before = value - self.mean;
+        self.mean += before / self.n as f64;
+        self.m2 += before * (value - self.mean);
+    }
+
+    /// The moments of both sets of values together. Chan, Golub and LeVeque 1979, equation 1.5.
+    ///
+    /// Merging in another order can change the last bits, so callers merge in the order of clients' names.
+    pub fn merge(self, other: Self) -> Self {
+        match (self.n, other.n) {
+            (0, _) => other,
+            (_, 0) => self,
+            (a, b) => {
+                let (a, b, n) = (a as f64, b as f64, (a + b) as f64);
+                let distance = other.mean - self.mean;
+                let mean = self.mean + distance * (b / n);
+                let m2 = self.m2 + other.m2 + distance * distance * (a * b / n);
+                Self { n: self.n + other.n, mean, m2 }
+            }
+        }
+    }
+
+    /// The standard deviation with n − 1 below; 1 where it is zero or undefined, so that dividing by it is harmless.
+    pub fn scale(&self) -> f64 {
+        let variance = if self.n > 1 { self.m2 / (self.n - 1) as f64 } else { 0.0 };
+        if variance > 0.0 { variance.sqrt() } else { 1.0 }
+    }
+
+    /// Whether these can be moments at all: finite, and no negative spread. What comes from outside is held to it.
+    pub fn is_possible(&self) -> bool {
+        self.mean.is_finite() && self.m2.is_finite() && self.m2 >= 0.0 && self.n <= 1 << 53
+    }
+}
+
+/// Merges `other` into `total`, column by column.
+pub fn merge(total: &mut Statistics, other: &Statistics) {
+    for (column, moments) in other {
+        let sum = total.entry(column.clone()).or_default();
+        *sum = sum.merge(*moments);
+    }
+}
+
+/// Columns of an evaluated regression, one value a row.
+pub mod regression {
+    use super::{Metrics, Moments, Statistics};
+
+    /// |prediction − truth|.
+    pub const ABSOLUTE_ERROR: &str = "absolute_error";
+    /// prediction − truth.
+    pub const ERROR: &str = "error";
+    /// What was to be predicted.
+    pub const TRUTH: &str = "truth";
+    /// What was predicted.
+    pub const PREDICTION: &str = "prediction";
+    /// All of them.
+    pub const COLUMNS: [&str; 4] = [ABSOLUTE_ERROR, ERROR, TRUTH, PREDICTION];
+
+    /// Takes in one row.
+    pub fn add(sums: &mut Statistics, truth: f64, prediction: f64) {
+        let error = prediction - truth;
+        for (column, value) in COLUMNS.iter().zip([error.abs(), error, truth, prediction]) {
+            match sums.get_mut(*column) {
+                Some(moments) => moments.add(value),
+                None => {
+                    let mut moments = Moments::default();
+                    moments.add(value);
+                    sums.insert((*column).into(), moments);
+                }
+            }
+        }
+    }
+
+    /// MAE and RMSE in the target's unit, R² and Pearson's r. R² is absent where the truth is constant, r where
+    /// truth or prediction is.
+    pub fn metrics(sums: &Statistics) -> Metrics {
+        let column = |name: &str| sums.get(name).copied().unwrap_or_default();
+        let (error, truth, prediction) = (column(ERROR), column(TRUTH), column(PREDICTION));
+        let n = error.n as f64;
+        if error.n == 0 {
+            return Metrics::new();
+        }
+        let squares = error.m2 + n * error.mean * error.mean;
+        // Var(p − t) = Var(p) + Var(t) − 2 Cov(p, t), so the covariance needs no column of its own.
+        let covariance = (prediction.m2 + truth.m2 - error.m2) / 2.0;
+        let spread = (prediction.m2 * truth.m2).sqrt();
+        let figures = [
+            ("mae", Some(column(ABSOLUTE_ERROR).mean)),
+            ("rmse", Some((squares / n).sqrt())),
+            ("r2", (truth.m2 > 0.0).then(|| 1.0 - squares / truth.m2)),
+            ("pearson_r", (spread > 0.0).then(|| (covariance / spread).clamp(-1.0, 1.0))),
+        ];
+        figures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.filter(|v| v.is_finite())?))).collect()
+    }
+}
+
+/// The metrics that a job can be stopped by.
+pub const METRICS: [&str; 4] = ["mae", "rmse", "r2", "pearson_r"];
+
+/// Whether more of the metric is better: the errors and losses are best small, everything else large.
+pub fn larger_is_better(metric: &str) -> bool {
+    !matches!(metric, "mae" | "rmse" | "log_loss")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn moments(values: &[f64]) -> Moments {
+        let mut moments = Moments::default();
+        values.iter().for_each(|value| moments.add(*value));
+        moments
+    }
+
+    fn near(a: f64, b: f64) -> bool {
+        (a - b).abs() <= 1e-9 * (1.0 + a.abs().max(b.abs()))
+    }
+
+    #[test]
+    fn a_constant_column_scales_by_one() {
+        assert_eq!(moments(&[3.0, 3.0, 3.0]).scale(), 1.0);
+        assert_eq!(moments(&[3.0]).scale(), 1.0);
+        assert_eq!(Moments::default().scale(), 1.0);
+        assert_eq!(moments(&[1.0, 3.0]).scale(), 2f64.sqrt());
+    }
+
+    #[test]
+    fn figures_are_those_worked_by_hand() {
+        let mut sums = Statistics::new();
+        for (truth, prediction) in [(1.0, 2.0), (2.0, 2.0), (3.0, 2.0), (6.0, 6.0)] {
+            regression::add(&mut sums, truth, prediction);
+        }
+        let metrics = regression::metrics(&sums);
+        // Σe² = 2, Σ(t − 3)² = 14; cov = 12, Σ(p − 3)² = 12.
+        for (name, want) in [("mae", 0.5), ("rmse", 0.5f64.sqrt()), ("r2", 1.0 - 2.0 / 14.0), ("pearson_r", 12.0 / 168f64.sqrt())] {
+            assert!(near(metrics[name], want), "{name}: {} instead of {want}", metrics[name]);
+        }
+    }
+
+    #[test]
+    fn an_undefined_figure_is_absent() {
+        let mut sums = Statistics::new();
+        regression::add(&mut sums, 1.0, 2.0);
+        assert_eq!(regression::metrics(&sums).keys().collect::<Vec<_>>(), ["mae", "rmse"]);
+        assert!(regression::metrics(&Statistics::new()).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn merging_parts_is_measuring_the_whole(values in prop::collection::vec(-1e6f64..1e6, 0..60), cut in 0usize..60) {
+            let cut = cut.min(values.len());
+            let (whole, parts) = (moments(&values), moments(&values[..cut]).merge(moments(&values[cut..])));
+            prop_assert_eq!(whole.n, parts.n);
+            prop_assert!(near(whole.mean, parts.mean) && near(whole.m2, parts.m2), "{whole:?} {parts:?}");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The laws of a federation, over random histories: what is decided and applied replays to the same state, an abandoned
+//! round leaves no trace, each participant counts once, arrival does not matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dure_core::{
+    combine::{Combine, InMemory, Mean},
+    digest::Digest,
+    event::{Answer, Event, Outcome, Record, Stop},
+    federation::{Command, Federation, Owed, Reject},
+    job::{Stage, Status},
+    journal,
+    model::{Initial, Layout, TensorSpec},
+    name::ClientName,
+    plan::{Plan, PlanSpec, StopRules, TrainingRows},
+    round::{Kind, RoundId, TaskId},
+    statistics::{Moments, Statistics, regression},
+    time::Time,
+    update::Weight,
+};
+use proptest::prelude::*;
+
+fn spec() -> PlanSpec {
+    let tensor = TensorSpec { name: "w".into(), shape: vec![8], initial: Initial::Uniform(1.0) };
+    PlanSpec {
+        name: "laws".into(),
+        rounds: 3,
+        strategy: Default::default(),
+        cohort: Default::default(),
+        codec: Default::default(),
+        layout: Layout::new(vec![tensor]).unwrap(),
+        measure: vec!["x".into()],
+        scalars: vec![],
+        rows: TrainingRows::Training,
+        evaluate_every: 2,
+        stop: StopRules::default(),
+        refit: false,
+        test: true,
+        work: Default::default(),
+    }
+}
+
+fn client(i: u8) -> ClientName {
+    ClientName::new(format!("c{i}")).unwrap()
+}
+
+/// A federation, its journal, and a driver that does what is owed.
+#[derive(Default)]
+struct World {
+    federation: Federation,
+    records: Vec<Record>,
+    now: Time,
+}
+
+impl World {
+    fn new(clients: u8, plan: PlanSpec) -> Self {
+        let mut world = Self::default();
+        world.must(Command::Create { name: "laws".into() });
+        (0..clients).for_each(|i| world.must(Command::Join { client: client(i) }));
+        world.must(Command::CreateJob { plan: Box::new(Plan::new(plan).unwrap()), seed: 5 });
+        world.must(Command::Start { job: 1 });
+        world
+    }
+
+    fn command(&mut self, command: Command) -> Result<usize, Reject> {
+        let events = self.federation.decide(&command, self.now)?;
+        let count = events.len();
+        for event in events {
+            let record = Record::new(self.now, event);
+            self.federation.apply(&record);
+            self.records.push(record);
+        }
+        Ok(count)
+    }
+
+    fn must(&mut self, command: Command) {
+        self.command(command.clone()).unwrap_or_else(|reject| panic!("{command:?}: {reject}"));
+    }
+
+    /// Everything that is due, and every model that is owed. A model's digest is that of its parent and its answers, so two
+    /// runs publish the same digest exactly if the same answers were combined onto the same version.
+    fn settle(&mut self) {
+        loop {
+            while self.command(Command::Tick).unwrap() > 0 {}
+            let Some(owed) = self.federation.owed() else { return };
+            let (job, text) = match owed {
+                Owed::Initial(job) => (job.id, format!("initial {}", job.seed)),
+                Owed::Next(job, round) => {
+                    let parent = self.federation.version(round.version.unwrap()).unwrap().sha256;
+                    (job.id, format!("{parent} {:?}", round.answers))
+                }
+            };
+            self.must(Command::Publish { job, sha256: Digest::of(text.as_bytes()) });
+        }
+    }
+
+    fn open(&self) -> Option<RoundId> {
+        self.federation.open_round().map(|open| open.id)
+    }
+
+    fn answer(&mut self, round: RoundId, from: &ClientName) -> Result<usize, Reject> {
+        self.command(Command::Report { task: TaskId { round, client: from.clone() }, answer: answer(round, from) })
+    }
+
+    fn finish(&mut self) {
+        for _ in 0..1000 {
+            self.settle();
+            let Some(round) = self.open() else { return };
+            let names: Vec<_> = self.federation.eligible().into_iter().collect();
+            names.iter().for_each(|name| drop(self.answer(round, name)));
+        }
+        panic!("the job does not end");
+    }
+
+    fn digests(&self) -> Vec<Digest> {
+        self.federation.versions.iter().map(|version| version.sha256).collect()
+    }
+}
+
+/// What a client answers: a function of the round's ordinal and of its name, not of the attempt.
+fn answer(round: RoundId, from: &ClientName) -> Answer {
+    let moments = Moments { n: 2, mean: from.as_str().len() as f64, m2: 1.5 };
+    match round.kind {
+        Kind::Measure => Answer::Measured { statistics: Statistics::from([("x".into(), moments)]) },
+        Kind::Train => Answer::Update {
+            sha256: Digest::of(format!("{} {from}", round.ordinal).as_bytes()),
+            bytes: 32,
+            weight: Weight::new(2.0).unwrap(),
+            scalars: BTreeMap::new(),
+        },
+        Kind::Evaluate | Kind::Test => {
+            let mut sums = Statistics::new();
+            regression::add(&mut sums, 1.0, 2.0);
+            Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }
+        }
+    }
+}
+
+#[test]
+fn a_quiet_job_goes_through_its_phases_and_ends() {
+    let mut world = World::new(3, spec());
+    world.finish();
+    let kinds = world.records.iter().filter_map(|record| match &record.event {
+        Event::RoundOpened { round, .. } => Some(round.to_string()),
+        _ => None,
+    });
+    let kinds: Vec<_> = kinds.collect();
+    let want = ["1-measure-0-1", "1-train-1-1", "1-train-2-1", "1-evaluate-2-1", "1-train-3-1", "1-evaluate-3-1", "1-test-3-1"];
+    assert_eq!(kinds, want);
+    assert_eq!(world.federation.jobs[0].status, Status::Ended(Outcome::Completed));
+    assert_eq!(world.federation.jobs[0].trained, Some(Stop::Rounds));
+    assert_eq!(world.federation.versions.len(), 4);
+    assert_eq!(world.federation.versions[3].metrics["test"]["mae"], 1.0);
+}
+
+#[test]
+fn a_refit_follows_with_the_rounds_that_were_chosen() {
+    let stop = StopRules { patience: Some(1), ..StopRules::default() };
+    let mut world = World::new(2, PlanSpec { refit: true, evaluate_every: 1, stop, ..spec() });
+    world.finish();
+    let refit = &world.federation.jobs[1];
+    // Every evaluation is alike, so the first was the best and the second one too many.
+    assert_eq!((world.federation.jobs[0].completed, refit.completed, refit.refit_of), (2, 1, Some(1)));
+    assert_eq!(refit.plan.rows, TrainingRows::TrainingAndValidation);
+    assert!(refit.tested && !world.federation.jobs[0].tested);
+}
+
+#[test]
+fn an_abandoned_round_leaves_no_trace_in_the_model() {
+    let mut quiet = World::new(3, spec());
+    quiet.finish();
+    let mut world = World::new(3, spec());
+    for _ in 0..3 {
+        world.settle();
+        let round = world.open().unwrap();
+        world.answer(round, &client(1)).unwrap();
+        world.now = Time(world.now.0 + 600_000);
+        world.settle();
+        assert_eq!(world.open().unwrap(), RoundId { attempt: round.attempt + 1, ..round });
+    }
+    world.finish();
+    assert_eq!(world.digests(), quiet.digests());
+    assert_eq!(world.federation.jobs[0].statistics, quiet.federation.jobs[0].statistics);
+}
+
+#[test]
+fn a_job_gives_up_after_too_many_abandoned_rounds() {
+    let mut world = World::new(2, PlanSpec { stop: StopRules { abandoned: 3, ..StopRules::default() }, ..spec() });
+    for _ in 0..3 {
+        world.settle();
+        world.now = Time(world.now.0 + 600_000);
+    }
+    world.settle();
+    assert_eq!(world.federation.jobs[0].status, Status::Ended(Outcome::GaveUp));
+}
+
+#[test]
+fn answers_are_held_to_their_task() {
+    let mut world = World::new(2, PlanSpec { measure: vec![], ..spec() });
+    world.settle();
+    let first = world.open().unwrap();
+    world.answer(first, &client(0)).unwrap();
+    assert_eq!(world.answer(first, &client(0)), Ok(0), "the same answer again is harmless");
+    let other = Answer::Measured { statistics: Statistics::new() };
+    let report = |round, from, answer| Command::Report { task: TaskId { round, client: from }, answer };
+    let check = |world: &mut World, command, want: &str| {
+        assert_eq!(world.command(command).unwrap_err().to_string(), want);
+    };
+    check(&mut world, report(first, client(0), other.clone()), "c0 has already given another answer in round 1-train-1-1");
+    check(&mut world, report(first, client(9), answer(first, &client(9))), "c9 is not in the cohort of round 1-train-1-1");
+    check(&mut world, report(first, client(1), other.clone()), "the answer to round 1-train-1-1 does not fit the plan: it is not an answer to a train task");
+    let never = RoundId { ordinal: 9, ..first };
+    check(&mut world, report(never, client(1), other.clone()), "there is no round 1-train-9-1");
+    world.answer(first, &client(1)).unwrap();
+    world.settle();
+    assert_eq!(world.answer(first, &client(0)), Ok(0), "and still is when the round has ended");
+    let stale = "round 1-train-1-1 ended before round 1-train-2-1, which is open; ask for the new task";
+    check(&mut world, report(first, client(7), other), stale);
+}
+
+#[test]
+fn a_lost_client_is_not_waited_for_and_may_return() {
+    let mut world = World::new(3, PlanSpec { cohort: dure_core::cohort::CohortSpec { quorum: Some(2), ..Default::default() }, ..spec() });
+    world.settle();
+    let round = world.open().unwrap();
+    world.answer(round, &client(0)).unwrap();
+    world.answer(round, &client(1)).unwrap();
+    world.must(Command::Lose { client: client(2), epoch: 7 });
+    assert_eq!(world.open(), Some(round), "a lease of another epoch does not count");
+    world.must(Command::Lose { client: client(2), epoch: 1 });
+    world.settle();
+    assert_ne!(world.open(), Some(round));
+    world.must(Command::Return { client: client(2) });
+    assert_eq!(world.federation.members[&client(2)].epoch, 2);
+    world.must(Command::Evict { client: client(2), reason: "bad data".into() });
+    assert_eq!(world.command(Command::Join { client: client(2) }), Err(Reject::Evicted(client(2))));
+}
+
+#[test]
+fn pause_stop_and_abort_do_what_they_say() {
+    let mut world = World::new(1, PlanSpec { measure: vec![], ..spec() });
+    world.settle();
+    world.must(Command::Pause { job: 1 });
+    let round = world.open().unwrap();
+    world.answer(round, &client(0)).unwrap();
+    world.settle();
+    assert_eq!((world.open(), world.federation.versions.len()), (None, 2), "the open round went on, no other opened");
+    assert_eq!(world.federation.waiting().unwrap().to_string(), "the job is paused; resume it");
+    world.must(Command::Resume { job: 1 });
+    world.settle();
+    world.must(Command::Stop { job: 1 });
+    world.finish();
+    let job = &world.federation.jobs[0];
+    assert_eq!((job.completed, job.trained, job.status), (2, Some(Stop::Stopped), Status::Ended(Outcome::Completed)));
+
+    let mut world = World::new(1, spec());
+    world.settle();
+    world.must(Command::Abort { job: 1 });
+    assert_eq!(world.federation.jobs[0].status, Status::Ended(Outcome::Aborted));
+    assert!(matches!(world.records[world.records.len() - 2].event, Event::RoundAbandoned { .. }));
+}
+
+#[test]
+fn a_job_says_what_it_waits_for() {
+    let mut world = World::new(1, PlanSpec { cohort: dure_core::cohort::CohortSpec { size: Some(3), ..Default::default() }, ..spec() });
+    world.settle();
+    assert_eq!(world.federation.waiting().unwrap().to_string(), "3 clients are needed, 1 are there");
+    (1..3).for_each(|i| world.must(Command::Join { client: client(i) }));
+    world.settle();
+    assert_eq!(world.federation.waiting().unwrap().to_string(), "3 answers in round 1-measure-0-1: c0, c1, c2");
+}
+
+/// One step of a random history.
+#[derive(Clone, Debug)]
+enum Step {
+    Answer(u8),
+    Decline(u8),
+    Join(u8),
+    Leave(u8),
+    Lose(u8),
+    Return(u8),
+    Wait(u64),
+    Pause,
+    Resume,
+    Stop,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (0u8..5).prop_map(Step::Answer),
+        1 => (0u8..5).prop_map(Step::Decline),
+        2 => (0u8..5).prop_map(Step::Join),
+        1 => (0u8..5).prop_map(Step::Leave),
+        2 => (0u8..5).prop_map(Step::Lose),
+        3 => (0u8..5).prop_map(Step::Return),
+        2 => (1u64..700_000).prop_map(Step::Wait),
+        1 => Just(Step::Pause),
+        2 => Just(Step::Resume),
+        1 => Just(Step::Stop),
+    ]
+}
+
+fn live(steps: &[Step], quorum: usize) -> World {
+    let cohort = dure_core::cohort::CohortSpec { quorum: Some(quorum), ..Default::default() };
+    let mut world = World::new(3, PlanSpec { cohort, refit: true, ..spec() });
+    for step in steps {
+        world.settle();
+        let job = world.federation.jobs.len() as u32;
+        let round = world.open();
+        let task = |i: u8| round.map(|round| TaskId { round, client: client(i) });
+        // Refusals are part of any history; they change nothing.
+        let _ = match step {
+            Step::Answer(i) => round.map(|round| world.answer(round, &client(*i))),
+            Step::Decline(i) => task(*i).map(|task| world.command(Command::Decline { task, reason: "busy".into() })),
+            Step::Join(i) => Some(world.command(Command::Join { client: client(*i) })),
+            Step::Leave(i) => Some(world.command(Command::Leave { client: client(*i), reason: "bye".into() })),
+            Step::Lose(i) => Some(world.command(Command::Lose { client: client(*i), epoch: 1 })),
+            Step::Return(i) => Some(world.command(Command::Return { client: client(*i) })),
+            Step::Wait(ms) => {
+                world.now = Time(world.now.0 + ms);
+                None
+            }
+            Step::Pause => Some(world.command(Command::Pause { job })),
+            Step::Resume => Some(world.command(Command::Resume { job })),
+            Step::Stop => Some(world.command(Command::Stop { job })),
+        };
+    }
+    world.settle();
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn decide_and_apply_replay_to_the_same_state(steps in prop::collection::vec(step(), 0..120), quorum in 1usize..4) {
+        let world = live(&steps, quorum);
+        let mut head = journal::Head::default();
+        let text: Vec<String> = world.records.iter().map(|record| head.append(record).line()).collect();
+        let (records, end) = journal::verify(text.iter().map(String::as_str)).unwrap();
+        prop_assert_eq!(&records, &world.records);
+        prop_assert_eq!(end, head);
+        prop_assert_eq!(Federation::replay(&records), world.federation);
+    }
+
+    #[test]
+    fn rounds_end_once_and_count_each_participant_once(steps in prop::collection::vec(step(), 0..120), quorum in 1usize..4) {
+        let world = live(&steps, quorum);
+        let (mut ended, mut opened, mut accepted) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut versions = 0;
+        for record in &world.records {
+            match &record.event {
+                Event::RoundOpened { round, .. } => prop_assert!(opened.insert(*round), "{round} opened twice"),
+                Event::AnswerAccepted { round, client, .. } => {
+                    prop_assert!(opened.contains(round) && !ended.contains(round));
+                    prop_assert!(accepted.insert((*round, client.clone())), "{client} counts twice in {round}");
+                }
+                Event::RoundCompleted { round, participants } => {
+                    prop_assert!(ended.insert(*round), "{round} ended twice");
+                    let counted: BTreeSet<_> = accepted.iter().filter(|(r, _)| r == round).map(|(_, c)| c.clone()).collect();
+                    prop_assert_eq!(participants, &counted);
+                    prop_assert!(participants.len() >= quorum.min(participants.len().max(1)));
+                }
+                Event::RoundAbandoned { round, .. } => prop_assert!(ended.insert(*round), "{round} ended twice"),
+                Event::ModelPublished { version, .. } => {
+                    versions += 1;
+                    prop_assert_eq!(*version, versions);
+                }
+                _ => {}
+            }
+        }
+        for job in &world.federation.jobs {
+            prop_assert!(!matches!(job.stage, Stage::Commit(_)), "what is owed was done");
+        }
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_change_a_version(order in Just((0u8..6).collect::<Vec<_>>()).prop_shuffle()) {
+        let run = |order: &[u8]| {
+            let mut world = World::new(6, spec());
+            loop {
+                world.settle();
+                let Some(round) = world.open() else { return world.digests() };
+                for i in order {
+                    world.answer(round, &client(*i)).unwrap();
+                }
+            }
+        };
+        prop_assert_eq!(run(&order), run(&[0, 1, 2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn combining_does_not_depend_on_arrival(order in Just((0usize..7).collect::<Vec<_>>()).prop_shuffle(), seed in any::<u32>()) {
+        // Updates arrive in any order and lie in a map by name, as they do in a round.
+        let deltas: Vec<Vec<f32>> = (0..7).map(|c| (0..9).map(|i| ((c * 31 + i * 7) as f32 + seed as f32).sin() * 1e3).collect()).collect();
+        let mean = |order: &[usize]| {
+            let by_name: BTreeMap<ClientName, usize> = order.iter().map(|c| (client(*c as u8), *c)).collect();
+            let updates: Vec<_> = by_name.values().map(|c| (Weight::new(1.0 + *c as f64 / 3.0).unwrap(), deltas[*c].as_slice())).collect();
+            let mut out = [0f32; 9];
+            Mean.combine(0..9, &mut InMemory::new(&updates), &mut out).unwrap();
+            out.map(f32::to_bits)
+        };
+        prop_assert_eq!(mean(&order), mean(&[0, 1, 2, 3, 4, 5, 6]));
+    }
+}
