@@ -2,7 +2,6 @@
 //!
 //! The plain codecs: little-endian `f32`, and `bf16` rounded to nearest, ties to even.
 
-use half::{bf16, slice::HalfFloatSliceExt as _};
 use serde::{Deserialize, Serialize};
 
 /// How the values of an update travel.
@@ -27,11 +26,13 @@ impl Codec {
 
     /// Appends the bytes of `values` to `out`.
     pub fn encode(self, values: &[f32], out: &mut Vec<u8>) {
-        out.reserve(values.len() * self.width());
+        let start = out.len();
+        out.resize(start + values.len() * self.width(), 0);
+        let out = &mut out[start..];
         match self {
-            Self::F32 => values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes())),
+            Self::F32 => out.as_chunks_mut().0.iter_mut().zip(values).for_each(|(out, value)| *out = value.to_le_bytes()),
             Self::Bf16 => {
-                values.iter().for_each(|value| out.extend_from_slice(&bf16::from_f32(*value).to_le_bytes()));
+                out.as_chunks_mut().0.iter_mut().zip(values).for_each(|(out, value)| *out = to_bf16(*value).to_le_bytes());
             }
         }
     }
@@ -41,15 +42,21 @@ impl Codec {
         debug_assert_eq!(bytes.len(), out.len() * self.width());
         match self {
             Self::F32 => {
-                let values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-                out.iter_mut().zip(values).for_each(|(out, value)| *out = value);
+                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(out, bytes)| *out = f32::from_le_bytes(*bytes));
             }
             Self::Bf16 => {
-                let values: Vec<bf16> = bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]])).collect();
-                values.convert_to_f32_slice(out);
+                let halves = bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
+                out.iter_mut().zip(halves).for_each(|(out, half)| *out = f32::from_bits(u32::from(half) << 16));
             }
         }
     }
+}
+
+/// The upper half of an f32, rounded to nearest, ties to even. NaN stays NaN.
+fn to_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    (if value.is_nan() { bits >> 16 | 0x40 } else { rounded }) as u16
 }
 
 #[cfg(test)]
@@ -71,6 +78,13 @@ mod tests {
     fn bf16_rounds_to_nearest_with_ties_to_even() {
         let ulp = 2f32.powi(-7);
         assert_eq!(round_trip(Codec::Bf16, &[1.0, 1.0 + ulp / 2.0, 1.0 + ulp * 1.5, 1.0 + ulp * 0.51]), [1.0, 1.0, 1.0 + 2.0 * ulp, 1.0 + ulp]);
+    }
+
+    #[test]
+    fn bf16_keeps_what_is_not_a_number_and_what_is_too_large() {
+        let coded = round_trip(Codec::Bf16, &[f32::NAN, f32::INFINITY, f32::MAX, -0.0, f32::from_bits(0x7f80_0001)]);
+        assert!(coded[0].is_nan() && coded[4].is_nan());
+        assert_eq!((coded[1], coded[2], coded[3].to_bits()), (f32::INFINITY, f32::INFINITY, (-0f32).to_bits()));
     }
 
     proptest! {

@@ -1,6 +1,9 @@
 //! One training run: measure, then train and evaluate round by round until a stop rule fires, then test.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     event::{Answer, Outcome, Stop},
@@ -81,7 +84,9 @@ pub struct Collection {
     pub id: RoundId,
     /// The model version that the cohort was given.
     pub version: Option<u32>,
-    /// Who was asked, and who has answered.
+    /// Who was asked.
+    pub cohort: BTreeSet<ClientName>,
+    /// Who has answered, or how the round ended.
     pub round: Round,
     /// The answers, in the order of names.
     pub answers: BTreeMap<ClientName, Answer>,
@@ -190,7 +195,7 @@ impl Job {
     fn evaluation_is_due(&self, now: Time) -> bool {
         let every = self.plan.evaluate_every;
         let last = || self.trained.is_some() || self.stop_reason(now).is_some();
-        every > 0 && self.completed > self.evaluated && (self.completed % every == 0 || last())
+        every > 0 && self.completed > self.evaluated && (self.completed.is_multiple_of(every) || last())
     }
 }
 

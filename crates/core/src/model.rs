@@ -48,6 +48,9 @@ pub enum LayoutError {
     /// Two tensors of one name.
     #[error("two tensors are called {0:?}")]
     Repeated(String),
+    /// A name that a tensor file needs for itself.
+    #[error("no tensor can be called {0:?}")]
+    Reserved(String),
     /// More parameters than [`MAX_PARAMETERS`].
     #[error("the layout has more than {MAX_PARAMETERS} parameters")]
     TooLarge,
@@ -74,6 +77,9 @@ impl Layout {
             let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).ok_or(LayoutError::TooLarge)?;
             if elements == 0 {
                 return Err(LayoutError::Empty(name.clone()));
+            }
+            if name == "__metadata__" {
+                return Err(LayoutError::Reserved(name.clone()));
             }
             if !names.insert(name) {
                 return Err(LayoutError::Repeated(name.clone()));
@@ -185,6 +191,7 @@ mod tests {
         check(vec![], LayoutError::Empty(String::new()));
         check(vec![tensor("a", &[3, 0])], LayoutError::Empty("a".into()));
         check(vec![tensor("a", &[1]), tensor("a", &[1])], LayoutError::Repeated("a".into()));
+        check(vec![tensor("__metadata__", &[1])], LayoutError::Reserved("__metadata__".into()));
         check(vec![tensor("a", &[usize::MAX, 2])], LayoutError::TooLarge);
         check(vec![tensor("a", &[MAX_PARAMETERS, 2])], LayoutError::TooLarge);
         let nan = TensorSpec { initial: Initial::Uniform(f32::NAN), ..tensor("a", &[1]) };

@@ -20,6 +20,10 @@ pub enum Purpose {
     Split,
     /// The order of a client's rows in a round.
     Batches,
+    /// The order of a client's rows when it makes the final model its own.
+    Personalise,
+    /// The order of rows in a baseline; the name is the client's, or empty for all rows in one place.
+    Baseline,
     /// Made-up data; the name is the person's.
     People,
 }
@@ -31,6 +35,8 @@ impl Purpose {
             Self::Cohort => "cohort",
             Self::Split => "split",
             Self::Batches => "batches",
+            Self::Personalise => "personalise",
+            Self::Baseline => "baseline",
             Self::People => "people",
         }
     }

@@ -57,8 +57,9 @@ impl Federation {
             Event::TrainingEnded { reason, .. } => job.trained = Some(*reason),
             Event::JobEnded { outcome, .. } => (job.status, job.stage) = (Status::Ended(*outcome), Stage::Idle),
             Event::RoundOpened { round, version, cohort, quorum, deadline } => {
-                let open = Round::open(cohort.clone(), *quorum, *deadline);
-                job.stage = Stage::Open(Collection { id: *round, version: *version, round: open, answers: BTreeMap::new() });
+                let (id, version, cohort) = (*round, *version, cohort.clone());
+                let round = Round::open(cohort.clone(), *quorum, *deadline);
+                job.stage = Stage::Open(Collection { id, version, cohort, round, answers: BTreeMap::new() });
             }
             Event::AnswerAccepted { round, client, answer } => {
                 if let Some(open) = job.collecting(*round)

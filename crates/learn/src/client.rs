@@ -1,0 +1,198 @@
+//! A client at work: it measures its columns, trains, and judges a model, on its own rows alone.
+
+use std::sync::Arc;
+
+use dure_core::{
+    model::{LayoutMismatch, Params},
+    name::ClientName,
+    plan::TrainingRows,
+    random::{Purpose, SliceRandom, Stream, stream},
+    statistics::{Statistics, regression},
+    update::{Update, Weight},
+};
+
+use crate::{
+    data::ClientRows,
+    mlp::{Mlp, Simd},
+    schema::Schema,
+    split::Split,
+    standardise::{Preprocessing, Scale},
+    work::{TRAIN_LOSS, Training, Work},
+};
+
+/// A client's rows, scaled for the model.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its name.
+    pub name: ClientName,
+    /// What its rows are for.
+    pub split: Split,
+    rows: Rows,
+}
+
+/// Rows scaled for the model, with the truth in its own unit.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    width: usize,
+    x: Vec<f32>,
+    y: Vec<f32>,
+    truth: Vec<f64>,
+}
+
+/// Training that cannot go on.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrainError {
+    /// A parameter is NaN or infinite.
+    #[error("{0}'s training diverged: a parameter is no longer finite; lower the learning rate")]
+    Diverged(ClientName),
+    /// The base version has other tensors than the plan's model.
+    #[error(transparent)]
+    Layout(#[from] LayoutMismatch),
+}
+
+/// The moments of a client's columns over `rows` of its rows: all that a `measure` task lets out.
+pub fn measure(data: &ClientRows, schema: &Schema, rows: &[u32]) -> Statistics {
+    let width = schema.features.len();
+    let mut statistics: Vec<_> = schema.columns().map(|column| (column.name.clone(), Default::default())).collect();
+    for row in rows.iter().map(|row| *row as usize) {
+        let values = data.features[row * width..][..width].iter().chain([&data.target[row]]);
+        for ((_, moments), value) in statistics.iter_mut().zip(values) {
+            dure_core::statistics::Moments::add(moments, *value);
+        }
+    }
+    statistics.into_iter().collect()
+}
+
+impl Rows {
+    /// Scales `features` (a row after another) and `target`.
+    pub fn new(features: &[f64], target: &[f64], schema: &Schema, preprocessing: &Preprocessing) -> Self {
+        let scales = preprocessing.features(schema);
+        let scale = preprocessing.of_column(&schema.target);
+        Self {
+            width: scales.len(),
+            x: features.iter().zip(scales.iter().cycle()).map(|(value, scale)| scale.apply(*value)).collect(),
+            y: target.iter().map(|value| scale.apply(*value)).collect(),
+            truth: target.to_vec(),
+        }
+    }
+
+    /// The scaled features, a row after another.
+    pub fn x(&self) -> &[f32] {
+        &self.x
+    }
+
+    /// The scaled target.
+    pub fn y(&self) -> &[f32] {
+        &self.y
+    }
+}
+
+impl Client {
+    /// Scales a client's rows.
+    pub fn new(data: &ClientRows, split: Split, schema: &Schema, preprocessing: &Preprocessing) -> Self {
+        Self { name: data.name.clone(), split, rows: Rows::new(&data.features, &data.target, schema, preprocessing) }
+    }
+
+    /// Its scaled rows.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+}
+
+/// The buffers of local training, used for one client after another.
+pub struct Trainer {
+    mlp: Mlp,
+    training: Training,
+    target: Scale,
+    order: Vec<u32>,
+}
+
+impl Trainer {
+    /// For models and training as `work` says. `preprocessing` gives predictions their unit.
+    pub fn new(work: &Work, preprocessing: &Preprocessing) -> Self {
+        let target = preprocessing.of_column(&work.schema.target);
+        let mlp = Mlp::new(&work.dims(), work.training.batch_size, Simd::Avx512);
+        Self { mlp, training: work.training, target, order: vec![] }
+    }
+
+    /// Stop 4 of a round: trains from `base` on the client's rows and returns what changed, weighted by examples.
+    /// The order of rows derives from the seed, the client's name and the round's ordinal.
+    pub fn train(
+        &mut self,
+        base: &Params,
+        client: &Client,
+        which: TrainingRows,
+        (seed, ordinal): (u64, u32),
+    ) -> Result<Update, TrainError> {
+        let rows = client.split.rows(which);
+        self.load(base)?;
+        let mut numbers = stream(seed, Purpose::Batches, client.name.as_str(), u64::from(ordinal));
+        let loss = self.epochs(&client.rows, rows, self.training.epochs, &mut numbers);
+        let delta: Vec<f32> = self.mlp.params().iter().zip(base.values()).map(|(after, before)| after - before).collect();
+        let weight = Weight::new(rows.len() as f64).map_err(|_| TrainError::Diverged(client.name.clone()))?;
+        if !loss.is_finite() || delta.iter().any(|value| !value.is_finite()) {
+            return Err(TrainError::Diverged(client.name.clone()));
+        }
+        let delta = Params::new(Arc::clone(base.layout()), delta)?;
+        let mut update = Update::of_delta(delta, weight);
+        update.scalars.insert(TRAIN_LOSS.into(), loss);
+        Ok(update)
+    }
+
+    /// Starts from `params`, with an optimiser that has not stepped yet.
+    pub fn load(&mut self, params: &Params) -> Result<(), LayoutMismatch> {
+        let (want, got) = (self.mlp.params().len(), params.values().len());
+        if want != got {
+            return Err(LayoutMismatch { want, got });
+        }
+        self.mlp.load(params.values());
+        Ok(())
+    }
+
+    /// Trains on from where it is, `epochs` times over `rows`. Returns the mean loss over all examples seen.
+    pub fn epochs(&mut self, data: &Rows, rows: &[u32], epochs: u32, numbers: &mut Stream) -> f64 {
+        let Training { batch_size, loss, optimizer, .. } = self.training;
+        let width = data.width;
+        let mut total = 0.0;
+        self.order.clear();
+        self.order.extend_from_slice(rows);
+        for _ in 0..epochs {
+            self.order.shuffle(numbers);
+            for batch in self.order.chunks(batch_size) {
+                let fill = |row: usize, x: &mut [f32], y: &mut [f32]| {
+                    let row = batch[row] as usize;
+                    x.copy_from_slice(&data.x[row * width..][..width]);
+                    y[0] = data.y[row];
+                };
+                total += self.mlp.step(batch.len(), fill, loss, optimizer) * batch.len() as f64;
+            }
+        }
+        total / (f64::from(epochs) * rows.len() as f64)
+    }
+
+    /// The order in which [`Trainer::epochs`] went through its rows last.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The errors of the model as it is, on `rows`, in the target's unit: sums that add across clients.
+    pub fn evaluate(&mut self, data: &Rows, rows: &[u32]) -> Statistics {
+        let mut sums = Statistics::new();
+        let truth: Vec<f64> = rows.iter().map(|row| data.truth[*row as usize]).collect();
+        let predictions = self.predict(data, rows);
+        truth.iter().zip(predictions).for_each(|(truth, prediction)| regression::add(&mut sums, *truth, prediction));
+        sums
+    }
+
+    /// What the model as it is says for `rows`, in the target's unit.
+    pub fn predict(&mut self, data: &Rows, rows: &[u32]) -> Vec<f64> {
+        let width = data.width;
+        let mut predictions = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(self.mlp.batch_size()) {
+            let fill = |row: usize, x: &mut [f32]| x.copy_from_slice(&data.x[batch[row] as usize * width..][..width]);
+            let said = self.mlp.predict(batch.len(), fill);
+            predictions.extend(said.iter().map(|value| self.target.undo(*value)));
+        }
+        predictions
+    }
+}

@@ -1,0 +1,317 @@
+//! Rows from a CSV file: columns by name, clients by a column, every bad row named by file, line and column.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    path::{Path, PathBuf},
+};
+
+use dure_core::name::ClientName;
+
+use super::{ClientRows, DataSet, Site, Source, date::Date};
+use crate::{schema::Schema, split::SplitSpec};
+
+/// What is wrong with a data file. Nothing of it is used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// It cannot be read.
+    #[error("{file}: cannot be read: {why}; --data names the folder that holds it", file = .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// It has no rows.
+    #[error("{file}: has no rows; it needs a line of column names and a line for each row", file = .file.display())]
+    Empty {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A column is missing.
+    #[error("{file}:1: has no column {column:?}{hint}", file = .file.display())]
+    MissingColumn {
+        /// The file.
+        file: PathBuf,
+        /// The column.
+        column: String,
+        /// The nearest one that is there, and how to map it.
+        hint: String,
+    },
+    /// A column is there twice.
+    #[error("{file}:1: has two columns {column:?}; rename one", file = .file.display())]
+    RepeatedColumn {
+        /// The file.
+        file: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// A value cannot be what its column needs.
+    #[error("{file}:{line}: column {column:?} holds {value:?}, which is not {want}", file = .file.display())]
+    Value {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// What stands there.
+        value: String,
+        /// What should.
+        want: &'static str,
+    },
+    /// A row is not a row.
+    #[error("{file}:{line}: {why}", file = .file.display())]
+    Row {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// Two rows of one client and day.
+    #[error("{file}:{line}: {column:?} = {id:?} has {date} already in line {first}; remove one", file = .file.display())]
+    Duplicate {
+        /// The file.
+        file: PathBuf,
+        /// The line of the second row.
+        line: u64,
+        /// The line of the first.
+        first: u64,
+        /// The column of clients.
+        column: String,
+        /// Whose rows they are.
+        id: String,
+        /// The day.
+        date: Date,
+    },
+    /// A client that cannot be divided into training, validation and test rows.
+    #[error(
+        "{file}:{line}: {id:?} has {rows} usable row{s}, and {needed} are needed to train, choose and test; add rows of it, or remove them",
+        file = .file.display(), s = if *.rows == 1 { "" } else { "s" }
+    )]
+    TooFewRows {
+        /// The file.
+        file: PathBuf,
+        /// The line of its first row.
+        line: u64,
+        /// Whose rows they are.
+        id: String,
+        /// How many.
+        rows: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+}
+
+/// A row as it stands in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its line, counted from 1.
+    pub line: u64,
+    /// Whose it is.
+    pub id: String,
+    /// Its day.
+    pub date: Date,
+    /// The features, in the schema's order.
+    pub features: Vec<f64>,
+    /// The target; absent if it was not asked for.
+    pub target: Option<f64>,
+}
+
+/// Whether rows need their target: to learn and to judge they do, to predict they do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A missing or bad target is an error.
+    Needed,
+    /// The column is not looked at.
+    Ignored,
+}
+
+/// Reads the data set of `site` in `folder`.
+pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, DataError> {
+    let file = folder.join(&site.file);
+    let bytes = std::fs::read(&file).map_err(|why| DataError::Unreadable { file: file.clone(), why })?;
+    let rows = parse(&file, &bytes, schema, site, Target::Needed)?;
+    group(&file, rows, schema, site, Source::File(file.clone()))
+}
+
+/// Reads rows of a file that is `bytes`.
+pub fn parse(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, target: Target) -> Result<Vec<Row>, DataError> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let header = reader.headers().map_err(|error| broken(file, &error))?.clone();
+    let columns = Columns::find(file, &header, schema, site, target)?;
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| broken(file, &error))?;
+        rows.push(columns.row(file, &record)?);
+    }
+    if rows.is_empty() { Err(DataError::Empty { file: file.into() }) } else { Ok(rows) }
+}
+
+/// Where a file has its columns.
+struct Columns<'a> {
+    header: &'a csv::StringRecord,
+    client: usize,
+    date: usize,
+    features: Vec<usize>,
+    target: Option<usize>,
+}
+
+impl<'a> Columns<'a> {
+    fn find(
+        file: &Path,
+        header: &'a csv::StringRecord,
+        schema: &Schema,
+        site: &Site,
+        target: Target,
+    ) -> Result<Self, DataError> {
+        if header.iter().all(str::is_empty) {
+            return Err(DataError::Empty { file: file.into() });
+        }
+        let find = |column: String| position(file, header, column);
+        let own = |name: &str| site.columns.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        Ok(Self {
+            header,
+            client: find(site.client.clone())?,
+            date: find(site.date.clone())?,
+            features: schema.features.iter().map(|column| find(own(&column.name))).collect::<Result<_, _>>()?,
+            target: (target == Target::Needed).then(|| find(own(&schema.target.name))).transpose()?,
+        })
+    }
+
+    fn row(&self, file: &Path, record: &csv::StringRecord) -> Result<Row, DataError> {
+        let line = record.position().map_or(0, csv::Position::line);
+        let bad = |column: usize, want| DataError::Value {
+            file: file.into(),
+            line,
+            column: self.header[column].into(),
+            value: record[column].chars().take(60).collect(),
+            want,
+        };
+        let number = |column: usize| match record[column].parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(value),
+            _ => Err(bad(column, "a finite number")),
+        };
+        if record[self.client].is_empty() {
+            return Err(bad(self.client, "anybody's name"));
+        }
+        Ok(Row {
+            line,
+            id: record[self.client].into(),
+            date: Date::parse(&record[self.date]).ok_or_else(|| bad(self.date, "a day like 4/12/2016 or 2016-04-12"))?,
+            features: self.features.iter().map(|column| number(*column)).collect::<Result<_, _>>()?,
+            target: self.target.map(number).transpose()?,
+        })
+    }
+}
+
+fn position(file: &Path, header: &csv::StringRecord, column: String) -> Result<usize, DataError> {
+    let mut found = header.iter().enumerate().filter(|(_, name)| *name == column).map(|(i, _)| i);
+    match (found.next(), found.next()) {
+        (Some(position), None) => Ok(position),
+        (Some(_), Some(_)) => Err(DataError::RepeatedColumn { file: file.into(), column }),
+        (None, _) => {
+            let near = header.iter().max_by(|a, b| likeness(a, &column).total_cmp(&likeness(b, &column)));
+            let near = near.filter(|name| likeness(name, &column) > 0.6);
+            let hint = near.map_or_else(String::new, |name| {
+                format!("; if {name:?} is meant, say so in the recipe's [site.columns]: {column} = {name:?}")
+            });
+            Err(DataError::MissingColumn { file: file.into(), column, hint })
+        }
+    }
+}
+
+fn likeness(a: &str, b: &str) -> f64 {
+    strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase())
+}
+
+/// What the reader says of a row, in our words.
+fn broken(file: &Path, error: &csv::Error) -> DataError {
+    let line = error.position().map_or(1, csv::Position::line);
+    let why = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("the row has {len} columns where the first line names {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8 text; save the file as UTF-8".into(),
+        _ => error.to_string(),
+    };
+    DataError::Row { file: file.into(), line, why }
+}
+
+/// Drops rows that were not worn, and gives every client its own.
+pub fn group(file: &Path, rows: Vec<Row>, schema: &Schema, site: &Site, source: Source) -> Result<DataSet, DataError> {
+    let (mut by_id, mut dropped) = (BTreeMap::<String, BTreeMap<Date, Row>>::new(), 0);
+    let zeros = Zeros::of(schema, site);
+    for row in rows {
+        let days = by_id.entry(row.id.clone()).or_default();
+        match days.entry(row.date) {
+            Entry::Occupied(first) => {
+                let (line, first) = (row.line, first.get().line);
+                let (column, id, date) = (site.client.clone(), row.id, row.date);
+                return Err(DataError::Duplicate { file: file.into(), line, first, column, id, date });
+            }
+            Entry::Vacant(day) => drop(day.insert(row)),
+        }
+    }
+    for days in by_id.values_mut() {
+        let before = days.len();
+        days.retain(|_, row| !zeros.hold(row));
+        dropped += before - days.len();
+    }
+    by_id.retain(|_, days| !days.is_empty());
+    let width = by_id.len().to_string().len().max(2);
+    let clients = by_id.into_iter().enumerate().map(|(i, (id, days))| {
+        let name = format!("{}-{:0width$}", site.prefix, i + 1);
+        let name = ClientName::new(name).map_err(|error| DataError::Row { file: file.into(), line: 1, why: error.to_string() })?;
+        Ok(client(name, id, days))
+    });
+    let clients: Vec<ClientRows> = clients.collect::<Result<_, _>>()?;
+    if clients.is_empty() { Err(DataError::Empty { file: file.into() }) } else { Ok(DataSet { source, clients, dropped }) }
+}
+
+fn client(name: ClientName, id: String, days: BTreeMap<Date, Row>) -> ClientRows {
+    let line = days.values().map(|row| row.line).min().unwrap_or(0);
+    let mut client = ClientRows { name, id, line, dates: vec![], features: vec![], target: vec![] };
+    for (date, row) in days {
+        client.dates.push(date);
+        client.features.extend(&row.features);
+        client.target.extend(row.target);
+    }
+    client
+}
+
+/// The columns that are all zero when a device was not worn.
+struct Zeros {
+    features: Vec<usize>,
+    target: bool,
+}
+
+impl Zeros {
+    fn of(schema: &Schema, site: &Site) -> Self {
+        let named = |name: &String| site.drop_if_zero.contains(name);
+        let features = schema.features.iter().enumerate().filter(|(_, column)| named(&column.name)).map(|(i, _)| i);
+        Self { features: features.collect(), target: named(&schema.target.name) }
+    }
+
+    fn hold(&self, row: &Row) -> bool {
+        let any = self.target || !self.features.is_empty();
+        any && (!self.target || row.target == Some(0.0)) && self.features.iter().all(|i| row.features[*i] == 0.0)
+    }
+}
+
+/// Holds every client to what `split` needs.
+pub fn check_rows(data: &DataSet, split: &SplitSpec) -> Result<(), DataError> {
+    let file = match &data.source {
+        Source::File(file) => file.clone(),
+        Source::Generated => PathBuf::from("generated"),
+    };
+    let needed = split.needed();
+    match data.clients.iter().find(|client| client.target.len() < needed) {
+        Some(client) => {
+            let (line, id, rows) = (client.line, client.id.clone(), client.target.len());
+            Err(DataError::TooFewRows { file, line, id, rows, needed })
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,18 @@
+//! Local training: what a client does with its own rows.
+//!
+//! Read the modules in this order:
+
+pub mod schema;
+
+pub mod data;
+pub mod split;
+pub mod standardise;
+
+pub mod local_optimizer;
+pub mod loss;
+pub mod mlp;
+
+pub mod client;
+pub mod work;
+
+pub mod recipe;

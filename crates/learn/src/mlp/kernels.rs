@@ -1,0 +1,357 @@
+//! Products of small matrices, a register tile at a time.
+//!
+//! Every sum runs over its terms one after another with a fused multiply-add, whatever the tile: tiles only say which
+//! sums stand beside one another in registers. So the bits are the same with AVX-512, with AVX2 and without either.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// Elements that a tile may read behind the end of a right-hand matrix, and never uses: it loads whole vectors.
+pub const SLACK: usize = 32;
+
+/// A left-hand matrix: element (i, p) is `values[i * row + p * column]`.
+#[derive(Clone, Copy)]
+pub struct Left<'a> {
+    /// The elements.
+    pub values: &'a [f32],
+    /// From a row to the next.
+    pub row: usize,
+    /// From a column to the next.
+    pub column: usize,
+}
+
+/// A vector of floats in a register.
+pub trait Lanes: Copy {
+    /// How many floats.
+    const LANES: usize;
+    /// How many rows of a tile, two vectors wide, fit the registers.
+    const ROWS: usize;
+
+    /// `value` in every lane.
+    fn splat(value: f32) -> Self;
+
+    /// The floats at `from`.
+    ///
+    /// # Safety
+    /// [`Self::LANES`] floats can be read there.
+    unsafe fn load(from: *const f32) -> Self;
+
+    /// Writes the floats to `to`.
+    ///
+    /// # Safety
+    /// [`Self::LANES`] floats can be written there.
+    unsafe fn store(self, to: *mut f32);
+
+    /// `self * factor + term`, rounded once.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+
+    /// The sum.
+    fn add(self, other: Self) -> Self;
+
+    /// Zero where a lane is negative.
+    fn relu(self) -> Self;
+
+    /// Zero where `other` is not above zero.
+    fn where_positive(self, other: Self) -> Self;
+
+    /// The first floats of `from`, then zeros.
+    #[inline(always)]
+    fn read(from: &[f32]) -> Self {
+        if from.len() >= Self::LANES {
+            // SAFETY: the floats are there.
+            return unsafe { Self::load(from.as_ptr()) };
+        }
+        let mut padded = [0.0; 16];
+        padded[..from.len()].copy_from_slice(from);
+        // SAFETY: no vector has more than 16 lanes.
+        unsafe { Self::load(padded.as_ptr()) }
+    }
+
+    /// Fills `to`, as far as there are lanes.
+    #[inline(always)]
+    fn write(self, to: &mut [f32]) {
+        if to.len() >= Self::LANES {
+            // SAFETY: there is room.
+            return unsafe { self.store(to.as_mut_ptr()) };
+        }
+        let mut padded = [0.0; 16];
+        // SAFETY: no vector has more than 16 lanes.
+        unsafe { self.store(padded.as_mut_ptr()) };
+        to.copy_from_slice(&padded[..to.len()]);
+    }
+}
+
+impl Lanes for f32 {
+    const LANES: usize = 1;
+    const ROWS: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { *from }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { *to = self }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        f32::mul_add(self, factor, term)
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self + other
+    }
+
+    #[inline(always)]
+    fn relu(self) -> Self {
+        if self > 0.0 { self } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, other: Self) -> Self {
+        if other > 0.0 { self } else { 0.0 }
+    }
+}
+
+/// A vector register of x86-64. The methods are inlined into functions that have the CPU feature, and called nowhere else.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_lanes {
+    ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident,
+     $max:ident, $where_positive:expr) => {
+        impl Lanes for $vector {
+            const LANES: usize = $lanes;
+            const ROWS: usize = $rows;
+
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                // SAFETY: the feature is there, see above; it needs nothing else.
+                unsafe { $splat(value) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                // SAFETY: the feature is there, and the caller promises the floats.
+                unsafe { $load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                // SAFETY: the feature is there, and the caller promises the room.
+                unsafe { $store(to, self) }
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, term: Self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else.
+                unsafe { $mul_add(self, factor, term) }
+            }
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else.
+                unsafe { $add(self, other) }
+            }
+
+            #[inline(always)]
+            fn relu(self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else. The second operand is what NaN gives.
+                unsafe { $max(self, $splat(0.0)) }
+            }
+
+            #[inline(always)]
+            fn where_positive(self, other: Self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else.
+                unsafe { $where_positive(self, other) }
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+x86_lanes!(
+    __m512, 16, 8, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps,
+    |value, other| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(other, _mm512_setzero_ps()), value)
+);
+#[cfg(target_arch = "x86_64")]
+x86_lanes!(
+    __m256, 8, 4, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps,
+    |value, other| _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(other, _mm256_setzero_ps()), value)
+);
+
+/// Where the sums of a product go.
+pub trait Finish {
+    /// Takes the sums of row `i` from column `j` on; the first `used` lanes count.
+    fn finish<V: Lanes>(&mut self, i: usize, j: usize, sums: V, used: usize);
+}
+
+/// Writes a product to a matrix whose rows are as wide as the product.
+pub struct Store<'a> {
+    /// The matrix.
+    pub to: &'a mut [f32],
+    /// Its columns.
+    pub columns: usize,
+}
+
+impl Finish for Store<'_> {
+    #[inline(always)]
+    fn finish<V: Lanes>(&mut self, i: usize, j: usize, sums: V, used: usize) {
+        sums.write(&mut self.to[i * self.columns + j..][..used]);
+    }
+}
+
+/// Computes the `m` × `n` product of `a` (`m` × `k`) and `b` (`k` rows, `stride` apart), and hands the sums
+/// to `to`. `b` has [`SLACK`] more elements than it needs.
+#[inline(always)]
+pub fn product<V: Lanes>(
+    (m, k, n): (usize, usize, usize),
+    a: Left,
+    (b, stride): (&[f32], usize),
+    to: &mut impl Finish,
+) {
+    let (mut j, mut run) = (0, Run { k, a, b, stride, to });
+    while j < n {
+        if n - j > V::LANES {
+            run.columns::<V, 2>(m, j, (n - j).min(2 * V::LANES));
+            j += 2 * V::LANES;
+        } else {
+            run.columns::<V, 1>(m, j, n - j);
+            j += V::LANES;
+        }
+    }
+}
+
+/// What every tile of a product shares.
+struct Run<'a, F> {
+    k: usize,
+    a: Left<'a>,
+    b: &'a [f32],
+    stride: usize,
+    to: &'a mut F,
+}
+
+impl<F: Finish> Run<'_, F> {
+    /// The columns `j..j + used`, which `W` vectors hold, as many rows at a time as fit.
+    #[inline(always)]
+    fn columns<V: Lanes, const W: usize>(&mut self, m: usize, j: usize, used: usize) {
+        let mut i = 0;
+        while V::ROWS == 8 && i + 8 <= m {
+            self.tile::<V, 8, W>(i, j, used);
+            i += 8;
+        }
+        while i + 4 <= m {
+            self.tile::<V, 4, W>(i, j, used);
+            i += 4;
+        }
+        while i < m {
+            self.tile::<V, 1, W>(i, j, used);
+            i += 1;
+        }
+    }
+
+    /// The sums of `R` rows × `W` vectors from (i, j) on.
+    #[inline(always)]
+    fn tile<V: Lanes, const R: usize, const W: usize>(&mut self, i: usize, j: usize, used: usize) {
+        let mut sums = [[V::splat(0.0); W]; R];
+        let (a, last) = (self.a, self.k.saturating_sub(1));
+        let (a_last, b_last) = ((i + R - 1) * a.row + last * a.column, last * self.stride + j + W * V::LANES - 1);
+        assert!(self.k == 0 || (a_last < a.values.len() && b_last < self.b.len()), "a tile reaches outside its matrices");
+        for p in 0..self.k {
+            // SAFETY: no index is larger than the one that was just held against the length. Checking each costs a third
+            // of the step's time.
+            let row: [V; W] = std::array::from_fn(|w| unsafe { V::load(self.b.as_ptr().add(p * self.stride + j + w * V::LANES)) });
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: as above.
+                let x = V::splat(unsafe { *a.values.get_unchecked((i + r) * a.row + p * a.column) });
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum = x.mul_add(value, *sum);
+                }
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (w, sum) in sums.into_iter().enumerate() {
+                let first = w * V::LANES;
+                self.to.finish(i + r, j + first, sum, V::LANES.min(used - first));
+            }
+        }
+    }
+}
+
+/// Writes the transpose of `from` (`rows` × `columns`) to `to`.
+#[inline(always)]
+pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    const BLOCK: usize = 8;
+    let (whole_rows, whole_columns) = (rows / BLOCK * BLOCK, columns / BLOCK * BLOCK);
+    for i in (0..whole_rows).step_by(BLOCK) {
+        for j in (0..whole_columns).step_by(BLOCK) {
+            let mut block = [[0.0f32; BLOCK]; BLOCK];
+            for (r, row) in block.iter_mut().enumerate() {
+                row.copy_from_slice(&from[(i + r) * columns + j..][..BLOCK]);
+            }
+            for c in 0..BLOCK {
+                let column: [f32; BLOCK] = std::array::from_fn(|r| block[r][c]);
+                to[(j + c) * rows + i..][..BLOCK].copy_from_slice(&column);
+            }
+        }
+    }
+    let rest = |i: usize| if i < whole_rows { whole_columns..columns } else { 0..columns };
+    for i in 0..rows {
+        for j in rest(i) {
+            to[j * rows + i] = from[i * columns + j];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values(n: usize, seed: u32) -> Vec<f32> {
+        (0..n).map(|i| ((i as f32 + 1.0) * 0.37 + seed as f32).sin()).collect()
+    }
+
+    fn with<V: Lanes>(m: usize, k: usize, n: usize, a: Left, b: &[f32]) -> Vec<f32> {
+        let mut c = vec![f32::NAN; m * n];
+        product::<V>((m, k, n), a, (b, n), &mut Store { to: &mut c, columns: n });
+        c
+    }
+
+    proptest! {
+        #[test]
+        fn a_product_is_the_sum_of_products_whatever_the_tiles(m in 1usize..20, k in 0usize..12, n in 1usize..150, seed: u16) {
+            let a = values(m * k, u32::from(seed));
+            let mut b = values(k * n, u32::from(seed) + 1);
+            b.resize(k * n + SLACK, f32::NAN);
+            let want: Vec<u32> = (0..m * n)
+                .map(|c| (0..k).fold(0f32, |sum, p| a[c / n * k + p].mul_add(b[p * n + c % n], sum)).to_bits())
+                .collect();
+            let bits = |c: Vec<f32>| c.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            prop_assert_eq!(&bits(with::<f32>(m, k, n, Left { values: &a, row: k, column: 1 }, &b)), &want);
+            let mut turned = vec![0.0; m * k];
+            transpose(&a, m, k, &mut turned);
+            prop_assert_eq!(&bits(with::<f32>(m, k, n, Left { values: &turned, row: 1, column: m }, &b)), &want);
+        }
+
+        #[test]
+        fn a_transpose_moves_every_element(rows in 1usize..40, columns in 1usize..40) {
+            let from = values(rows * columns, 3);
+            let mut to = vec![0.0; from.len()];
+            transpose(&from, rows, columns, &mut to);
+            for i in 0..rows {
+                for j in 0..columns {
+                    prop_assert_eq!(to[j * rows + i], from[i * columns + j]);
+                }
+            }
+        }
+    }
+}

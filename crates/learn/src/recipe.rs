@@ -1,0 +1,328 @@
+//! The file a person writes: `[plan]` and `[schema]` travel to the sites, `[site]` never leaves one.
+
+use std::collections::BTreeSet;
+
+use dure_core::{
+    codec::Codec,
+    cohort::CohortSpec,
+    model::LayoutError,
+    plan::{Plan, PlanError, PlanSpec, StopRules, TrainingRows},
+    strategy::StrategySpec,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Site, people::Generator},
+    schema::Schema,
+    split::SplitSpec,
+    work::{ModelSpec, Personalise, TRAIN_LOSS, Training, Work},
+};
+
+/// A recipe as it was typed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What it is called.
+    pub name: String,
+    /// One line on what it does.
+    #[serde(default)]
+    pub title: String,
+    /// The data set's name: the folder below `$DURE_DATA`.
+    pub data: String,
+    /// What the rows mean.
+    pub schema: Schema,
+    /// What is done.
+    pub plan: PlanKeys,
+    /// Where a site has its rows.
+    pub site: Site,
+    /// People to make up where there is no data.
+    pub generator: Option<Generator>,
+}
+
+/// The keys of `[plan]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each is documented where its type is")]
+pub struct PlanKeys {
+    pub rounds: u32,
+    #[serde(default)]
+    pub refit: bool,
+    #[serde(default)]
+    pub strategy: StrategySpec,
+    #[serde(default)]
+    pub cohort: CohortSpec,
+    #[serde(default)]
+    pub codec: Codec,
+    pub split: SplitSpec,
+    pub model: ModelSpec,
+    pub training: Training,
+    #[serde(default)]
+    pub evaluate: Evaluate,
+    #[serde(default)]
+    pub stop: StopRules,
+    #[serde(default)]
+    pub personalise: Personalise,
+}
+
+/// When the model is judged on validation rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluate {
+    /// After every so many rounds, and after the last; 0 is never.
+    pub every: u32,
+}
+
+/// What is wrong with a recipe.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// It is not TOML.
+    #[error("{origin}:{line}:{column}: {why}")]
+    Syntax {
+        /// The file, or the built-in recipe.
+        origin: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+        /// What the reader says.
+        why: String,
+    },
+    /// A key or a value that a recipe cannot have.
+    #[error("{origin}: {key}: {why}")]
+    Key {
+        /// The file and line, or the override.
+        origin: String,
+        /// The key.
+        key: String,
+        /// What is wrong, and what is allowed.
+        why: String,
+    },
+    /// An override that sets nothing.
+    #[error("{0:?} sets nothing: write key=value, as in strategy.learning_rate=0.5")]
+    Override(String),
+    /// A choice that cannot be made.
+    #[error("{origin}: {error}")]
+    Plan {
+        /// The file, or the built-in recipe.
+        origin: String,
+        /// Which.
+        error: PlanError,
+    },
+    /// A model without a layout.
+    #[error("{origin}: plan.model: {error}")]
+    Model {
+        /// The file, or the built-in recipe.
+        origin: String,
+        /// Why.
+        error: LayoutError,
+    },
+}
+
+const TABLES: [&str; 7] = ["name", "title", "data", "schema", "plan", "site", "generator"];
+
+impl Recipe {
+    /// Reads a recipe from `text`, with `overrides` (`key=value`) laid over it. A key may leave `plan.` away.
+    pub fn parse(origin: &str, text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| syntax(origin, text, &error))?;
+        let mut set = BTreeSet::new();
+        for assignment in overrides {
+            set.insert(lay_over(&mut table, assignment)?);
+        }
+        serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+            let message = error.inner().message().to_owned();
+            let (key, why) = explain(&error.path().to_string(), &message);
+            let typed = set.iter().any(|typed| typed.starts_with(&key) || key.starts_with(typed.as_str()));
+            let line = line_of(text, &key).filter(|_| !typed);
+            let origin = line.map_or_else(|| if typed { "override".into() } else { origin.into() }, |line| format!("{origin}:{line}"));
+            RecipeError::Key { origin, key, why }
+        })
+    }
+
+    /// What a trainer is told.
+    pub fn work(&self) -> Work {
+        let PlanKeys { split, model, training, personalise, .. } = &self.plan;
+        let (schema, model) = (self.schema.clone(), model.clone());
+        Work { schema, split: *split, model, training: *training, personalise: *personalise }
+    }
+
+    /// The checked plan.
+    pub fn plan(&self, origin: &str) -> Result<Plan, RecipeError> {
+        let error = |error| RecipeError::Plan { origin: origin.into(), error };
+        let (work, keys) = (self.work(), &self.plan);
+        work.check().map_err(error)?;
+        self.check().map_err(error)?;
+        let Ok(serde_json::Value::Object(told)) = serde_json::to_value(&work) else { unreachable!("a struct is an object") };
+        Plan::new(PlanSpec {
+            name: self.name.clone(),
+            rounds: keys.rounds,
+            strategy: keys.strategy.clone(),
+            cohort: keys.cohort.clone(),
+            codec: keys.codec,
+            layout: work.layout().map_err(|error| RecipeError::Model { origin: origin.into(), error })?,
+            measure: self.schema.columns().map(|column| column.name.clone()).collect(),
+            scalars: vec![TRAIN_LOSS.into()],
+            rows: TrainingRows::Training,
+            evaluate_every: keys.evaluate.every,
+            stop: keys.stop.clone(),
+            refit: keys.refit,
+            test: keys.split.test > 0.0,
+            work: told,
+        })
+        .map_err(error)
+    }
+
+    /// Choices that contradict each other beyond what the rules know.
+    fn check(&self) -> Result<(), PlanError> {
+        let without = |first: String, why| {
+            let second = "split.validation = 0".into();
+            Err(PlanError::Contradiction { first, second, why })
+        };
+        match &self.plan {
+            keys if keys.split.validation > 0.0 => Ok(()),
+            keys if keys.refit => without("refit = true".into(), "there are no validation rows to add to the training rows"),
+            PlanKeys { evaluate: Evaluate { every }, .. } if *every > 0 => {
+                without(format!("evaluate.every = {every}"), "there are no validation rows to judge the model on")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for Personalise {
+    fn default() -> Self {
+        Self { epochs: 0 }
+    }
+}
+
+fn syntax(origin: &str, text: &str, error: &toml::de::Error) -> RecipeError {
+    let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    RecipeError::Syntax { origin: origin.into(), line, column, why: error.message().replace('\n', ", ") }
+}
+
+/// Sets one key and returns its full name.
+fn lay_over(table: &mut toml::Table, assignment: &str) -> Result<String, RecipeError> {
+    let broken = || RecipeError::Override(assignment.into());
+    let (key, value) = assignment.split_once('=').ok_or_else(broken)?;
+    let first = key.split('.').next().unwrap_or_default();
+    let full = if TABLES.contains(&first) { key.to_owned() } else { format!("plan.{key}") };
+    let mut parts: Vec<&str> = full.split('.').collect();
+    let last = parts.pop().filter(|last| !last.is_empty()).ok_or_else(broken)?;
+    let mut at = table;
+    for part in parts {
+        let inner = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = inner.as_table_mut().ok_or_else(broken)?;
+    }
+    at.insert(last.into(), read_value(value));
+    Ok(full)
+}
+
+/// A TOML value; anything that is none is a text.
+fn read_value(text: &str) -> toml::Value {
+    let read = toml::from_str::<toml::Table>(&format!("v = {text}")).ok().and_then(|mut table| table.remove("v"));
+    read.unwrap_or_else(|| toml::Value::String(text.into()))
+}
+
+/// The key that is meant and what is wrong with it, from where the reader stood and what it said.
+fn explain(path: &str, message: &str) -> (String, String) {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((name, allowed)) if message.starts_with("unknown field") => {
+            // Whether the reader stood on the unknown key or before it depends on the kind of table.
+            let parent = path.strip_suffix(name).map_or(path, |p| p.trim_end_matches('.')).trim_end_matches("..");
+            let parent = if parent == "." { "" } else { parent };
+            let key = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}.{name}") };
+            let near = allowed.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            (key, format!("no such key{near} Known here: {}", allowed.join(", ")))
+        }
+        _ => (path.to_owned(), message.replace('\n', ", ")),
+    }
+}
+
+/// The line on which a key is set, as far as a look at the text can tell.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let (parent, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut table = String::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            table = header.trim().to_owned();
+            if table == key {
+                return Some(number + 1);
+            }
+        } else if table == parent && line.split(['=', '.', ' ']).next() == Some(name) {
+            return Some(number + 1);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FITBIT: &str = include_str!("../../../recipes/fitbit.toml");
+
+    fn parse(overrides: &[&str]) -> Result<Recipe, RecipeError> {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        Recipe::parse("fitbit.toml", FITBIT, &overrides)
+    }
+
+    fn refused(overrides: &[&str]) -> String {
+        let planned = parse(overrides).and_then(|recipe| recipe.plan("fitbit.toml"));
+        planned.map(|plan| format!("{plan:?}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_fitbit_recipe_is_fedavg_over_6977_parameters() {
+        let plan = parse(&[]).unwrap().plan("fitbit").unwrap();
+        assert_eq!((plan.rounds, plan.layout.parameters(), plan.strategy.name.as_str()), (20, 6977, "fedavg"));
+        assert_eq!(Work::of(&plan).unwrap(), parse(&[]).unwrap().work());
+    }
+
+    #[test]
+    fn an_override_reaches_any_key_with_plan_or_without() {
+        let recipe = parse(&["rounds=7", "plan.training.epochs=5", "strategy.learning_rate=0.5", "site.client=User"]).unwrap();
+        assert_eq!((recipe.plan.rounds, recipe.plan.training.epochs), (7, 5));
+        assert_eq!((recipe.plan.strategy.learning_rate, recipe.site.client.as_str()), (0.5, "User"));
+        assert_eq!(parse(&["model.hidden=[8]"]).unwrap().plan.model, ModelSpec::Mlp { hidden: vec![8] });
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        assert!(refused(&["round=7"]).starts_with("override: plan.round: no such key; did you mean \"rounds\"?"));
+        assert!(refused(&["training.epoch=7"]).starts_with("override: plan.training.epoch: no such key; did you mean \"epochs\"?"));
+        let bad = FITBIT.replace("batch_size = 32", "batchsize = 32");
+        let error = Recipe::parse("my.toml", &bad, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("my.toml:43: plan.training.batchsize: no such key; did you mean \"batch_size\"?"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_names_its_key_and_what_is_allowed() {
+        let error = refused(&["rounds=many"]);
+        assert!(error.contains("plan.rounds") && error.contains("expected u32"), "{error}");
+        assert_eq!(refused(&["training.epochs=0"]), "fitbit.toml: training.epochs = 0 is not allowed: 1 to 100000");
+        assert_eq!(refused(&["split.test=1.5"]), "fitbit.toml: split.test = 1.5 is not allowed: a share from 0 to below 1");
+        let error = refused(&["strategy.name=fedmagic"]);
+        assert_eq!(error, "fitbit.toml: strategy.name = fedmagic is not allowed: one of fedavg");
+        assert_eq!(refused(&["rounds"]), "\"rounds\" sets nothing: write key=value, as in strategy.learning_rate=0.5");
+    }
+
+    #[test]
+    fn contradictory_plans_are_refused() {
+        let error = refused(&["split.validation=0"]);
+        assert!(error.contains("refit = true and split.validation = 0 contradict"), "{error}");
+        let error = refused(&["split.validation=0", "refit=false"]);
+        assert!(error.contains("evaluate.every = 1 and split.validation = 0 contradict"), "{error}");
+    }
+
+    #[test]
+    fn broken_toml_names_line_and_column() {
+        let error = Recipe::parse("my.toml", "name = \"x\"\nplan = [1,\n", &[]).unwrap_err().to_string();
+        assert!(error.starts_with("my.toml:"), "{error}");
+        let error = Recipe::parse("my.toml", "name = \"x\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("missing field `data`"), "{error}");
+    }
+}

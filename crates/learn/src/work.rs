@@ -1,0 +1,133 @@
+//! What a trainer is told: the part of a plan that the rules do not look inside.
+
+use std::sync::Arc;
+
+use dure_core::{
+    model::{Layout, LayoutError},
+    plan::{Plan, PlanError},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{local_optimizer::LocalOptimizer, loss::Loss, mlp, schema::Schema, split::SplitSpec};
+
+/// The scalar that every update bears: the mean loss over the examples of all its epochs, on the scaled target.
+pub const TRAIN_LOSS: &str = "train_loss";
+
+/// What a trainer is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// What the rows mean.
+    pub schema: Schema,
+    /// How a client's rows are divided.
+    pub split: SplitSpec,
+    /// What is trained.
+    pub model: ModelSpec,
+    /// How.
+    pub training: Training,
+    /// How a client makes the final model its own.
+    pub personalise: Personalise,
+}
+
+/// What is trained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelSpec {
+    /// A multi-layer perceptron with ReLU.
+    Mlp {
+        /// Units of the hidden layers.
+        hidden: Vec<usize>,
+    },
+}
+
+/// One round of local training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the client's rows.
+    pub epochs: u32,
+    /// Rows of a step.
+    pub batch_size: usize,
+    /// What is made small.
+    pub loss: Loss,
+    /// How a client steps; it begins afresh in every round.
+    pub optimizer: LocalOptimizer,
+}
+
+/// How a client makes the final model its own: by training it on, on its rows alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Personalise {
+    /// Passes over the client's rows; 0 leaves the model as it is.
+    pub epochs: u32,
+}
+
+impl Work {
+    /// What a plan tells its trainers.
+    pub fn of(plan: &Plan) -> Result<Self, PlanError> {
+        let value = serde_json::Value::Object(plan.work.clone());
+        let work: Self = serde_json::from_value(value)
+            .map_err(|error| PlanError::Value { key: "work", value: error.to_string(), allowed: "what this version's trainer knows".into() })?;
+        work.check()?;
+        let same = work.layout().is_ok_and(|layout| layout == plan.layout);
+        if same { Ok(work) } else { refuse("model", "a layout of other tensors", "the tensors of the model that is named") }
+    }
+
+    /// Holds every value to what it may be.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let ModelSpec::Mlp { hidden } = &self.model;
+        for (key, share) in [("split.test", self.split.test), ("split.validation", self.split.validation)] {
+            if !(0.0..1.0).contains(&share) {
+                return refuse(key, share, "a share from 0 to below 1");
+            }
+        }
+        if hidden.iter().any(|units| !(1..=1 << 16).contains(units)) || hidden.len() > 64 {
+            return refuse("model.hidden", format!("{hidden:?}"), "up to 64 layers of 1 to 65536 units");
+        }
+        if self.schema.features.is_empty() {
+            return refuse("schema.features", "[]", "at least one column");
+        }
+        self.training.check()
+    }
+
+    /// Inputs, hidden units, outputs.
+    pub fn dims(&self) -> Vec<usize> {
+        let ModelSpec::Mlp { hidden } = &self.model;
+        std::iter::once(self.schema.features.len()).chain(hidden.iter().copied()).chain([1]).collect()
+    }
+
+    /// The model's tensors.
+    pub fn layout(&self) -> Result<Layout, LayoutError> {
+        Layout::new(mlp::layout(&self.dims()))
+    }
+
+    /// As above, to be shared.
+    pub fn shared_layout(plan: &Plan) -> Arc<Layout> {
+        Arc::new(plan.layout.clone())
+    }
+}
+
+impl Training {
+    fn check(&self) -> Result<(), PlanError> {
+        let rate = self.optimizer.learning_rate();
+        if !(1..=100_000).contains(&self.epochs) {
+            return refuse("training.epochs", self.epochs, "1 to 100000");
+        }
+        if !(1..=1 << 20).contains(&self.batch_size) {
+            return refuse("training.batch_size", self.batch_size, "1 to 1048576 rows");
+        }
+        if !(rate.is_finite() && rate > 0.0) {
+            return refuse("training.optimizer.learning_rate", rate, "a number above 0");
+        }
+        match self.loss {
+            Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => {
+                refuse("training.loss.delta", delta, "a number above 0")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refuse<T>(key: &'static str, value: impl ToString, allowed: &str) -> Result<T, PlanError> {
+    Err(PlanError::Value { key, value: value.to_string(), allowed: allowed.into() })
+}

@@ -1,0 +1,213 @@
+//! Everybody's rows and the threads that work on them: tasks in, answers out, in the order of names.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use dure_core::{
+    codec::Codec,
+    digest::Digest,
+    event::Answer,
+    job::{Collection, Job},
+    model::{Layout, Params},
+    name::ClientName,
+    plan::TrainingRows,
+    random::{Purpose, stream},
+    round::Kind,
+    statistics::Statistics,
+    update::{DELTA, Update},
+};
+use dure_learn::{
+    client::{Client, TrainError, Trainer, measure},
+    data::DataSet,
+    split::{Split, SplitSpec, TooFewRows},
+    standardise::Preprocessing,
+    work::{TRAIN_LOSS, Work},
+};
+use dure_wire::{Expected, decode_update, encode_update};
+use rayon::prelude::*;
+
+/// What comes back for a task: the answer that the journal keeps, and for a training task the decoded update.
+pub type Reply = Result<(Answer, Option<Update>), TrainError>;
+
+/// All clients of a simulation.
+pub struct Clients {
+    data: DataSet,
+    splits: Vec<Split>,
+    work: Work,
+    threads: rayon::ThreadPool,
+    /// The rows as the job of this number scales them, with a trainer for each thread.
+    prepared: Option<(u32, Vec<Client>, Vec<Trainer>)>,
+}
+
+/// The model that a round's clients are given.
+#[derive(Clone, Copy)]
+pub struct Base<'a> {
+    /// Its parameters.
+    pub params: &'a Params,
+    /// The digest of its blob.
+    pub sha256: Digest,
+}
+
+impl Clients {
+    /// Divides everybody's rows by `seed`, for work on `threads` threads.
+    ///
+    /// # Panics
+    /// If the system gives no threads.
+    pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, TooFewRows> {
+        let splits = split(&data, &work.split, seed)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let threads = pool.build().expect("the system gives no threads");
+        Ok(Self { data, splits, work, threads, prepared: None })
+    }
+
+    /// The data set.
+    pub fn data(&self) -> &DataSet {
+        &self.data
+    }
+
+    /// What each client's rows are for.
+    pub fn splits(&self) -> &[Split] {
+        &self.splits
+    }
+
+    /// What trainers are told.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// The threads.
+    pub fn threads(&self) -> &rayon::ThreadPool {
+        &self.threads
+    }
+
+    /// The answers of `names` to a round's tasks, in the order of names. `base` is absent when columns are measured.
+    pub fn answer(&mut self, job: &Job, round: &Collection, base: Option<Base>, names: &[ClientName]) -> Vec<Reply> {
+        let positions: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();
+        let Some(base) = base else {
+            return positions.iter().map(|i| Ok((self.measure(*i, job.plan.rows), None))).collect();
+        };
+        self.prepare(job);
+        let Some((_, clients, trainers)) = &mut self.prepared else { unreachable!("just prepared") };
+        let task = Task { job, round, base, layout: base.params.layout() };
+        let next = AtomicUsize::new(0);
+        // Every thread takes the next client until there is none, so that a slow one holds up nobody.
+        let take = |trainer: &mut Trainer| {
+            let mut replies = Vec::new();
+            while let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                replies.push((*position, task.reply(trainer, &clients[*position])));
+            }
+            replies
+        };
+        let mut replies: Vec<(usize, Reply)> = match &mut trainers[..] {
+            [alone] => take(alone),
+            trainers => self.threads.install(|| trainers.par_iter_mut().flat_map_iter(take).collect()),
+        };
+        replies.sort_by_key(|(position, _)| *position);
+        replies.into_iter().map(|(_, reply)| reply).collect()
+    }
+
+    fn position(&self, name: &ClientName) -> Option<usize> {
+        self.data.clients.binary_search_by(|client| client.name.cmp(name)).ok()
+    }
+
+    fn measure(&self, position: usize, which: TrainingRows) -> Answer {
+        let rows = self.splits[position].rows(which);
+        Answer::Measured { statistics: measure(&self.data.clients[position], &self.work.schema, rows) }
+    }
+
+    /// Scales everybody's rows by what the job has measured, once a job.
+    fn prepare(&mut self, job: &Job) {
+        if self.prepared.as_ref().is_some_and(|(prepared, ..)| *prepared == job.id) {
+            return;
+        }
+        let preprocessing = job.statistics.as_ref().map_or_else(|| Preprocessing::of(&Statistics::new()), Preprocessing::of);
+        let client = |(data, split): (_, &Split)| Client::new(data, split.clone(), &self.work.schema, &preprocessing);
+        let clients = self.data.clients.iter().zip(&self.splits).map(client).collect();
+        let trainers = (0..self.threads.current_num_threads()).map(|_| Trainer::new(&self.work, &preprocessing)).collect();
+        self.prepared = Some((job.id, clients, trainers));
+    }
+}
+
+/// Divides everybody's rows.
+pub fn split(data: &DataSet, spec: &SplitSpec, seed: u64) -> Result<Vec<Split>, TooFewRows> {
+    data.clients.iter().map(|client| spec.divide(client.target.len(), seed, &client.name)).collect()
+}
+
+/// What a round asks of each of its clients.
+struct Task<'a> {
+    job: &'a Job,
+    round: &'a Collection,
+    base: Base<'a>,
+    layout: &'a Arc<Layout>,
+}
+
+impl Task<'_> {
+    fn reply(&self, trainer: &mut Trainer, client: &Client) -> Reply {
+        match self.round.id.kind {
+            Kind::Train => self.train(trainer, client),
+            Kind::Test => Ok((Answer::Evaluated { sums: self.test(trainer, client)? }, None)),
+            Kind::Evaluate | Kind::Measure => {
+                trainer.load(self.base.params)?;
+                let sums = trainer.evaluate(client.rows(), &client.split.validation);
+                Ok((Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }, None))
+            }
+        }
+    }
+
+    /// Stops 4 to 6 of a round: train, encode, and read back what was encoded, as a server would.
+    fn train(&self, trainer: &mut Trainer, client: &Client) -> Reply {
+        let plan = &self.job.plan;
+        let update = trainer.train(self.base.params, client, plan.rows, (self.job.seed, self.round.id.ordinal))?;
+        let bytes = encode_update(&update, plan.codec, self.base.sha256);
+        let sha256 = Digest::of(&bytes);
+        let expected = Expected {
+            layout: self.layout,
+            groups: &[DELTA],
+            scalars: &plan.scalars,
+            codec: plan.codec,
+            base: self.base.sha256,
+        };
+        let update = match plan.codec {
+            // Exact: reading it back would change nothing, and the tests hold that it does not.
+            Codec::F32 => update,
+            Codec::Bf16 => decode_update(&bytes, &expected, None).expect("what was just encoded is read"),
+        };
+        let (weight, scalars) = (update.weight, update.scalars.clone());
+        Ok((Answer::Update { sha256, bytes: bytes.len() as u64, weight, scalars }, Some(update)))
+    }
+
+    /// The final model on test rows, as it is and as the client makes it its own.
+    fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Statistics>, TrainError> {
+        let (epochs, rows) = (trainer_epochs(self.job), client.split.rows(self.job.plan.rows));
+        trainer.load(self.base.params)?;
+        let mut sums = BTreeMap::from([("global".into(), trainer.evaluate(client.rows(), &client.split.test))]);
+        if epochs > 0 {
+            let mut numbers = stream(self.job.seed, Purpose::Personalise, client.name.as_str(), 0);
+            trainer.epochs(client.rows(), rows, epochs, &mut numbers);
+            sums.insert("personalised".into(), trainer.evaluate(client.rows(), &client.split.test));
+        }
+        Ok(sums)
+    }
+}
+
+/// How long the plan lets a client make the final model its own.
+fn trainer_epochs(job: &Job) -> u32 {
+    Work::of(&job.plan).map_or(0, |work| work.personalise.epochs)
+}
+
+/// The mean training loss of a round, weighted as its updates are.
+pub fn train_loss(round: &Collection) -> f64 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for answer in round.answers.values() {
+        if let Answer::Update { weight, scalars, .. } = answer {
+            sum += weight.get() * scalars.get(TRAIN_LOSS).copied().unwrap_or(0.0);
+            total += weight.get();
+        }
+    }
+    sum / total
+}

@@ -1,0 +1,144 @@
+//! A journal's run once more: every answer and every model is made again and held against its digest.
+//!
+//! Which updates were admitted may have depended on arrival; a replay takes exactly those that the journal has.
+
+use dure_core::{
+    event::{Event, Record},
+    federation::{Federation, Owed},
+    job::{Collection, Job},
+    model::LayoutMismatch,
+    name::ClientName,
+    round::{Kind, RoundId},
+    update::Update,
+};
+
+use crate::{
+    clients::{Base, Clients, Reply},
+    models::Models,
+    simulation::Progress,
+};
+
+/// What a replay has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Answers that came out alike.
+    pub answers: u64,
+    /// Model versions that came out alike.
+    pub versions: u64,
+}
+
+/// Where a replay parts from its journal.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// Something came out otherwise.
+    #[error("entry {entry}: {what} came out otherwise: the journal has {want}, this replay {got}; the data, the recipe or the program differ")]
+    Differs {
+        /// The entry, counted from 1.
+        entry: usize,
+        /// What.
+        what: String,
+        /// In the journal.
+        want: String,
+        /// Here.
+        got: String,
+    },
+    /// The journal asks for what this data set does not have.
+    #[error("entry {entry}: {what}")]
+    Impossible {
+        /// The entry, counted from 1.
+        entry: usize,
+        /// What is missing.
+        what: String,
+    },
+    /// A model and its updates differ in layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutMismatch),
+}
+
+/// Repeats a journal's run with everybody's rows.
+pub fn replay(
+    records: &[Record],
+    clients: &mut Clients,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Federation, Option<Models>, Replayed), ReplayError> {
+    let mut replay = Replay { federation: Federation::default(), models: None, updates: vec![], seen: Replayed::default() };
+    for (i, record) in records.iter().enumerate() {
+        replay.hold(i + 1, &record.event, clients)?;
+        replay.federation.apply(record);
+        if let (Event::ModelPublished { .. }, Some(job)) = (&record.event, replay.federation.active()) {
+            progress(Progress { job: job.id, round: job.completed, rounds: job.plan.rounds });
+        }
+    }
+    Ok((replay.federation, replay.models, replay.seen))
+}
+
+struct Replay {
+    federation: Federation,
+    models: Option<Models>,
+    updates: Vec<Update>,
+    seen: Replayed,
+}
+
+impl Replay {
+    /// Makes again what `event` says was made, before it is applied.
+    fn hold(&mut self, entry: usize, event: &Event, clients: &mut Clients) -> Result<(), ReplayError> {
+        match event {
+            Event::ClientJoined { client, .. } if !clients.data().clients.iter().any(|c| c.name == *client) => {
+                Err(ReplayError::Impossible { entry, what: format!("the data set has no client {client}") })
+            }
+            Event::RoundCompleted { round, .. } | Event::RoundAbandoned { round, .. } => self.answers(entry, *round, clients),
+            Event::ModelPublished { version, job, sha256, .. } => {
+                let made = self.next_model(*job, clients)?;
+                if made != Some(*sha256) {
+                    let what = format!("model version {version}");
+                    let got = made.map_or_else(|| "none".into(), |digest| digest.to_string());
+                    return Err(ReplayError::Differs { entry, what, want: sha256.to_string(), got });
+                }
+                self.seen.versions += 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn next_model(&mut self, job: u32, clients: &Clients) -> Result<Option<dure_core::digest::Digest>, LayoutMismatch> {
+        match self.federation.owed() {
+            Some(Owed::Initial(owing)) if owing.id == job => self.models = Some(Models::initial(owing)),
+            Some(Owed::Next(owing, _)) if owing.id == job => {
+                if let Some(models) = &mut self.models {
+                    models.advance(owing, &self.updates, clients.threads())?;
+                }
+            }
+            _ => return Ok(None),
+        }
+        Ok(self.models.as_ref().map(Models::sha256))
+    }
+
+    /// Makes every answer of a round again that is about to end.
+    fn answers(&mut self, entry: usize, id: RoundId, clients: &mut Clients) -> Result<(), ReplayError> {
+        let Some((job, round)) = open(&self.federation, id) else { return Ok(()) };
+        let names: Vec<ClientName> = round.answers.keys().cloned().collect();
+        let models = self.models.as_ref().filter(|_| id.kind != Kind::Measure);
+        let base = models.map(|models| Base { params: models.params(), sha256: models.sha256() });
+        let replies = clients.answer(job, round, base, &names);
+        self.updates.clear();
+        for ((client, want), reply) in round.answers.iter().zip(replies) {
+            let what = format!("{client}'s answer in round {id}");
+            match reply {
+                Reply::Ok((got, update)) if got == *want => {
+                    self.updates.extend(update);
+                    self.seen.answers += 1;
+                }
+                Reply::Ok((got, _)) => {
+                    return Err(ReplayError::Differs { entry, what, want: format!("{want:?}"), got: format!("{got:?}") });
+                }
+                Reply::Err(error) => return Err(ReplayError::Impossible { entry, what: error.to_string() }),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(federation: &Federation, id: RoundId) -> Option<(&Job, &Collection)> {
+    Some((federation.job(id.job)?, federation.open_round().filter(|round| round.id == id)?))
+}
