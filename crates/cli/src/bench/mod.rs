@@ -1,0 +1,123 @@
+//! `dure bench`: figures beside other software's, measured in turn in the same run.
+
+mod simulate;
+mod train;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::{
+    args::{self, BenchCommand},
+    fail::Fail,
+    show,
+};
+
+/// One figure of ours, and the same of somebody else's if it is installed.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    what: String,
+    unit: &'static str,
+    ours: f64,
+    peer: Option<Peer>,
+    /// The peer's figure divided by ours.
+    ratio: Option<f64>,
+}
+
+/// Somebody else's figure.
+#[derive(Debug, Serialize)]
+pub struct Peer {
+    name: String,
+    value: f64,
+}
+
+impl Row {
+    fn new(what: impl Into<String>, unit: &'static str, ours: f64, peer: Option<Peer>) -> Self {
+        let ratio = peer.as_ref().map(|peer| peer.value / ours);
+        Self { what: what.into(), unit, ours, peer, ratio }
+    }
+}
+
+/// Measures, and prints a table or JSON.
+pub fn run(args: &args::Bench) -> Result<(), Fail> {
+    let (rows, json) = match &args.command {
+        BenchCommand::Train(args) => (train::run(args)?, args.json),
+        BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),
+    };
+    if json {
+        let cpu = cpu().unwrap_or_default();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let machine = serde_json::json!({"cpu": cpu, "cores": cores, "os": std::env::consts::OS});
+        println!("{:#}", serde_json::json!({"machine": machine, "rows": rows}));
+        return Ok(());
+    }
+    let cells = rows.iter().map(|row| {
+        let number = |value: f64| if value < 10.0 { format!("{value:.3}") } else { format!("{value:.1}") };
+        let (name, value) = row.peer.as_ref().map_or(("–".into(), "–".into()), |peer| (peer.name.clone(), number(peer.value)));
+        let ratio = row.ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.1} ×"));
+        vec![row.what.clone(), row.unit.into(), number(row.ours), name, value, ratio]
+    });
+    println!("{}", show::table(&["what", "unit", "dure", "peer", "its figure", "peer ÷ dure"], cells));
+    Ok(())
+}
+
+fn cpu() -> Option<String> {
+    let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split(':').nth(1)?.trim().to_owned())
+}
+
+/// The middle one of `values`.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// What another program printed last, and how it was while it ran.
+struct Watched {
+    last_line: String,
+    wall_s: f64,
+    peak_rss_bytes: u64,
+}
+
+/// Runs a program to its end. Its memory is looked at a hundred times a second; what its children hold is not counted.
+fn watch(command: &mut Command) -> Result<Watched> {
+    let started = std::time::Instant::now();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn()?;
+    let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
+    let (output, complaints) = (child.stdout.take().context("no output")?, child.stderr.take().context("no errors")?);
+    let output = std::thread::spawn(move || std::io::read_to_string(output));
+    let complaints = std::thread::spawn(move || std::io::read_to_string(complaints));
+    let mut peak_rss_bytes = 0;
+    let status = loop {
+        peak_rss_bytes = crate::simulate::peak_rss_of(&status_file).unwrap_or(0).max(peak_rss_bytes);
+        match child.try_wait()? {
+            Some(status) => break status,
+            None => std::thread::park_timeout(std::time::Duration::from_millis(1)),
+        }
+    };
+    let wall_s = started.elapsed().as_secs_f64();
+    let output = output.join().map_err(|_| anyhow::anyhow!("the reader ended badly"))??;
+    let complaints = complaints.join().map_err(|_| anyhow::anyhow!("the reader ended badly"))??;
+    anyhow::ensure!(status.success(), "{}", complaints.lines().last().unwrap_or("it failed and did not say why"));
+    Ok(Watched { last_line: output.lines().last().unwrap_or_default().into(), wall_s, peak_rss_bytes })
+}
+
+/// Runs one of our scripts in `python`; `None`, with a word on standard error, where it cannot run.
+fn script(python: Option<&Path>, (name, text): (&str, &str), args: &[&str]) -> Result<Option<(serde_json::Value, Watched)>> {
+    let Some(python) = python else { return Ok(None) };
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join(name);
+    std::fs::write(&path, text)?;
+    match watch(Command::new(python).arg(&path).args(args)) {
+        Ok(watched) => Ok(Some((serde_json::from_str(&watched.last_line).context("the script's last line")?, watched))),
+        Err(error) => {
+            eprintln!("dure: {name} {}: {error:#}", args.join(" "));
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `dure data`
+
+use dure_core::statistics::{Moments, Statistics, merge};
+use dure_learn::{client::measure, data::ClientRows, split::Split};
+use dure_sim::clients::split;
+use serde_json::json;
+
+use crate::{
+    args::{self, DataCommand},
+    fail::Fail,
+    show,
+    source::{self, Found},
+};
+
+/// Shows what a data set and its split look like.
+pub fn run(args: &args::Data) -> Result<(), Fail> {
+    let DataCommand::Describe { recipe, data, json } = &args.command;
+    let found = source::recipe(recipe)?;
+    found.recipe.plan(&found.origin)?;
+    let rows = source::data(&found, data)?;
+    let splits = split(&rows, &found.recipe.plan.split, data.seed);
+    let splits = splits.map_err(|few| anyhow::anyhow!("a client has fewer rows than the {} needed", few.needed))?;
+    let columns = columns(&found, &rows.clients);
+    if *json {
+        let clients: Vec<_> = rows.clients.iter().zip(&splits).map(|(client, split)| client_json(&found, client, split)).collect();
+        let told = json!({"source": rows.source.word(), "rows": rows.rows(), "dropped": rows.dropped, "clients": clients, "columns": columns});
+        println!("{told:#}");
+        return Ok(());
+    }
+    println!("{}\n", source::describe(&rows));
+    let header = ["client", "id", "rows", "from", "to", "training", "validation", "test"];
+    println!("{}\n", show::table(&header, rows.clients.iter().zip(&splits).map(|(c, s)| client_cells(&found, c, s))));
+    let unit = |name: &String| found.recipe.schema.columns().find(|c| c.name == *name).map_or("", |c| &c.unit).to_owned();
+    let column = |(name, m): (&String, &Moments)| {
+        let sd = if m.n > 1 { (m.m2 / (m.n - 1) as f64).sqrt() } else { 0.0 };
+        vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&sd))]
+    };
+    println!("{}", show::table(&["column", "unit", "mean", "sd"], columns.iter().map(column)));
+    Ok(())
+}
+
+/// The moments of every column over all rows, merged as a federation would.
+fn columns(found: &Found, clients: &[ClientRows]) -> Statistics {
+    let mut total = Statistics::new();
+    for client in clients {
+        let all: Vec<u32> = (0..client.target.len() as u32).collect();
+        merge(&mut total, &measure(client, &found.recipe.schema, &all));
+    }
+    total
+}
+
+/// Whose rows they are, where that may be said.
+fn id(found: &Found, client: &ClientRows) -> String {
+    if found.recipe.site.public { client.id.clone() } else { "–".into() }
+}
+
+fn client_cells(found: &Found, client: &ClientRows, split: &Split) -> Vec<String> {
+    let day = |date: Option<&_>| date.map_or_else(String::new, ToString::to_string);
+    let dates = &client.dates;
+    let mut cells = vec![client.name.to_string(), id(found, client), client.target.len().to_string()];
+    cells.extend([day(dates.first()), day(dates.last())]);
+    cells.extend([&split.training, &split.validation, &split.test].map(|rows| rows.len().to_string()));
+    cells
+}
+
+fn client_json(found: &Found, client: &ClientRows, split: &Split) -> serde_json::Value {
+    let day = |date: Option<&_>| date.map(ToString::to_string);
+    json!({
+        "name": client.name, "id": id(found, client), "rows": client.target.len(),
+        "from": day(client.dates.first()), "to": day(client.dates.last()),
+        "training": split.training.len(), "validation": split.validation.len(), "test": split.test.len(),
+    })
+}

@@ -1,0 +1,162 @@
+//! `dure model`: a model file on rows, preprocessing included.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use dure_core::{model::Params, statistics::regression};
+use dure_learn::{
+    client::{Rows, Trainer},
+    data::{
+        Site, Source,
+        table::{self, Row, Target},
+    },
+    local_optimizer::LocalOptimizer,
+    loss::Loss,
+    mlp,
+    recipe::Recipe,
+    schema::Schema,
+    split::SplitSpec,
+    standardise::Preprocessing,
+    work::{ModelSpec, Personalise, Training, Work},
+};
+use dure_sim::report::Figures;
+use dure_wire::decode_model;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    args::{self, ModelArgs, ModelCommand},
+    fail::Fail,
+    output::write_file,
+    show::{self, METRICS},
+    source,
+};
+
+/// The largest model file that is read, in bytes.
+const MAX_BYTES: usize = 16 << 30;
+
+/// How many rows are predicted at a time.
+const BATCH: usize = 256;
+
+/// Predicts and evaluates.
+pub fn run(args: &args::Model) -> Result<(), Fail> {
+    match &args.command {
+        ModelCommand::Predict { model, out } => predict(model, out.as_deref()),
+        ModelCommand::Evaluate { model, json } => evaluate(model, *json),
+    }
+}
+
+/// A model file that can be used.
+struct Model {
+    schema: Schema,
+    preprocessing: Preprocessing,
+    site: Site,
+    trainer: Trainer,
+}
+
+impl Model {
+    fn read(args: &ModelArgs) -> Result<Self, Fail> {
+        let shown = args.model.display().to_string();
+        let bytes = std::fs::read(&args.model).with_context(|| format!("{shown}: cannot be read"))?;
+        let (params, mut about) = decode_model(&bytes, None, MAX_BYTES, None).with_context(|| shown.clone())?;
+        let mut told = |key| about.remove(key).unwrap_or_default();
+        let recipe: String = read(&shown, "recipe", told("recipe"))?;
+        let schema: Schema = read(&shown, "schema", told("schema"))?;
+        let preprocessing: Preprocessing = read(&shown, "preprocessing", told("preprocessing"))?;
+        if !preprocessing.fits(&schema) {
+            return Err(anyhow!("{shown}: its preprocessing does not fit its schema").into());
+        }
+        let (origin, text) = source::text(args.recipe.as_ref().unwrap_or(&recipe))
+            .map_err(|fail| Fail::usage(format!("{fail}; --recipe names the file of the recipe that it was trained by")))?;
+        let site = Recipe::parse(&origin, &text, &[])?.site;
+        let trainer = trainer(&shown, &params, &schema, &preprocessing)?;
+        Ok(Self { schema, preprocessing, site, trainer })
+    }
+
+    fn rows(&self, path: &Path, target: Target) -> Result<(std::path::PathBuf, Vec<Row>), Fail> {
+        let file = if path.is_dir() { path.join(&self.site.file) } else { path.to_owned() };
+        let bytes = std::fs::read(&file).map_err(|why| table::DataError::Unreadable { file: file.clone(), why })?;
+        let rows = table::parse(&file, &bytes, &self.schema, &self.site, target)?;
+        Ok((file, rows))
+    }
+
+    fn scale(&self, features: &[f64], target: &[f64]) -> Rows {
+        Rows::new(features, target, &self.schema, &self.preprocessing)
+    }
+}
+
+fn read<T: DeserializeOwned>(file: &str, key: &str, value: serde_json::Value) -> Result<T, Fail> {
+    Ok(T::deserialize(value).with_context(|| format!("{file}: its {key} cannot be read; is it a model that Dure wrote?"))?)
+}
+
+/// A trainer that has loaded the model, to predict with.
+fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preprocessing) -> Result<Trainer, Fail> {
+    let dims = mlp::dims_of(params.layout()).filter(|dims| dims[0] == schema.features.len() && dims.last() == Some(&1));
+    let dims = dims.ok_or_else(|| anyhow!("{file}: its tensors are not those of an MLP for its schema"))?;
+    let hidden = dims[1..dims.len() - 1].to_vec();
+    let (loss, optimizer) = (Loss::Mse, LocalOptimizer::Sgd { learning_rate: 1.0 });
+    let work = Work {
+        schema: schema.clone(),
+        split: SplitSpec { test: 0.0, validation: 0.0 },
+        model: ModelSpec::Mlp { hidden },
+        training: Training { epochs: 1, batch_size: BATCH, loss, optimizer },
+        personalise: Personalise { epochs: 0 },
+    };
+    let mut trainer = Trainer::new(&work, preprocessing);
+    trainer.load(params).map_err(|error| anyhow!("{file}: {error}"))?;
+    Ok(trainer)
+}
+
+/// The file's clients and days with a prediction for each row.
+fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<(), Fail> {
+    let mut model = Model::read(args)?;
+    let (_, rows) = model.rows(&args.data, Target::Ignored)?;
+    let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
+    let scaled = model.scale(&features, &[]);
+    let all: Vec<u32> = (0..rows.len() as u32).collect();
+    let predictions = model.trainer.predict(&scaled, &all);
+    let target = &model.schema.target;
+    let mut csv = format!("{},{},{} ({})\n", model.site.client, model.site.date, target.name, target.unit);
+    for (row, prediction) in rows.iter().zip(predictions) {
+        csv.push_str(&format!("{},{},{prediction:.1}\n", quoted(&row.id), row.date));
+    }
+    match out {
+        Some(out) => Ok(write_file(out, csv.as_bytes())?),
+        None => {
+            print!("{csv}");
+            Ok(())
+        }
+    }
+}
+
+/// A CSV field, quoted where it must be.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
+}
+
+fn evaluate(args: &ModelArgs, json: bool) -> Result<(), Fail> {
+    let mut model = Model::read(args)?;
+    let (file, rows) = model.rows(&args.data, Target::Needed)?;
+    let data = table::group(&file, rows, &model.schema, &model.site, Source::File(file.clone()))?;
+    let mut sums = Vec::new();
+    for client in &data.clients {
+        let scaled = model.scale(&client.features, &client.target);
+        let all: Vec<u32> = (0..client.target.len() as u32).collect();
+        sums.push(model.trainer.evaluate(&scaled, &all));
+    }
+    let figures = Figures::of(sums.iter());
+    if json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+        return Ok(());
+    }
+    println!("{}", source::describe(&data));
+    let pooled = std::iter::once("all rows".to_owned()).chain(METRICS.iter().map(|m| show::figure(figures.pooled.get(*m)))).collect();
+    let each = data.clients.iter().zip(&sums).map(|(client, sums)| {
+        let metrics = regression::metrics(sums);
+        let cells = METRICS.iter().map(|metric| show::figure(metrics.get(*metric)));
+        std::iter::once(client.name.to_string()).chain(cells).collect()
+    });
+    let unit = &model.schema.target.unit;
+    let (mae, rmse) = (format!("MAE, {unit}"), format!("RMSE, {unit}"));
+    println!("{}", show::table(&["rows of", &mae, &rmse, "R²", "r"], each.chain([pooled])));
+    Ok(())
+}

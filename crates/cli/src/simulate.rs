@@ -1,0 +1,186 @@
+//! `dure simulate`
+
+use std::{collections::BTreeMap, path::Path, time::Instant};
+
+use anyhow::Context as _;
+use dure_core::{digest::Digest, event::Event, federation::Federation, journal};
+use dure_learn::{data::DataSet, work::Work};
+use dure_sim::{
+    Simulation, baselines,
+    clients::Clients,
+    replay,
+    report::{DataReport, Figures, JournalReport, ModelReport, Report, rounds_csv},
+    simulate,
+};
+
+use crate::{
+    args::Simulate,
+    fail::Fail,
+    output::Output,
+    show::{self, Bar, METRICS},
+    source::{self, Found},
+};
+
+/// Trains a whole federation, or repeats a journal.
+pub fn run(args: &Simulate, started: Instant) -> Result<(), Fail> {
+    let found = source::recipe(&args.recipe)?;
+    let plan = found.recipe.plan(&found.origin)?;
+    let threads = threads(args.threads)?;
+    if let Some(journal) = &args.replay {
+        return replay_journal(args, &found, journal, threads, started);
+    }
+    let output = args.out.as_deref().map(Output::open).transpose()?;
+    let data = source::data(&found, &args.data)?;
+    let mut clients = clients(data, &found.recipe.work(), args.data.seed, threads)?;
+    let mut bar = Bar::new(started);
+    let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
+    bar.clear();
+    let baselines = if args.baselines { baselines(&clients, &run)? } else { BTreeMap::new() };
+    let report = report(&found, args.data.seed, &clients, &run, baselines, (threads, started));
+    let json = serde_json::to_string_pretty(&report)?;
+    if let (Some(output), Some(models)) = (&output, &run.models) {
+        let rounds = [&report.rounds[..], &report.refit].concat();
+        output.write(&[
+            ("result.json", format!("{json}\n").as_bytes()),
+            ("rounds.csv", rounds_csv(&rounds, &METRICS).as_bytes()),
+            ("model.safetensors", models.blob()),
+            ("journal.jsonl", run.journal.as_bytes()),
+        ])?;
+    }
+    if args.json {
+        println!("{json}");
+    } else {
+        print(&found, &clients, &run, &report, args.out.as_deref());
+    }
+    Ok(())
+}
+
+/// How many threads train.
+fn threads(asked: Option<usize>) -> Result<usize, Fail> {
+    match asked {
+        Some(threads @ 1..=1024) => Ok(threads),
+        Some(other) => Err(Fail::usage(format!("--threads {other} is not allowed: 1 to 1024"))),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+/// Everybody with their rows, divided by `seed`.
+pub fn clients(data: DataSet, work: &Work, seed: u64, threads: usize) -> Result<Clients, Fail> {
+    let made = Clients::new(data, work.clone(), seed, threads);
+    made.map_err(|few| Fail::Failed(anyhow::anyhow!("a client has too few rows: {} are needed", few.needed)))
+}
+
+fn baselines(clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
+    let Some(job) = run.federation.jobs.last().filter(|job| job.completed > 0) else { return Ok(BTreeMap::new()) };
+    Ok(BTreeMap::from([
+        ("central".into(), baselines::central(clients, job)?),
+        ("local".into(), baselines::local(clients, job)?),
+    ]))
+}
+
+/// What the run came to.
+pub fn report(
+    found: &Found,
+    seed: u64,
+    clients: &Clients,
+    run: &Simulation,
+    baselines: BTreeMap<String, Figures>,
+    (threads, started): (usize, Instant),
+) -> Report {
+    let data = clients.data();
+    let (rounds, refit) = run.rounds.iter().cloned().partition(|row| row.job == 1);
+    let models = run.models.as_ref();
+    Report {
+        recipe: found.recipe.name.clone(),
+        seed,
+        data: DataReport {
+            source: data.source.word().into(),
+            clients: data.clients.len(),
+            examples: data.rows(),
+            dropped: data.dropped,
+        },
+        model: ModelReport {
+            parameters: models.map_or(0, |models| models.params().values().len()),
+            sha256: models.map_or(journal::GENESIS, |models| models.sha256()),
+        },
+        journal: JournalReport { events: run.head.sequence, head: run.head.hash },
+        rounds,
+        refit,
+        last: run.tested.as_ref().map(Figures::of_test).unwrap_or_default(),
+        baselines,
+        threads,
+        wall_s: started.elapsed().as_secs_f64(),
+        peak_rss_bytes: peak_rss_bytes(),
+    }
+}
+
+/// The most memory that this process has held; 0 where the system does not tell.
+fn peak_rss_bytes() -> u64 {
+    peak_rss_of(Path::new("/proc/self/status")).unwrap_or(0)
+}
+
+/// The same of any process, by its status file.
+pub fn peak_rss_of(status: &Path) -> Option<u64> {
+    let status = std::fs::read_to_string(status).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+fn print(found: &Found, clients: &Clients, run: &Simulation, report: &Report, out: Option<&Path>) {
+    let unit = &found.recipe.schema.target.unit;
+    println!("{}", found.recipe.title);
+    println!("{}", source::describe(clients.data()));
+    println!("\n{}", show::rounds(&report.rounds));
+    if !report.refit.is_empty() {
+        let rounds = report.refit.len();
+        println!("Metrics are on validation rows. Then {rounds} rounds from the start on training and validation rows together:");
+    }
+    println!("\n{}", show::figures(report, unit));
+    println!("model    {} parameters, sha256 {}", report.model.parameters, report.model.sha256);
+    println!("journal  {} events, head {}", run.head.sequence, run.head.hash);
+    let memory = show::bytes(report.peak_rss_bytes);
+    println!("took     {:.2} s on {} threads, {memory} of memory at most", report.wall_s, report.threads);
+    if let Some(out) = out {
+        println!("written  {}/{{result.json, rounds.csv, model.safetensors, journal.jsonl}}", out.display());
+    }
+}
+
+/// Reads a journal file and verifies its chain.
+pub fn read_journal(path: &Path) -> Result<(Vec<dure_core::event::Record>, journal::Head), Fail> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
+    let whole = text.strip_suffix('\n').ok_or_else(|| anyhow::anyhow!("{shown}: the last line is cut off, or there is none"))?;
+    Ok(journal::verify(whole.split('\n')).map_err(|broken| anyhow::anyhow!("{shown}:{}: {broken}", broken.sequence))?)
+}
+
+fn replay_journal(args: &Simulate, found: &Found, path: &Path, threads: usize, started: Instant) -> Result<(), Fail> {
+    let (records, head) = read_journal(path)?;
+    let created = records.iter().find_map(|record| match &record.event {
+        Event::JobCreated { seed, plan, .. } => Some((*seed, plan)),
+        _ => None,
+    });
+    let (seed, plan) = created.ok_or_else(|| anyhow::anyhow!("{}: has no job to repeat", path.display()))?;
+    let work = Work::of(plan).map_err(|error| Fail::usage(format!("{}: {error}", path.display())))?;
+    let data_args = crate::args::DataArgs { data: args.data.data.clone(), seed };
+    let mut clients = clients(source::data(found, &data_args)?, &work, seed, threads)?;
+    let mut bar = Bar::new(started);
+    let (federation, models, seen) = replay(&records, &mut clients, &mut |progress| bar.show(progress))?;
+    bar.clear();
+    let sha256 = models.as_ref().map_or(journal::GENESIS, |models| models.sha256());
+    print_replay(args.json, &federation, head, sha256, (seen.answers, seen.versions));
+    Ok(())
+}
+
+fn print_replay(json: bool, federation: &Federation, head: journal::Head, sha256: Digest, (answers, versions): (u64, u64)) {
+    if json {
+        let told = serde_json::json!({
+            "federation": federation.name, "events": head.sequence, "head": head.hash,
+            "answers": answers, "versions": versions, "model": {"sha256": sha256},
+        });
+        println!("{told:#}");
+    } else {
+        println!("journal  {} events, the chain holds, head {}", head.sequence, head.hash);
+        println!("replay   {answers} answers and {versions} model versions came out alike");
+        println!("model    sha256 {sha256}");
+    }
+}

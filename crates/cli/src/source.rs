@@ -1,0 +1,76 @@
+//! Finds recipes and data sets.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use dure_learn::{
+    data::{DataSet, Source, people, table},
+    recipe::Recipe,
+};
+
+use crate::{
+    args::{DataArgs, RecipeArgs},
+    fail::Fail,
+};
+
+/// The built-in recipes.
+pub const BUILT_IN: &[(&str, &str)] = &[("fitbit", include_str!("../../../recipes/fitbit.toml"))];
+
+/// A recipe, and what to call it in messages.
+pub struct Found {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// Its file, or its name.
+    pub origin: String,
+}
+
+/// The recipe that `args` name, with what they lay over it.
+pub fn recipe(args: &RecipeArgs) -> Result<Found, Fail> {
+    let (origin, text) = text(&args.recipe)?;
+    Ok(Found { recipe: Recipe::parse(&origin, &text, &args.overrides)?, origin })
+}
+
+/// A recipe's text by its name or file.
+pub fn text(name: &str) -> Result<(String, String), Fail> {
+    if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+        return Ok(((*name).to_owned(), (*text).to_owned()));
+    }
+    let looks_like_a_file = name.contains(['/', '\\']) || name.ends_with(".toml") || Path::new(name).exists();
+    if looks_like_a_file {
+        let text = std::fs::read_to_string(name).with_context(|| format!("{name}: cannot be read"));
+        return Ok((name.to_owned(), text.map_err(Fail::Usage)?));
+    }
+    let near = BUILT_IN.iter().map(|(built_in, _)| *built_in).find(|built_in| strsim::jaro_winkler(built_in, name) > 0.7);
+    let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+    Err(Fail::usage(format!("there is no recipe {name:?}{hint} `dure recipe list` shows those that are built in")))
+}
+
+/// The rows that a recipe is to be used on: `--data`, else `$DURE_DATA/<data set>`, else made-up ones.
+pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
+    let Found { recipe, origin } = found;
+    let shared = std::env::var_os("DURE_DATA").filter(|folder| !folder.is_empty());
+    let folder = args.data.clone().or_else(|| shared.map(|folder| PathBuf::from(folder).join(&recipe.data)));
+    let data = match (folder, recipe.generator) {
+        (Some(folder), _) => table::load(&folder, &recipe.schema, &recipe.site)?,
+        (None, Some(generator)) => {
+            let (file, csv) = (Path::new("made-up people"), people::generate(generator, args.seed));
+            let rows = table::parse(file, csv.as_bytes(), &recipe.schema, &recipe.site, table::Target::Needed)?;
+            table::group(file, rows, &recipe.schema, &recipe.site, Source::Generated)?
+        }
+        (None, None) => {
+            return Err(Fail::usage(format!("{origin}: has no [generator]; name the folder of its data set with --data")));
+        }
+    };
+    table::check_rows(&data, &recipe.plan.split)?;
+    Ok(data)
+}
+
+/// A line on where rows are from and how many there are.
+pub fn describe(data: &DataSet) -> String {
+    let from = match &data.source {
+        Source::File(file) => file.display().to_string(),
+        Source::Generated => "made up; --data DIR uses real ones".into(),
+    };
+    let (clients, rows, dropped) = (data.clients.len(), data.rows(), data.dropped);
+    format!("{clients} clients, {rows} rows, {dropped} dropped as not worn ({from})")
+}
