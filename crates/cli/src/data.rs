@@ -22,7 +22,8 @@ pub fn run(args: &args::Data) -> Result<(), Fail> {
     let splits = splits.map_err(|few| anyhow::anyhow!("a client has fewer rows than the {} needed", few.needed))?;
     let columns = columns(&found, &rows.clients);
     if *json {
-        let clients: Vec<_> = rows.clients.iter().zip(&splits).map(|(client, split)| client_json(&found, client, split)).collect();
+        let clients: Vec<_> =
+            rows.clients.iter().zip(&splits).map(|(client, split)| client_json(&found, client, split)).collect();
         let told = json!({"source": rows.source.word(), "rows": rows.rows(), "dropped": rows.dropped, "clients": clients, "columns": columns});
         println!("{told:#}");
         return Ok(());
@@ -30,7 +31,8 @@ pub fn run(args: &args::Data) -> Result<(), Fail> {
     println!("{}\n", source::describe(&rows));
     let header = ["client", "id", "rows", "from", "to", "training", "validation", "test"];
     println!("{}\n", show::table(&header, rows.clients.iter().zip(&splits).map(|(c, s)| client_cells(&found, c, s))));
-    let unit = |name: &String| found.recipe.schema.columns().find(|c| c.name == *name).map_or("", |c| &c.unit).to_owned();
+    let unit =
+        |name: &String| found.recipe.schema.columns().find(|c| c.name == *name).map_or("", |c| &c.unit).to_owned();
     let column = |(name, m): (&String, &Moments)| {
         let sd = if m.n > 1 { (m.m2 / (m.n - 1) as f64).sqrt() } else { 0.0 };
         vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&sd))]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::{
     args::{DataArgs, Demo, RecipeArgs, Simulate},
     fail::Fail,
-    simulate,
+    simulate, source,
 };
 
 /// Says what happens, then simulates the Fitbit recipe with its baselines. Looks at no data, even if there is some.
@@ -14,8 +14,9 @@ pub fn run(args: &Demo, started: Instant) -> Result<(), Fail> {
         "33 made-up people wear a tracker. Each keeps the rows of its days; together they train one model that tells the\n\
          calories of a day. What leaves a person is an update of the model, never a row.\n"
     );
-    let recipe = RecipeArgs { recipe: "fitbit".into(), overrides: vec!["rounds=60".into(), "training.epochs=3".into()] };
+    let recipe =
+        RecipeArgs { recipe: "fitbit".into(), overrides: vec!["rounds=60".into(), "training.epochs=3".into()] };
     let data = DataArgs { data: None, seed: args.seed };
     let asked = Simulate { recipe, data, out: None, threads: None, baselines: true, replay: None, json: false };
-    simulate::run(&asked, started)
+    simulate::train(&asked, &source::recipe(&asked.recipe)?, |found| source::made_up(found, args.seed), started)
 }

@@ -1,5 +1,7 @@
 //! The `dure` binary.
 
+#![warn(clippy::unwrap_used)]
+
 mod args;
 mod bench;
 mod data;

@@ -65,8 +65,9 @@ impl Model {
         if !preprocessing.fits(&schema) {
             return Err(anyhow!("{shown}: its preprocessing does not fit its schema").into());
         }
-        let (origin, text) = source::text(args.recipe.as_ref().unwrap_or(&recipe))
-            .map_err(|fail| Fail::usage(format!("{fail}; --recipe names the file of the recipe that it was trained by")))?;
+        let (origin, text) = source::text(args.recipe.as_ref().unwrap_or(&recipe)).map_err(|fail| {
+            Fail::usage(format!("{fail}; --recipe names the file of the recipe that it was trained by"))
+        })?;
         let site = Recipe::parse(&origin, &text, &[])?.site;
         let trainer = trainer(&shown, &params, &schema, &preprocessing)?;
         Ok(Self { schema, preprocessing, site, trainer })
@@ -85,7 +86,8 @@ impl Model {
 }
 
 fn read<T: DeserializeOwned>(file: &str, key: &str, value: serde_json::Value) -> Result<T, Fail> {
-    Ok(T::deserialize(value).with_context(|| format!("{file}: its {key} cannot be read; is it a model that Dure wrote?"))?)
+    Ok(T::deserialize(value)
+        .with_context(|| format!("{file}: its {key} cannot be read; is it a model that Dure wrote?"))?)
 }
 
 /// A trainer that has loaded the model, to predict with.
@@ -149,7 +151,9 @@ fn evaluate(args: &ModelArgs, json: bool) -> Result<(), Fail> {
         return Ok(());
     }
     println!("{}", source::describe(&data));
-    let pooled = std::iter::once("all rows".to_owned()).chain(METRICS.iter().map(|m| show::figure(figures.pooled.get(*m)))).collect();
+    let pooled = std::iter::once("all rows".to_owned())
+        .chain(METRICS.iter().map(|m| show::figure(figures.pooled.get(*m))))
+        .collect();
     let each = data.clients.iter().zip(&sums).map(|(client, sums)| {
         let metrics = regression::metrics(sums);
         let cells = METRICS.iter().map(|metric| show::figure(metrics.get(*metric)));

@@ -39,7 +39,9 @@ impl Output {
 /// Writes one file, whole or not at all.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    temporary(folder, path, content)?.persist(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+    temporary(folder, path, content)?
+        .persist(path)
+        .with_context(|| format!("{}: cannot be written", path.display()))?;
     Ok(())
 }
 

@@ -39,7 +39,8 @@ fn list(json: bool) -> Result<(), Fail> {
     let recipes = BUILT_IN.iter().map(|(name, text)| Recipe::parse(name, text, &[]));
     let recipes: Vec<Recipe> = recipes.collect::<Result<_, _>>()?;
     if json {
-        let rows: Vec<_> = recipes.iter().map(|r| serde_json::json!({"name": r.name, "title": r.title, "data": r.data})).collect();
+        let rows: Vec<_> =
+            recipes.iter().map(|r| serde_json::json!({"name": r.name, "title": r.title, "data": r.data})).collect();
         println!("{:#}", serde_json::Value::Array(rows));
     } else {
         recipes.iter().for_each(|recipe| println!("{:12} {}", recipe.name, recipe.title));

@@ -16,7 +16,9 @@ pub const METRICS: [&str; 4] = ["mae", "rmse", "r2", "pearson_r"];
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
-    rows.into_iter().for_each(|row| drop(table.add_row(row)));
+    for row in rows {
+        table.add_row(row);
+    }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -48,7 +50,11 @@ pub fn rounds(rounds: &[RoundRow]) -> Table {
     let step = rounds.len().div_ceil(MOST).max(1);
     let shown = rounds.iter().enumerate().filter(|(i, _)| i % step == 0 || i + 1 == rounds.len());
     let row = |(_, row): (usize, &RoundRow)| {
-        let mut cells = vec![row.round.to_string(), format!("{}/{}", row.participants, row.cohort), format!("{:.4}", row.train_loss)];
+        let mut cells = vec![
+            row.round.to_string(),
+            format!("{}/{}", row.participants, row.cohort),
+            format!("{:.4}", row.train_loss),
+        ];
         cells.extend(METRICS.iter().map(|metric| figure(row.metrics.get(*metric))));
         cells.extend([bytes(row.bytes_up), format!("{:.1} ms", row.wall_s * 1e3)]);
         cells
@@ -66,7 +72,12 @@ pub fn figures(report: &Report, unit: &str) -> Table {
     let row = |(name, figures): (&str, &Figures)| {
         let mut cells = vec![name.to_owned()];
         cells.extend(METRICS.iter().map(|metric| figure(figures.pooled.get(*metric))));
-        cells.push(figures.over_clients.get("mae").map_or_else(|| "–".into(), |spread| format!("{:.1} ± {:.1}", spread.mean, spread.sd)));
+        cells.push(
+            figures
+                .over_clients
+                .get("mae")
+                .map_or_else(|| "–".into(), |spread| format!("{:.1} ± {:.1}", spread.mean, spread.sd)),
+        );
         cells
     };
     let (mae, rmse) = (format!("MAE, {unit}"), format!("RMSE, {unit}"));

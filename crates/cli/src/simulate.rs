@@ -24,19 +24,28 @@ use crate::{
 /// Trains a whole federation, or repeats a journal.
 pub fn run(args: &Simulate, started: Instant) -> Result<(), Fail> {
     let found = source::recipe(&args.recipe)?;
+    match &args.replay {
+        Some(journal) => replay_journal(args, &found, journal, started),
+        None => train(args, &found, |found| source::data(found, &args.data), started),
+    }
+}
+
+/// Trains a whole federation on the rows that `data` finds.
+pub fn train(
+    args: &Simulate,
+    found: &Found,
+    data: impl FnOnce(&Found) -> Result<DataSet, Fail>,
+    started: Instant,
+) -> Result<(), Fail> {
     let plan = found.recipe.plan(&found.origin)?;
     let threads = threads(args.threads)?;
-    if let Some(journal) = &args.replay {
-        return replay_journal(args, &found, journal, threads, started);
-    }
     let output = args.out.as_deref().map(Output::open).transpose()?;
-    let data = source::data(&found, &args.data)?;
-    let mut clients = clients(data, &found.recipe.work(), args.data.seed, threads)?;
+    let mut clients = clients(data(found)?, &found.recipe.work(), args.data.seed, threads)?;
     let mut bar = Bar::new(started);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
     let baselines = if args.baselines { baselines(&clients, &run)? } else { BTreeMap::new() };
-    let report = report(&found, args.data.seed, &clients, &run, baselines, (threads, started));
+    let report = report(found, args.data.seed, &clients, &run, baselines, (threads, started));
     let json = serde_json::to_string_pretty(&report)?;
     if let (Some(output), Some(models)) = (&output, &run.models) {
         let rounds = [&report.rounds[..], &report.refit].concat();
@@ -50,7 +59,7 @@ pub fn run(args: &Simulate, started: Instant) -> Result<(), Fail> {
     if args.json {
         println!("{json}");
     } else {
-        print(&found, &clients, &run, &report, args.out.as_deref());
+        print(found, &clients, &run, &report, args.out.as_deref());
     }
     Ok(())
 }
@@ -133,7 +142,9 @@ fn print(found: &Found, clients: &Clients, run: &Simulation, report: &Report, ou
     println!("\n{}", show::rounds(&report.rounds));
     if !report.refit.is_empty() {
         let rounds = report.refit.len();
-        println!("Metrics are on validation rows. Then {rounds} rounds from the start on training and validation rows together:");
+        println!(
+            "Metrics are on validation rows. Then {rounds} rounds from the start on training and validation rows together:"
+        );
     }
     println!("\n{}", show::figures(report, unit));
     println!("model    {} parameters, sha256 {}", report.model.parameters, report.model.sha256);
@@ -149,11 +160,14 @@ fn print(found: &Found, clients: &Clients, run: &Simulation, report: &Report, ou
 pub fn read_journal(path: &Path) -> Result<(Vec<dure_core::event::Record>, journal::Head), Fail> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
-    let whole = text.strip_suffix('\n').ok_or_else(|| anyhow::anyhow!("{shown}: the last line is cut off, or there is none"))?;
+    let whole = text
+        .strip_suffix('\n')
+        .ok_or_else(|| anyhow::anyhow!("{shown}: the last line is cut off, or there is none"))?;
     Ok(journal::verify(whole.split('\n')).map_err(|broken| anyhow::anyhow!("{shown}:{}: {broken}", broken.sequence))?)
 }
 
-fn replay_journal(args: &Simulate, found: &Found, path: &Path, threads: usize, started: Instant) -> Result<(), Fail> {
+fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant) -> Result<(), Fail> {
+    let threads = threads(args.threads)?;
     let (records, head) = read_journal(path)?;
     let created = records.iter().find_map(|record| match &record.event {
         Event::JobCreated { seed, plan, .. } => Some((*seed, plan)),
@@ -171,7 +185,13 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, threads: usize, s
     Ok(())
 }
 
-fn print_replay(json: bool, federation: &Federation, head: journal::Head, sha256: Digest, (answers, versions): (u64, u64)) {
+fn print_replay(
+    json: bool,
+    federation: &Federation,
+    head: journal::Head,
+    sha256: Digest,
+    (answers, versions): (u64, u64),
+) {
     if json {
         let told = serde_json::json!({
             "federation": federation.name, "events": head.sequence, "head": head.hash,

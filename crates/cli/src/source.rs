@@ -40,28 +40,34 @@ pub fn text(name: &str) -> Result<(String, String), Fail> {
         let text = std::fs::read_to_string(name).with_context(|| format!("{name}: cannot be read"));
         return Ok((name.to_owned(), text.map_err(Fail::Usage)?));
     }
-    let near = BUILT_IN.iter().map(|(built_in, _)| *built_in).find(|built_in| strsim::jaro_winkler(built_in, name) > 0.7);
+    let near =
+        BUILT_IN.iter().map(|(built_in, _)| *built_in).find(|built_in| strsim::jaro_winkler(built_in, name) > 0.7);
     let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
     Err(Fail::usage(format!("there is no recipe {name:?}{hint} `dure recipe list` shows those that are built in")))
 }
 
 /// The rows that a recipe is to be used on: `--data`, else `$DURE_DATA/<data set>`, else made-up ones.
 pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
-    let Found { recipe, origin } = found;
+    let Recipe { schema, site, data, .. } = &found.recipe;
     let shared = std::env::var_os("DURE_DATA").filter(|folder| !folder.is_empty());
-    let folder = args.data.clone().or_else(|| shared.map(|folder| PathBuf::from(folder).join(&recipe.data)));
-    let data = match (folder, recipe.generator) {
-        (Some(folder), _) => table::load(&folder, &recipe.schema, &recipe.site)?,
-        (None, Some(generator)) => {
-            let (file, csv) = (Path::new("made-up people"), people::generate(generator, args.seed));
-            let rows = table::parse(file, csv.as_bytes(), &recipe.schema, &recipe.site, table::Target::Needed)?;
-            table::group(file, rows, &recipe.schema, &recipe.site, Source::Generated)?
-        }
-        (None, None) => {
-            return Err(Fail::usage(format!("{origin}: has no [generator]; name the folder of its data set with --data")));
-        }
+    let Some(folder) = args.data.clone().or_else(|| shared.map(|folder| PathBuf::from(folder).join(data))) else {
+        return made_up(found, args.seed);
     };
-    table::check_rows(&data, &recipe.plan.split)?;
+    let data = table::load(&folder, schema, site)?;
+    table::check_rows(&data, &found.recipe.plan.split)?;
+    Ok(data)
+}
+
+/// Rows by the recipe's own generator.
+pub fn made_up(found: &Found, seed: u64) -> Result<DataSet, Fail> {
+    let Found { recipe: Recipe { schema, site, plan, generator, .. }, origin } = found;
+    let Some(generator) = generator else {
+        return Err(Fail::usage(format!("{origin}: has no [generator]; name the folder of its data set with --data")));
+    };
+    let (file, csv) = (Path::new("made-up people"), people::generate(*generator, seed));
+    let rows = table::parse(file, csv.as_bytes(), schema, site, table::Target::Needed)?;
+    let data = table::group(file, rows, schema, site, Source::Generated)?;
+    table::check_rows(&data, &plan.split)?;
     Ok(data)
 }
 

@@ -30,9 +30,15 @@ impl Codec {
         out.resize(start + values.len() * self.width(), 0);
         let out = &mut out[start..];
         match self {
-            Self::F32 => out.as_chunks_mut().0.iter_mut().zip(values).for_each(|(out, value)| *out = value.to_le_bytes()),
+            Self::F32 => {
+                out.as_chunks_mut().0.iter_mut().zip(values).for_each(|(out, value)| *out = value.to_le_bytes())
+            }
             Self::Bf16 => {
-                out.as_chunks_mut().0.iter_mut().zip(values).for_each(|(out, value)| *out = to_bf16(*value).to_le_bytes());
+                out.as_chunks_mut()
+                    .0
+                    .iter_mut()
+                    .zip(values)
+                    .for_each(|(out, value)| *out = to_bf16(*value).to_le_bytes());
             }
         }
     }
@@ -77,7 +83,10 @@ mod tests {
     #[test]
     fn bf16_rounds_to_nearest_with_ties_to_even() {
         let ulp = 2f32.powi(-7);
-        assert_eq!(round_trip(Codec::Bf16, &[1.0, 1.0 + ulp / 2.0, 1.0 + ulp * 1.5, 1.0 + ulp * 0.51]), [1.0, 1.0, 1.0 + 2.0 * ulp, 1.0 + ulp]);
+        assert_eq!(
+            round_trip(Codec::Bf16, &[1.0, 1.0 + ulp / 2.0, 1.0 + ulp * 1.5, 1.0 + ulp * 0.51]),
+            [1.0, 1.0, 1.0 + 2.0 * ulp, 1.0 + ulp]
+        );
     }
 
     #[test]

@@ -54,7 +54,13 @@ pub enum Event {
     /// A lost client was heard of again.
     ClientReturned { client: ClientName, epoch: u32 },
     /// A job exists. A refit names the job that chose its number of rounds.
-    JobCreated { job: u32, #[serde(with = "text")] seed: u64, refit_of: Option<u32>, plan: Box<Plan> },
+    JobCreated {
+        job: u32,
+        #[serde(with = "text")]
+        seed: u64,
+        refit_of: Option<u32>,
+        plan: Box<Plan>,
+    },
     /// A job opens rounds from now on.
     JobStarted { job: u32 },
     /// A job opens no round until it is resumed; an open round goes on.
@@ -89,7 +95,13 @@ pub enum Event {
 #[expect(missing_docs, reason = "as above")]
 pub enum Answer {
     /// To `train`: the update's blob, and what stands beside the tensors.
-    Update { sha256: Digest, #[serde(with = "text")] bytes: u64, weight: Weight, scalars: BTreeMap<String, f64> },
+    Update {
+        sha256: Digest,
+        #[serde(with = "text")]
+        bytes: u64,
+        weight: Weight,
+        scalars: BTreeMap<String, f64>,
+    },
     /// To `measure`: moments of the columns.
     Measured { statistics: Statistics },
     /// To `evaluate` and `test`: sums of the errors, by the model that made them (`global`, `personalised`).

@@ -176,7 +176,9 @@ impl Federation {
         let job = self.active()?;
         match &job.stage {
             Stage::Commit(round) => Some(Owed::Next(job, round)),
-            Stage::Idle if job.status == Status::Running && job.next(self.at) == Next::Initialise => Some(Owed::Initial(job)),
+            Stage::Idle if job.status == Status::Running && job.next(self.at) == Next::Initialise => {
+                Some(Owed::Initial(job))
+            }
             _ => None,
         }
     }

@@ -153,7 +153,8 @@ impl Job {
     /// The first stop rule that fires at `now`.
     pub fn stop_reason(&self, now: Time) -> Option<Stop> {
         let rules = &self.plan.stop;
-        let reached = |target: f64, best: f64| if larger_is_better(&rules.metric) { best >= target } else { best <= target };
+        let reached =
+            |target: f64, best: f64| if larger_is_better(&rules.metric) { best >= target } else { best <= target };
         let limit = rules.time_limit_s.map(|seconds| Duration((seconds * 1000.0) as u64));
         if matches!((rules.target, self.best), (Some(target), Some((_, best))) if reached(target, best)) {
             Some(Stop::Target)
@@ -205,7 +206,12 @@ mod tests {
     use crate::plan::{StopRules, tests::spec};
 
     fn job(stop: StopRules) -> Job {
-        let mut job = Job::new(1, 7, Plan::new(crate::plan::PlanSpec { rounds: 10, evaluate_every: 1, stop, ..spec() }).unwrap(), None);
+        let mut job = Job::new(
+            1,
+            7,
+            Plan::new(crate::plan::PlanSpec { rounds: 10, evaluate_every: 1, stop, ..spec() }).unwrap(),
+            None,
+        );
         (job.statistics, job.version) = (Some(Statistics::new()), Some(1));
         job
     }
@@ -233,7 +239,10 @@ mod tests {
         assert_eq!(run(StopRules { target: Some(95.0), ..StopRules::default() }, &falling), (6, Stop::Target, 6));
         let worse = [5.0, 4.0, 6.0, 4.0, 9.0];
         assert_eq!(run(StopRules { patience: Some(3), ..StopRules::default() }, &worse), (5, Stop::Patience, 2));
-        assert_eq!(run(StopRules { time_limit_s: Some(2.5), ..StopRules::default() }, &falling), (3, Stop::TimeLimit, 3));
+        assert_eq!(
+            run(StopRules { time_limit_s: Some(2.5), ..StopRules::default() }, &falling),
+            (3, Stop::TimeLimit, 3)
+        );
     }
 
     #[test]

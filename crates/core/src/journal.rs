@@ -72,9 +72,13 @@ impl Head {
         if entry.hash != hash {
             return Err(broken(format!("its hash should be {hash} and is {}", entry.hash)));
         }
-        let record: Record = serde_json::from_str(entry.event.get()).map_err(|e| broken(format!("it cannot be read: {e}")))?;
+        let record: Record =
+            serde_json::from_str(entry.event.get()).map_err(|e| broken(format!("it cannot be read: {e}")))?;
         if record.v > SCHEMA {
-            return Err(broken(format!("its schema is {}, this version reads up to {SCHEMA}; use a newer one", record.v)));
+            return Err(broken(format!(
+                "its schema is {}, this version reads up to {SCHEMA}; use a newer one",
+                record.v
+            )));
         }
         *self = Self { sequence, hash };
         Ok(record)
@@ -113,7 +117,9 @@ mod tests {
 
     fn journal() -> (Vec<Record>, String, Head) {
         let mut events = vec![Event::FederationCreated { name: "test".into() }];
-        events.extend((0..4).map(|i| Event::ClientJoined { client: ClientName::new(format!("c{i}")).unwrap(), epoch: 1 }));
+        events.extend(
+            (0..4).map(|i| Event::ClientJoined { client: ClientName::new(format!("c{i}")).unwrap(), epoch: 1 }),
+        );
         let records: Vec<_> = (0..).zip(events).map(|(i, event)| Record { v: SCHEMA, at: Time(i), event }).collect();
         let mut head = Head::default();
         let lines: Vec<_> = records.iter().map(|record| head.append(record).line()).collect();

@@ -5,6 +5,8 @@
 //!
 //! Read the modules in this order:
 
+#![warn(clippy::unwrap_used)]
+
 pub mod model;
 pub mod update;
 

@@ -123,9 +123,18 @@ impl Plan {
 
     /// The same job once more, on training and validation rows together, for exactly `rounds` rounds.
     pub fn refitted(&self, rounds: u32) -> Self {
-        let stop = StopRules { abandoned: self.stop.abandoned, metric: self.stop.metric.clone(), ..StopRules::default() };
+        let stop =
+            StopRules { abandoned: self.stop.abandoned, metric: self.stop.metric.clone(), ..StopRules::default() };
         let rows = TrainingRows::TrainingAndValidation;
-        Self(PlanSpec { rounds: rounds.max(1), rows, stop, evaluate_every: 0, refit: false, test: true, ..self.0.clone() })
+        Self(PlanSpec {
+            rounds: rounds.max(1),
+            rows,
+            stop,
+            evaluate_every: 0,
+            refit: false,
+            test: true,
+            ..self.0.clone()
+        })
     }
 
     /// What the plan says.
@@ -199,7 +208,9 @@ fn check_values(spec: &PlanSpec) -> Result<(), PlanError> {
 }
 
 fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
-    for (key, value) in [("cohort.size", cohort.size), ("cohort.quorum", cohort.quorum), ("cohort.min_clients", cohort.min_clients)] {
+    for (key, value) in
+        [("cohort.size", cohort.size), ("cohort.quorum", cohort.quorum), ("cohort.min_clients", cohort.min_clients)]
+    {
         if value == Some(0) {
             return refuse(key, 0, "at least 1");
         }
@@ -230,7 +241,11 @@ fn check_contradictions(spec: &PlanSpec) -> Result<(), PlanError> {
         }
         _ if both && (spec.evaluate_every > 0 || spec.refit) => {
             let why = "validation rows that were trained on cannot judge the model";
-            contradiction("rows = training_and_validation".into(), format!("evaluate.every = {}", spec.evaluate_every), why)
+            contradiction(
+                "rows = training_and_validation".into(),
+                format!("evaluate.every = {}", spec.evaluate_every),
+                why,
+            )
         }
         _ => Ok(()),
     }
@@ -271,8 +286,14 @@ pub(crate) mod tests {
     #[test]
     fn a_bad_value_names_its_key_and_what_is_allowed() {
         assert_eq!(refused(|p| p.rounds = 0), "rounds = 0 is not allowed: 1 to 1000000");
-        assert_eq!(refused(|p| p.strategy.name = "fedmagic".into()), "strategy.name = fedmagic is not allowed: one of fedavg");
-        assert_eq!(refused(|p| p.strategy.learning_rate = f32::NAN), "strategy.learning_rate = NaN is not allowed: a number above 0");
+        assert_eq!(
+            refused(|p| p.strategy.name = "fedmagic".into()),
+            "strategy.name = fedmagic is not allowed: one of fedavg"
+        );
+        assert_eq!(
+            refused(|p| p.strategy.learning_rate = f32::NAN),
+            "strategy.learning_rate = NaN is not allowed: a number above 0"
+        );
         assert_eq!(refused(|p| p.cohort.deadline_s = 0.0), "cohort.deadline_s = 0 is not allowed: seconds above 0");
         assert_eq!(refused(|p| p.cohort.quorum = Some(0)), "cohort.quorum = 0 is not allowed: at least 1");
         assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));

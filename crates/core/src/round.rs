@@ -281,7 +281,16 @@ mod tests {
         assert_eq!((task.round.ordinal, task.client.as_str()), (31, "ward-b-2"));
         assert_eq!(task.to_string(), "2-train-31-1-ward-b-2");
         assert_eq!("2-train-31-1".parse(), Ok(task.round));
-        for bad in ["", "2-train-31", "2-fly-1-1", "x-train-1-1", "2-train-031-1", "2-train-1-1-", "2-train-1-1-A", "2-train-1-1--"] {
+        for bad in [
+            "",
+            "2-train-31",
+            "2-fly-1-1",
+            "x-train-1-1",
+            "2-train-031-1",
+            "2-train-1-1-",
+            "2-train-1-1-A",
+            "2-train-1-1--",
+        ] {
             assert!(bad.parse::<TaskId>().is_err(), "{bad}");
         }
         assert!("2-train-31-1-a".parse::<RoundId>().is_err());

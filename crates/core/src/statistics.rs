@@ -121,7 +121,10 @@ pub mod regression {
             ("r2", (truth.m2 > 0.0).then(|| 1.0 - squares / truth.m2)),
             ("pearson_r", (spread > 0.0).then(|| (covariance / spread).clamp(-1.0, 1.0))),
         ];
-        figures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.filter(|v| v.is_finite())?))).collect()
+        figures
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value.filter(|v| v.is_finite())?)))
+            .collect()
     }
 }
 
@@ -165,7 +168,9 @@ mod tests {
         }
         let metrics = regression::metrics(&sums);
         // Σe² = 2, Σ(t − 3)² = 14; cov = 12, Σ(p − 3)² = 12.
-        for (name, want) in [("mae", 0.5), ("rmse", 0.5f64.sqrt()), ("r2", 1.0 - 2.0 / 14.0), ("pearson_r", 12.0 / 168f64.sqrt())] {
+        for (name, want) in
+            [("mae", 0.5), ("rmse", 0.5f64.sqrt()), ("r2", 1.0 - 2.0 / 14.0), ("pearson_r", 12.0 / 168f64.sqrt())]
+        {
             assert!(near(metrics[name], want), "{name}: {} instead of {want}", metrics[name]);
         }
     }

@@ -145,7 +145,15 @@ fn a_quiet_job_goes_through_its_phases_and_ends() {
         _ => None,
     });
     let kinds: Vec<_> = kinds.collect();
-    let want = ["1-measure-0-1", "1-train-1-1", "1-train-2-1", "1-evaluate-2-1", "1-train-3-1", "1-evaluate-3-1", "1-test-3-1"];
+    let want = [
+        "1-measure-0-1",
+        "1-train-1-1",
+        "1-train-2-1",
+        "1-evaluate-2-1",
+        "1-train-3-1",
+        "1-evaluate-3-1",
+        "1-test-3-1",
+    ];
     assert_eq!(kinds, want);
     assert_eq!(world.federation.jobs[0].status, Status::Ended(Outcome::Completed));
     assert_eq!(world.federation.jobs[0].trained, Some(Stop::Rounds));
@@ -206,9 +214,21 @@ fn answers_are_held_to_their_task() {
     let check = |world: &mut World, command, want: &str| {
         assert_eq!(world.command(command).unwrap_err().to_string(), want);
     };
-    check(&mut world, report(first, client(0), other.clone()), "c0 has already given another answer in round 1-train-1-1");
-    check(&mut world, report(first, client(9), answer(first, &client(9))), "c9 is not in the cohort of round 1-train-1-1");
-    check(&mut world, report(first, client(1), other.clone()), "the answer to round 1-train-1-1 does not fit the plan: it is not an answer to a train task");
+    check(
+        &mut world,
+        report(first, client(0), other.clone()),
+        "c0 has already given another answer in round 1-train-1-1",
+    );
+    check(
+        &mut world,
+        report(first, client(9), answer(first, &client(9))),
+        "c9 is not in the cohort of round 1-train-1-1",
+    );
+    check(
+        &mut world,
+        report(first, client(1), other.clone()),
+        "the answer to round 1-train-1-1 does not fit the plan: it is not an answer to a train task",
+    );
     let never = RoundId { ordinal: 9, ..first };
     check(&mut world, report(never, client(1), other.clone()), "there is no round 1-train-9-1");
     world.answer(first, &client(1)).unwrap();
@@ -220,7 +240,10 @@ fn answers_are_held_to_their_task() {
 
 #[test]
 fn a_lost_client_is_not_waited_for_and_may_return() {
-    let mut world = World::new(3, PlanSpec { cohort: dure_core::cohort::CohortSpec { quorum: Some(2), ..Default::default() }, ..spec() });
+    let mut world = World::new(
+        3,
+        PlanSpec { cohort: dure_core::cohort::CohortSpec { quorum: Some(2), ..Default::default() }, ..spec() },
+    );
     world.settle();
     let round = world.open().unwrap();
     world.answer(round, &client(0)).unwrap();
@@ -262,7 +285,10 @@ fn pause_stop_and_abort_do_what_they_say() {
 
 #[test]
 fn a_job_says_what_it_waits_for() {
-    let mut world = World::new(1, PlanSpec { cohort: dure_core::cohort::CohortSpec { size: Some(3), ..Default::default() }, ..spec() });
+    let mut world = World::new(
+        1,
+        PlanSpec { cohort: dure_core::cohort::CohortSpec { size: Some(3), ..Default::default() }, ..spec() },
+    );
     world.settle();
     assert_eq!(world.federation.waiting().unwrap().to_string(), "3 clients are needed, 1 are there");
     (1..3).for_each(|i| world.must(Command::Join { client: client(i) }));
@@ -330,7 +356,7 @@ fn live(steps: &[Step], quorum: usize) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn decide_and_apply_replay_to_the_same_state(steps in prop::collection::vec(step(), 0..120), quorum in 1usize..4) {

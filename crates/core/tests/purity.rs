@@ -4,9 +4,32 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 /// What a pure source never says, outside its tests and comments.
 const FORBIDDEN: &[&str] = &[
-    "std::time", "std::fs", "std::io", "std::net", "std::env", "std::process", "std::thread", "std::sync::Mutex",
-    "std::os", "Instant", "SystemTime", "async ", ".await", "static mut", "thread_local", "rand::rng(", "thread_rng",
-    "from_os_rng", "SysRng", "getrandom", "RandomState", "HashMap", "HashSet", "println!", "eprintln!", "unsafe",
+    "std::time",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "std::sync::Mutex",
+    "std::os",
+    "Instant",
+    "SystemTime",
+    "async ",
+    ".await",
+    "static mut",
+    "thread_local",
+    "rand::rng(",
+    "thread_rng",
+    "from_os_rng",
+    "SysRng",
+    "getrandom",
+    "RandomState",
+    "HashMap",
+    "HashSet",
+    "println!",
+    "eprintln!",
+    "unsafe",
 ];
 
 /// All that the centre is built on: serialisation, hashing, numbers, errors.
@@ -43,7 +66,8 @@ fn core_depends_on_nothing_that_could_reach_outside() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let section = |manifest: &str, name: &str| {
         let after = manifest.split(name).nth(1).unwrap().to_owned();
-        let lines: Vec<String> = after.lines().skip(1).take_while(|line| !line.starts_with('[')).map(str::to_owned).collect();
+        let lines: Vec<String> =
+            after.lines().skip(1).take_while(|line| !line.starts_with('[')).map(str::to_owned).collect();
         lines
     };
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
@@ -53,6 +77,7 @@ fn core_depends_on_nothing_that_could_reach_outside() {
         .collect();
     assert_eq!(names, DEPENDENCIES.iter().map(|name| (*name).to_owned()).collect());
     let workspace = fs::read_to_string(folder.join("../../Cargo.toml")).unwrap();
-    let rand = section(&workspace, "[workspace.dependencies]").into_iter().find(|line| line.starts_with("rand ")).unwrap();
+    let rand =
+        section(&workspace, "[workspace.dependencies]").into_iter().find(|line| line.starts_with("rand ")).unwrap();
     assert!(rand.contains("default-features = false"), "rand's own entropy is to stay off: {rand}");
 }

@@ -128,7 +128,8 @@ impl Trainer {
         self.load(base)?;
         let mut numbers = stream(seed, Purpose::Batches, client.name.as_str(), u64::from(ordinal));
         let loss = self.epochs(&client.rows, rows, self.training.epochs, &mut numbers);
-        let delta: Vec<f32> = self.mlp.params().iter().zip(base.values()).map(|(after, before)| after - before).collect();
+        let delta: Vec<f32> =
+            self.mlp.params().iter().zip(base.values()).map(|(after, before)| after - before).collect();
         let weight = Weight::new(rows.len() as f64).map_err(|_| TrainError::Diverged(client.name.clone()))?;
         if !loss.is_finite() || delta.iter().any(|value| !value.is_finite()) {
             return Err(TrainError::Diverged(client.name.clone()));

@@ -2,6 +2,8 @@
 //!
 //! Read the modules in this order:
 
+#![warn(clippy::unwrap_used)]
+
 pub mod schema;
 
 pub mod data;

@@ -133,7 +133,10 @@ impl Recipe {
             let (key, why) = explain(&error.path().to_string(), &message);
             let typed = set.iter().any(|typed| typed.starts_with(&key) || key.starts_with(typed.as_str()));
             let line = line_of(text, &key).filter(|_| !typed);
-            let origin = line.map_or_else(|| if typed { "override".into() } else { origin.into() }, |line| format!("{origin}:{line}"));
+            let origin = line.map_or_else(
+                || if typed { "override".into() } else { origin.into() },
+                |line| format!("{origin}:{line}"),
+            );
             RecipeError::Key { origin, key, why }
         })
     }
@@ -151,7 +154,9 @@ impl Recipe {
         let (work, keys) = (self.work(), &self.plan);
         work.check().map_err(error)?;
         self.check().map_err(error)?;
-        let Ok(serde_json::Value::Object(told)) = serde_json::to_value(&work) else { unreachable!("a struct is an object") };
+        let Ok(serde_json::Value::Object(told)) = serde_json::to_value(&work) else {
+            unreachable!("a struct is an object")
+        };
         Plan::new(PlanSpec {
             name: self.name.clone(),
             rounds: keys.rounds,
@@ -179,18 +184,14 @@ impl Recipe {
         };
         match &self.plan {
             keys if keys.split.validation > 0.0 => Ok(()),
-            keys if keys.refit => without("refit = true".into(), "there are no validation rows to add to the training rows"),
+            keys if keys.refit => {
+                without("refit = true".into(), "there are no validation rows to add to the training rows")
+            }
             PlanKeys { evaluate: Evaluate { every }, .. } if *every > 0 => {
                 without(format!("evaluate.every = {every}"), "there are no validation rows to judge the model on")
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Default for Personalise {
-    fn default() -> Self {
-        Self { epochs: 0 }
     }
 }
 
@@ -233,7 +234,8 @@ fn explain(path: &str, message: &str) -> (String, String) {
             let parent = path.strip_suffix(name).map_or(path, |p| p.trim_end_matches('.')).trim_end_matches("..");
             let parent = if parent == "." { "" } else { parent };
             let key = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}.{name}") };
-            let near = allowed.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+            let near =
+                allowed.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
             let near = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
             (key, format!("no such key{near} Known here: {}", allowed.join(", ")))
         }
@@ -284,7 +286,8 @@ mod tests {
 
     #[test]
     fn an_override_reaches_any_key_with_plan_or_without() {
-        let recipe = parse(&["rounds=7", "plan.training.epochs=5", "strategy.learning_rate=0.5", "site.client=User"]).unwrap();
+        let recipe =
+            parse(&["rounds=7", "plan.training.epochs=5", "strategy.learning_rate=0.5", "site.client=User"]).unwrap();
         assert_eq!((recipe.plan.rounds, recipe.plan.training.epochs), (7, 5));
         assert_eq!((recipe.plan.strategy.learning_rate, recipe.site.client.as_str()), (0.5, "User"));
         assert_eq!(parse(&["model.hidden=[8]"]).unwrap().plan.model, ModelSpec::Mlp { hidden: vec![8] });
@@ -293,10 +296,16 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest() {
         assert!(refused(&["round=7"]).starts_with("override: plan.round: no such key; did you mean \"rounds\"?"));
-        assert!(refused(&["training.epoch=7"]).starts_with("override: plan.training.epoch: no such key; did you mean \"epochs\"?"));
+        assert!(
+            refused(&["training.epoch=7"])
+                .starts_with("override: plan.training.epoch: no such key; did you mean \"epochs\"?")
+        );
         let bad = FITBIT.replace("batch_size = 32", "batchsize = 32");
         let error = Recipe::parse("my.toml", &bad, &[]).unwrap_err().to_string();
-        assert!(error.starts_with("my.toml:43: plan.training.batchsize: no such key; did you mean \"batch_size\"?"), "{error}");
+        assert!(
+            error.starts_with("my.toml:43: plan.training.batchsize: no such key; did you mean \"batch_size\"?"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -304,7 +313,10 @@ mod tests {
         let error = refused(&["rounds=many"]);
         assert!(error.contains("plan.rounds") && error.contains("expected u32"), "{error}");
         assert_eq!(refused(&["training.epochs=0"]), "fitbit.toml: training.epochs = 0 is not allowed: 1 to 100000");
-        assert_eq!(refused(&["split.test=1.5"]), "fitbit.toml: split.test = 1.5 is not allowed: a share from 0 to below 1");
+        assert_eq!(
+            refused(&["split.test=1.5"]),
+            "fitbit.toml: split.test = 1.5 is not allowed: a share from 0 to below 1"
+        );
         let error = refused(&["strategy.name=fedmagic"]);
         assert_eq!(error, "fitbit.toml: strategy.name = fedmagic is not allowed: one of fedavg");
         assert_eq!(refused(&["rounds"]), "\"rounds\" sets nothing: write key=value, as in strategy.learning_rate=0.5");

@@ -59,7 +59,8 @@ impl SplitSpec {
             rows
         };
         let (training, both) = (&order[test + validation..], &order[test..]);
-        let [training, validation, both, test] = [training, &order[test..test + validation], both, &order[..test]].map(sorted);
+        let [training, validation, both, test] =
+            [training, &order[test..test + validation], both, &order[..test]].map(sorted);
         Ok(Split { training, validation, both, test })
     }
 }

@@ -1,7 +1,5 @@
 //! What a trainer is told: the part of a plan that the rules do not look inside.
 
-use std::sync::Arc;
-
 use dure_core::{
     model::{Layout, LayoutError},
     plan::{Plan, PlanError},
@@ -55,7 +53,7 @@ pub struct Training {
 }
 
 /// How a client makes the final model its own: by training it on, on its rows alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Personalise {
     /// Passes over the client's rows; 0 leaves the model as it is.
@@ -66,11 +64,18 @@ impl Work {
     /// What a plan tells its trainers.
     pub fn of(plan: &Plan) -> Result<Self, PlanError> {
         let value = serde_json::Value::Object(plan.work.clone());
-        let work: Self = serde_json::from_value(value)
-            .map_err(|error| PlanError::Value { key: "work", value: error.to_string(), allowed: "what this version's trainer knows".into() })?;
+        let work: Self = serde_json::from_value(value).map_err(|error| PlanError::Value {
+            key: "work",
+            value: error.to_string(),
+            allowed: "what this version's trainer knows".into(),
+        })?;
         work.check()?;
         let same = work.layout().is_ok_and(|layout| layout == plan.layout);
-        if same { Ok(work) } else { refuse("model", "a layout of other tensors", "the tensors of the model that is named") }
+        if same {
+            Ok(work)
+        } else {
+            refuse("model", "a layout of other tensors", "the tensors of the model that is named")
+        }
     }
 
     /// Holds every value to what it may be.
@@ -99,11 +104,6 @@ impl Work {
     /// The model's tensors.
     pub fn layout(&self) -> Result<Layout, LayoutError> {
         Layout::new(mlp::layout(&self.dims()))
-    }
-
-    /// As above, to be shared.
-    pub fn shared_layout(plan: &Plan) -> Arc<Layout> {
-        Arc::new(plan.layout.clone())
     }
 }
 

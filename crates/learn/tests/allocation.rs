@@ -41,7 +41,8 @@ fn a_step_allocates_nothing() {
     assert!(before > 10, "the counter counts");
     for optimizer in [LocalOptimizer::Adam { learning_rate: 1e-3 }, LocalOptimizer::Sgd { learning_rate: 1e-3 }] {
         for rows in [32, 7] {
-            let loss = mlp.step(rows, |row, x, y| (x.fill(row as f32), y.fill(1.0)).0, Loss::Huber { delta: 0.5 }, optimizer);
+            let loss =
+                mlp.step(rows, |row, x, y| (x.fill(row as f32), y.fill(1.0)).0, Loss::Huber { delta: 0.5 }, optimizer);
             assert!(loss > 0.0);
         }
     }

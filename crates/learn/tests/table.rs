@@ -17,7 +17,12 @@ fn recipe() -> Recipe {
     let rest = "[schema]\nfeatures = [{ name = \"Steps\", unit = \"steps\" }, { name = \"Km\", unit = \"km\" }]\n\
         target = { name = \"Calories\", unit = \"kcal\" }\n[plan]";
     let plan = include_str!("../../../recipes/fitbit.toml").split("[plan]").nth(1).unwrap();
-    Recipe::parse("test", &format!("{text}{rest}{plan}").replace("\"TotalSteps\", \"Calories\"", "\"Steps\", \"Calories\""), &[]).unwrap()
+    Recipe::parse(
+        "test",
+        &format!("{text}{rest}{plan}").replace("\"TotalSteps\", \"Calories\"", "\"Steps\", \"Calories\""),
+        &[],
+    )
+    .unwrap()
 }
 
 const GOOD: &str = "Id,ActivityDate,Steps,Km,Calories\n7,4/12/2016,100,1.5,2000\n7,4/13/2016,0,0,0\n3,4/12/2016,5,2,1800\n7,4/11/2016,90,1,1900\n";
@@ -56,13 +61,19 @@ fn bad_input_is_named_by_file_line_and_column() {
     let with = |from: &str, to: &str| GOOD.replacen(from, to, 1);
     check("", "days.csv: has no rows");
     check("Id,ActivityDate,Steps,Km,Calories\n", "days.csv: has no rows");
-    check(&with("Km", "km"), "days.csv:1: has no column \"Km\"; if \"km\" is meant, say so in the recipe's [site.columns]: Km = \"km\"");
+    check(
+        &with("Km", "km"),
+        "days.csv:1: has no column \"Km\"; if \"km\" is meant, say so in the recipe's [site.columns]: Km = \"km\"",
+    );
     check(&with("Km", "Steps"), "days.csv:1: has two columns \"Steps\"; rename one");
     check(&with("1.5", "one"), "days.csv:2: column \"Km\" holds \"one\", which is not a finite number");
     check(&with("1800", "NaN"), "days.csv:4: column \"Calories\" holds \"NaN\", which is not a finite number");
     check(&with("1800", "1e999"), "days.csv:4: column \"Calories\" holds \"1e999\"");
     check(&with("1800", ""), "days.csv:4: column \"Calories\" holds \"\", which is not a finite number");
-    check(&with("4/11/2016", "11.4.2016"), "days.csv:5: column \"ActivityDate\" holds \"11.4.2016\", which is not a day");
+    check(
+        &with("4/11/2016", "11.4.2016"),
+        "days.csv:5: column \"ActivityDate\" holds \"11.4.2016\", which is not a day",
+    );
     check(&with("3,", ","), "days.csv:4: column \"Id\" holds \"\"");
     check(&with("4/11/2016", "04/12/2016"), "days.csv:5: \"Id\" = \"7\" has 2016-04-12 already in line 2; remove one");
     check(&with(",1800", ""), "days.csv:4: the row has 4 columns where the first line names 5");
@@ -102,5 +113,8 @@ fn data_the_fitbit_export_has_33_people_and_936_worn_days() {
     let data = load(&Path::new(&folder).join("fitbit"), &recipe.schema, &recipe.site).unwrap();
     assert_eq!((data.clients.len(), data.rows(), data.dropped), (33, 936, 4));
     check_rows(&data, &recipe.plan.split).unwrap();
-    assert_eq!((data.clients[0].id.as_str(), data.clients[0].dates[0].to_string().as_str()), ("1503960366", "2016-04-12"));
+    assert_eq!(
+        (data.clients[0].id.as_str(), data.clients[0].dates[0].to_string().as_str()),
+        ("1503960366", "2016-04-12")
+    );
 }

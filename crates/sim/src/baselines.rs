@@ -55,7 +55,8 @@ pub fn local(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
         Ok(trainer.evaluate(&rows, &split.test))
     };
     let everybody = clients.data().clients.par_iter().zip(clients.splits());
-    let sums: Vec<Statistics> = clients.threads().install(|| everybody.map(alone).collect::<Result<_, TrainError>>())?;
+    let sums: Vec<Statistics> =
+        clients.threads().install(|| everybody.map(alone).collect::<Result<_, TrainError>>())?;
     Ok(Figures::of(sums.iter()))
 }
 

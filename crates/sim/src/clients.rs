@@ -125,10 +125,12 @@ impl Clients {
         if self.prepared.as_ref().is_some_and(|(prepared, ..)| *prepared == job.id) {
             return;
         }
-        let preprocessing = job.statistics.as_ref().map_or_else(|| Preprocessing::of(&Statistics::new()), Preprocessing::of);
+        let preprocessing =
+            job.statistics.as_ref().map_or_else(|| Preprocessing::of(&Statistics::new()), Preprocessing::of);
         let client = |(data, split): (_, &Split)| Client::new(data, split.clone(), &self.work.schema, &preprocessing);
         let clients = self.data.clients.iter().zip(&self.splits).map(client).collect();
-        let trainers = (0..self.threads.current_num_threads()).map(|_| Trainer::new(&self.work, &preprocessing)).collect();
+        let trainers =
+            (0..self.threads.current_num_threads()).map(|_| Trainer::new(&self.work, &preprocessing)).collect();
         self.prepared = Some((job.id, clients, trainers));
     }
 }

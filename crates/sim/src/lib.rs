@@ -3,6 +3,8 @@
 //!
 //! Read the modules in this order:
 
+#![warn(clippy::unwrap_used)]
+
 pub mod clients;
 pub mod models;
 pub mod simulation;

@@ -37,8 +37,15 @@ impl Models {
     }
 
     /// Combines `updates` (in the order of names), steps, and makes the next version.
-    pub fn advance(&mut self, job: &Job, updates: &[Update], threads: &rayon::ThreadPool) -> Result<(), LayoutMismatch> {
-        let Some(strategy) = job.plan.strategy.build() else { unreachable!("a checked plan names a strategy that exists") };
+    pub fn advance(
+        &mut self,
+        job: &Job,
+        updates: &[Update],
+        threads: &rayon::ThreadPool,
+    ) -> Result<(), LayoutMismatch> {
+        let Some(strategy) = job.plan.strategy.build() else {
+            unreachable!("a checked plan names a strategy that exists")
+        };
         let deltas: Vec<(Weight, &[f32])> =
             updates.iter().filter_map(|update| Some((update.weight, update.groups.get(DELTA)?.values()))).collect();
         let mut delta = vec![0.0; self.params.values().len()];

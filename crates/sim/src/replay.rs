@@ -31,7 +31,9 @@ pub struct Replayed {
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// Something came out otherwise.
-    #[error("entry {entry}: {what} came out otherwise: the journal has {want}, this replay {got}; the data, the recipe or the program differ")]
+    #[error(
+        "entry {entry}: {what} came out otherwise: the journal has {want}, this replay {got}; the data, the recipe or the program differ"
+    )]
     Differs {
         /// The entry, counted from 1.
         entry: usize,
@@ -61,7 +63,8 @@ pub fn replay(
     clients: &mut Clients,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Federation, Option<Models>, Replayed), ReplayError> {
-    let mut replay = Replay { federation: Federation::default(), models: None, updates: vec![], seen: Replayed::default() };
+    let mut replay =
+        Replay { federation: Federation::default(), models: None, updates: vec![], seen: Replayed::default() };
     for (i, record) in records.iter().enumerate() {
         replay.hold(i + 1, &record.event, clients)?;
         replay.federation.apply(record);
@@ -86,7 +89,9 @@ impl Replay {
             Event::ClientJoined { client, .. } if !clients.data().clients.iter().any(|c| c.name == *client) => {
                 Err(ReplayError::Impossible { entry, what: format!("the data set has no client {client}") })
             }
-            Event::RoundCompleted { round, .. } | Event::RoundAbandoned { round, .. } => self.answers(entry, *round, clients),
+            Event::RoundCompleted { round, .. } | Event::RoundAbandoned { round, .. } => {
+                self.answers(entry, *round, clients)
+            }
             Event::ModelPublished { version, job, sha256, .. } => {
                 let made = self.next_model(*job, clients)?;
                 if made != Some(*sha256) {
@@ -130,7 +135,12 @@ impl Replay {
                     self.seen.answers += 1;
                 }
                 Reply::Ok((got, _)) => {
-                    return Err(ReplayError::Differs { entry, what, want: format!("{want:?}"), got: format!("{got:?}") });
+                    return Err(ReplayError::Differs {
+                        entry,
+                        what,
+                        want: format!("{want:?}"),
+                        got: format!("{got:?}"),
+                    });
                 }
                 Reply::Err(error) => return Err(ReplayError::Impossible { entry, what: error.to_string() }),
             }

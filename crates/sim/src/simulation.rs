@@ -175,7 +175,9 @@ impl Driver {
 
     /// Stops 8 to 10: combine, step, publish.
     fn publish(&mut self, clients: &Clients) -> Result<(), SimError> {
-        let (Some(Owed::Next(job, round)), Some(models)) = (self.federation.owed(), &mut self.models) else { return Ok(()) };
+        let (Some(Owed::Next(job, round)), Some(models)) = (self.federation.owed(), &mut self.models) else {
+            return Ok(());
+        };
         let updates = std::mem::take(&mut self.updates);
         let bytes_down = (models.blob().len() * round.cohort.len()) as u64;
         models.advance(job, &updates, clients.threads())?;

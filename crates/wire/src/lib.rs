@@ -18,6 +18,8 @@
 //!
 //! Read the modules in this order:
 
+#![warn(clippy::unwrap_used)]
+
 mod update;
 
 mod model;

@@ -1,7 +1,5 @@
 //! The laws of the container, over arbitrary updates and models.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 use std::sync::Arc;
 
 use dure_core::{

@@ -1,7 +1,5 @@
 //! Files that cross to Python's safetensors and back. `vectors/make.py` wrote the files that are read here.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 use std::{path::Path, process::Command, sync::Arc};
 
 use dure_core::{

@@ -6,6 +6,8 @@ mod train;
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -57,7 +59,8 @@ pub fn run(args: &args::Bench) -> Result<(), Fail> {
     }
     let cells = rows.iter().map(|row| {
         let number = |value: f64| if value < 10.0 { format!("{value:.3}") } else { format!("{value:.1}") };
-        let (name, value) = row.peer.as_ref().map_or(("–".into(), "–".into()), |peer| (peer.name.clone(), number(peer.value)));
+        let (name, value) =
+            row.peer.as_ref().map_or(("–".into(), "–".into()), |peer| (peer.name.clone(), number(peer.value)));
         let ratio = row.ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.1} ×"));
         vec![row.what.clone(), row.unit.into(), number(row.ours), name, value, ratio]
     });
@@ -84,31 +87,40 @@ struct Watched {
     peak_rss_bytes: u64,
 }
 
-/// Runs a program to its end. Its memory is looked at a hundred times a second; what its children hold is not counted.
+/// Runs a program to its end. Its memory is looked at now and then, seldom enough not to slow it down on the same core; what
+/// its children hold is not counted.
 fn watch(command: &mut Command) -> Result<Watched> {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn()?;
     let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let (output, complaints) = (child.stdout.take().context("no output")?, child.stderr.take().context("no errors")?);
-    let output = std::thread::spawn(move || std::io::read_to_string(output));
-    let complaints = std::thread::spawn(move || std::io::read_to_string(complaints));
-    let mut peak_rss_bytes = 0;
-    let status = loop {
-        peak_rss_bytes = crate::simulate::peak_rss_of(&status_file).unwrap_or(0).max(peak_rss_bytes);
-        match child.try_wait()? {
-            Some(status) => break status,
-            None => std::thread::park_timeout(std::time::Duration::from_millis(1)),
+    let (ended, end) = mpsc::channel::<()>();
+    let memory = std::thread::spawn(move || {
+        let mut peak = 0;
+        loop {
+            peak = crate::simulate::peak_rss_of(&status_file).unwrap_or(0).max(peak);
+            if end.recv_timeout(Duration::from_millis(50)) != Err(mpsc::RecvTimeoutError::Timeout) {
+                return peak;
+            }
         }
-    };
+    });
+    let complaints = child.stderr.take().context("no errors")?;
+    let complaints = std::thread::spawn(move || std::io::read_to_string(complaints));
+    let output = std::io::read_to_string(child.stdout.take().context("no output")?)?;
+    let status = child.wait()?;
     let wall_s = started.elapsed().as_secs_f64();
-    let output = output.join().map_err(|_| anyhow::anyhow!("the reader ended badly"))??;
-    let complaints = complaints.join().map_err(|_| anyhow::anyhow!("the reader ended badly"))??;
+    drop(ended);
+    let badly = |_| anyhow::anyhow!("a reader ended badly");
+    let (peak_rss_bytes, complaints) = (memory.join().map_err(badly)?, complaints.join().map_err(badly)??);
     anyhow::ensure!(status.success(), "{}", complaints.lines().last().unwrap_or("it failed and did not say why"));
     Ok(Watched { last_line: output.lines().last().unwrap_or_default().into(), wall_s, peak_rss_bytes })
 }
 
 /// Runs one of our scripts in `python`; `None`, with a word on standard error, where it cannot run.
-fn script(python: Option<&Path>, (name, text): (&str, &str), args: &[&str]) -> Result<Option<(serde_json::Value, Watched)>> {
+fn script(
+    python: Option<&Path>,
+    (name, text): (&str, &str),
+    args: &[&str],
+) -> Result<Option<(serde_json::Value, Watched)>> {
     let Some(python) = python else { return Ok(None) };
     let folder = tempfile::tempdir()?;
     let path = folder.path().join(name);

@@ -40,7 +40,9 @@ pub fn run(args: &BenchArgs, data: &Path) -> Result<Vec<Row>, Fail> {
     let whole = whole_run(data, &ALIKE)?;
     let recipe_run = whole_run(data, &[])?;
     let rows = |peer: Option<(&str, f64, f64, f64)>| {
-        let of = |value: fn(&(&str, f64, f64, f64)) -> f64| peer.as_ref().map(|p| Peer { name: p.0.to_owned(), value: value(p) });
+        let of = |value: fn(&(&str, f64, f64, f64)) -> f64| {
+            peer.as_ref().map(|p| Peer { name: p.0.to_owned(), value: value(p) })
+        };
         [
             Row::new("round: local work and combine", "ms", work_ms, of(|peer| peer.1)),
             Row::new("round: with codec, digests, journal", "ms", round_ms, of(|peer| peer.1)),
@@ -54,7 +56,9 @@ pub fn run(args: &BenchArgs, data: &Path) -> Result<Vec<Row>, Fail> {
     for peer in ["loop", "pfl", "flower"] {
         let file = data.join(&alike.recipe.site.file);
         let file = file.to_str().context("the data set's path is not UTF-8")?;
-        let Some((told, watched)) = script(args.python.as_deref(), SCRIPT, &[peer, file, &ROUNDS.to_string()])? else { continue };
+        let Some((told, watched)) = script(args.python.as_deref(), SCRIPT, &[peer, file, &ROUNDS.to_string()])? else {
+            continue;
+        };
         let name = format!("{} {}", told["peer"].as_str().unwrap_or(peer), told["version"].as_str().unwrap_or(""));
         let its_round_ms = told["round_s"].as_f64().context("round_s")? * 1e3;
         all.extend(rows(Some((&name, its_round_ms, watched.wall_s, watched.peak_rss_bytes as f64 / 1048576.0))));
@@ -90,8 +94,11 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
     rows.clients.iter().for_each(|client| merge(&mut statistics, &measure(client, schema, &all(client.target.len()))));
     let preprocessing = Preprocessing::of(&statistics);
     let split = |n| Split { training: all(n), both: all(n), ..Split::default() };
-    let clients: Vec<Client> =
-        rows.clients.iter().map(|client| Client::new(client, split(client.target.len()), schema, &preprocessing)).collect();
+    let clients: Vec<Client> = rows
+        .clients
+        .iter()
+        .map(|client| Client::new(client, split(client.target.len()), schema, &preprocessing))
+        .collect();
     let mut trainer = Trainer::new(&found.recipe.work(), &preprocessing);
     let mut params = Params::initial(plan.layout.clone().into(), 0);
     let mut times = vec![];
@@ -102,7 +109,9 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
         let deltas: Vec<_> = updates.iter().map(|update| (update.weight, update.groups[DELTA].values())).collect();
         let mut delta = vec![0.0; params.values().len()];
         let combined = strategy.combine.combine(0..delta.len(), &mut InMemory::new(&deltas), &mut delta);
-        combined.and_then(|()| strategy.optimizer.step(&mut params, &mut Default::default(), &delta)).context("layouts")?;
+        combined
+            .and_then(|()| strategy.optimizer.step(&mut params, &mut Default::default(), &delta))
+            .context("layouts")?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
     Ok(median(&mut times))
@@ -114,7 +123,12 @@ fn whole_run(data: &Path, overrides: &[&str]) -> Result<(f64, f64)> {
     for _ in 0..REPEATS {
         let out = tempfile::tempdir()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["simulate", "fitbit", "--threads", "1", "--data"]).arg(data).arg("--out").arg(out.path()).args(overrides);
+        command
+            .args(["simulate", "fitbit", "--threads", "1", "--data"])
+            .arg(data)
+            .arg("--out")
+            .arg(out.path())
+            .args(overrides);
         let watched = watch(&mut command)?;
         let told: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("result.json"))?)?;
         walls.push(watched.wall_s);

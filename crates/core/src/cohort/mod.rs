@@ -43,7 +43,13 @@ impl CohortSpec {
 
 /// `size` of the `eligible`, each with the same probability; all of them if there are no more. An abandoned round's retry
 /// draws afresh, for its cohort may have been the reason.
-pub fn random(eligible: &BTreeSet<ClientName>, size: Option<usize>, seed: u64, round: u32, attempt: u32) -> BTreeSet<ClientName> {
+pub fn random(
+    eligible: &BTreeSet<ClientName>,
+    size: Option<usize>,
+    seed: u64,
+    round: u32,
+    attempt: u32,
+) -> BTreeSet<ClientName> {
     let size = size.unwrap_or(eligible.len());
     if size >= eligible.len() {
         return eligible.clone();

@@ -111,7 +111,11 @@ impl Federation {
             Event::JobResumed { .. } => "only a paused job can be resumed",
             _ => "only a job that was started and is not over can be stopped",
         };
-        if from.contains(&status) { Ok(vec![event]) } else { Err(Reject::WrongStatus { job, status: word(status), wanted }) }
+        if from.contains(&status) {
+            Ok(vec![event])
+        } else {
+            Err(Reject::WrongStatus { job, status: word(status), wanted })
+        }
     }
 
     fn abort(&self, id: u32) -> Result<Vec<Event>, Reject> {
@@ -217,13 +221,20 @@ fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
     match (kind, answer) {
         (Kind::Train, Answer::Update { scalars, .. }) => check_scalars(scalars, plan),
         (Kind::Measure, Answer::Measured { statistics }) => {
-            let declared = statistics.len() == plan.measure.len() && plan.measure.iter().all(|c| statistics.contains_key(c));
-            if declared { check_moments(statistics) } else { Err(format!("the columns are to be {}", plan.measure.join(", "))) }
+            let declared =
+                statistics.len() == plan.measure.len() && plan.measure.iter().all(|c| statistics.contains_key(c));
+            if declared {
+                check_moments(statistics)
+            } else {
+                Err(format!("the columns are to be {}", plan.measure.join(", ")))
+            }
         }
         (Kind::Evaluate | Kind::Test, Answer::Evaluated { sums }) => {
             let allowed: &[&str] = if kind == Kind::Test { &["global", "personalised"] } else { &["global"] };
             match sums.keys().find(|section| !allowed.contains(&section.as_str())) {
-                Some(section) => Err(format!("there are no sums called {section:?}; allowed are {}", allowed.join(", "))),
+                Some(section) => {
+                    Err(format!("there are no sums called {section:?}; allowed are {}", allowed.join(", ")))
+                }
                 None => sums.values().try_for_each(check_moments),
             }
         }
@@ -233,7 +244,9 @@ fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
 
 fn check_scalars(scalars: &BTreeMap<String, f64>, plan: &Plan) -> Result<(), String> {
     match scalars.iter().find(|(name, value)| !value.is_finite() || !plan.scalars.contains(name)) {
-        Some((name, value)) => Err(format!("scalar {name:?} = {value}; finite ones are declared: {}", plan.scalars.join(", "))),
+        Some((name, value)) => {
+            Err(format!("scalar {name:?} = {value}; finite ones are declared: {}", plan.scalars.join(", ")))
+        }
         None if scalars.len() < plan.scalars.len() => Err(format!("the scalars are to be {}", plan.scalars.join(", "))),
         None => Ok(()),
     }

@@ -18,7 +18,8 @@ impl Date {
         let mut parts = day.split(separator);
         let (a, b, c) = (parts.next()?, parts.next()?, parts.next()?);
         let (year, month, day) = if separator == '/' { (c, a, b) } else { (a, b, c) };
-        let digits = |text: &str| (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?;
+        let digits =
+            |text: &str| (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?;
         let (year, month, day) = (digits(year)?, digits(month)?, digits(day)?);
         let date = Self { year, month: u8::try_from(month).ok()?, day: u8::try_from(day).ok()? };
         (parts.next().is_none() && date.is_possible()).then_some(date)
@@ -33,7 +34,8 @@ impl Date {
     }
 
     fn is_possible(self) -> bool {
-        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let every = |years| self.year.is_multiple_of(years);
+        let leap = every(4) && (!every(100) || every(400));
         let days = match self.month {
             2 => 28 + u8::from(leap),
             4 | 6 | 9 | 11 => 30,
@@ -60,7 +62,9 @@ mod tests {
         for text in ["4/12/2016", "04/12/2016", "2016-04-12", "4/12/2016 12:00:00 AM", "2016-04-12T08:00"] {
             assert_eq!(Date::parse(text), Some(day), "{text}");
         }
-        for text in ["", "12 April", "13/1/2016", "2/30/2016", "2015-02-29", "4/12/16", "4/12", "1/2/3/2016", "-1/2/2016"] {
+        for text in
+            ["", "12 April", "13/1/2016", "2/30/2016", "2015-02-29", "4/12/16", "4/12", "1/2/3/2016", "-1/2/2016"]
+        {
             assert_eq!(Date::parse(text), None, "{text}");
         }
     }

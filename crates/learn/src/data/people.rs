@@ -72,12 +72,14 @@ impl Person {
         if numbers.random::<f64>() < self.forgetful {
             return format!("{id},{date},0,0,0,0,0,0,0,0,0,0,0,1440,0\n");
         }
-        let mut minutes = |habit: f64, spread: f64, most: f64| (habit * libm::exp(normal(numbers, 0.0, spread))).min(most).round();
+        let mut minutes =
+            |habit: f64, spread: f64, most: f64| (habit * libm::exp(normal(numbers, 0.0, spread))).min(most).round();
         let light = minutes(self.habit_light_min, 0.3, 500.0);
         let moderate = minutes(self.habit_moderate_min, 0.8, 140.0);
         let very = minutes(self.habit_very_min, 0.9, 200.0);
         // Steps a minute while active, by how hard it is.
-        let steps = [light * 22.0, moderate * 85.0, very * 105.0].map(|steps| steps * normal(numbers, 1.0, 0.08).max(0.5));
+        let steps =
+            [light * 22.0, moderate * 85.0, very * 105.0].map(|steps| steps * normal(numbers, 1.0, 0.08).max(0.5));
         let km = steps.map(|steps| steps * self.stride_m / 1000.0);
         let asleep = normal(numbers, 430.0, 60.0).clamp(200.0, 650.0);
         let sedentary = (1440.0 - light - moderate - very - asleep).max(0.0).round();

@@ -199,7 +199,8 @@ impl<'a> Columns<'a> {
         Ok(Row {
             line,
             id: record[self.client].into(),
-            date: Date::parse(&record[self.date]).ok_or_else(|| bad(self.date, "a day like 4/12/2016 or 2016-04-12"))?,
+            date: Date::parse(&record[self.date])
+                .ok_or_else(|| bad(self.date, "a day like 4/12/2016 or 2016-04-12"))?,
             features: self.features.iter().map(|column| number(*column)).collect::<Result<_, _>>()?,
             target: self.target.map(number).transpose()?,
         })
@@ -263,11 +264,19 @@ pub fn group(file: &Path, rows: Vec<Row>, schema: &Schema, site: &Site, source: 
     let width = by_id.len().to_string().len().max(2);
     let clients = by_id.into_iter().enumerate().map(|(i, (id, days))| {
         let name = format!("{}-{:0width$}", site.prefix, i + 1);
-        let name = ClientName::new(name).map_err(|error| DataError::Row { file: file.into(), line: 1, why: error.to_string() })?;
+        let name = ClientName::new(name).map_err(|error| DataError::Row {
+            file: file.into(),
+            line: 1,
+            why: error.to_string(),
+        })?;
         Ok(client(name, id, days))
     });
     let clients: Vec<ClientRows> = clients.collect::<Result<_, _>>()?;
-    if clients.is_empty() { Err(DataError::Empty { file: file.into() }) } else { Ok(DataSet { source, clients, dropped }) }
+    if clients.is_empty() {
+        Err(DataError::Empty { file: file.into() })
+    } else {
+        Ok(DataSet { source, clients, dropped })
+    }
 }
 
 fn client(name: ClientName, id: String, days: BTreeMap<Date, Row>) -> ClientRows {

@@ -178,12 +178,28 @@ macro_rules! x86_lanes {
 }
 #[cfg(target_arch = "x86_64")]
 x86_lanes!(
-    __m512, 16, 8, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps,
+    __m512,
+    16,
+    8,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_fmadd_ps,
+    _mm512_add_ps,
+    _mm512_max_ps,
     |value, other| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(other, _mm512_setzero_ps()), value)
 );
 #[cfg(target_arch = "x86_64")]
 x86_lanes!(
-    __m256, 8, 4, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps,
+    __m256,
+    8,
+    4,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_fmadd_ps,
+    _mm256_add_ps,
+    _mm256_max_ps,
     |value, other| _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(other, _mm256_setzero_ps()), value)
 );
 
@@ -263,11 +279,15 @@ impl<F: Finish> Run<'_, F> {
         let mut sums = [[V::splat(0.0); W]; R];
         let (a, last) = (self.a, self.k.saturating_sub(1));
         let (a_last, b_last) = ((i + R - 1) * a.row + last * a.column, last * self.stride + j + W * V::LANES - 1);
-        assert!(self.k == 0 || (a_last < a.values.len() && b_last < self.b.len()), "a tile reaches outside its matrices");
+        assert!(
+            self.k == 0 || (a_last < a.values.len() && b_last < self.b.len()),
+            "a tile reaches outside its matrices"
+        );
         for p in 0..self.k {
             // SAFETY: no index is larger than the one that was just held against the length. Checking each costs a third
             // of the step's time.
-            let row: [V; W] = std::array::from_fn(|w| unsafe { V::load(self.b.as_ptr().add(p * self.stride + j + w * V::LANES)) });
+            let row: [V; W] =
+                std::array::from_fn(|w| unsafe { V::load(self.b.as_ptr().add(p * self.stride + j + w * V::LANES)) });
             for (r, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: as above.
                 let x = V::splat(unsafe { *a.values.get_unchecked((i + r) * a.row + p * a.column) });

@@ -53,8 +53,10 @@ pub fn layout(dims: &[usize]) -> Vec<TensorSpec> {
 
 /// The dimensions of the MLP that has this layout, if one has.
 pub fn dims_of(of: &Layout) -> Option<Vec<usize>> {
-    let weights: Vec<_> = of.tensors().filter(|(tensor, _)| tensor.shape.len() == 2).map(|(tensor, _)| &tensor.shape).collect();
-    let dims: Vec<usize> = weights.first().map(|shape| shape[1]).into_iter().chain(weights.iter().map(|s| s[0])).collect();
+    let weights: Vec<_> =
+        of.tensors().filter(|(tensor, _)| tensor.shape.len() == 2).map(|(tensor, _)| &tensor.shape).collect();
+    let dims: Vec<usize> =
+        weights.first().map(|shape| shape[1]).into_iter().chain(weights.iter().map(|s| s[0])).collect();
     let want = layout(&dims);
     let same = want.len() == of.tensors().count();
     let alike = of.tensors().zip(&want).all(|((a, _), b)| (&a.name, &a.shape) == (&b.name, &b.shape));
@@ -66,7 +68,10 @@ impl Simd {
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq") {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+            {
                 return Self::Avx512;
             }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {

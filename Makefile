@@ -1,0 +1,32 @@
+# `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-long bench lint
+
+# Real data sets, where they are: a folder with one folder for each.
+DURE_DATA ?= $(wildcard $(CURDIR)/../shared/data)
+# A Python for `make bench` in which the software to compare with is installed.
+PYTHON ?=
+export DURE_DATA
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## target/release/dure
+	cargo build --release --locked -p dure
+
+demo: build ## A federation of made-up people, trained in front of you
+	target/release/dure demo
+
+test: ## Everything that must hold, in minutes
+	scripts/test
+
+test-long: ## The same with many more random cases
+	PROPTEST_CASES=20000 scripts/test
+
+bench: build ## Speed and memory; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
+	target/release/dure bench train $(if $(PYTHON),--python $(PYTHON))
+	$(if $(DURE_DATA),target/release/dure bench simulate --data $(DURE_DATA)/fitbit $(if $(PYTHON),--python $(PYTHON)))
+
+lint: ## Format and clippy, no warning allowed
+	cargo fmt --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings

@@ -1,0 +1,122 @@
+//! Whole simulations: the same bits twice, on any number of threads, and from the journal.
+
+mod common;
+
+use common::{clients, recipe, run};
+use dure_core::{
+    digest::Digest,
+    event::{Answer, Event},
+    federation::Federation,
+    journal,
+};
+use dure_sim::{SimError, replay, report::Figures, simulate};
+use dure_wire::decode_model;
+
+const FEW: &[&str] = &["rounds=4", "personalise.epochs=3", "training.epochs=2"];
+
+#[test]
+fn the_same_seed_gives_the_same_bits_on_any_number_of_threads() {
+    let first = run(9, FEW, 1, 1);
+    for threads in [1, 2, 5] {
+        let again = run(9, FEW, 1, threads);
+        assert_eq!(again.journal, first.journal, "{threads} threads");
+        assert_eq!(again.models.as_ref().unwrap().blob(), first.models.as_ref().unwrap().blob());
+    }
+    assert_ne!(run(9, FEW, 2, 1).head, first.head);
+}
+
+#[test]
+fn a_journal_verifies_and_is_the_state() {
+    let run = run(5, FEW, 1, 2);
+    let (records, head) = journal::verify(run.journal.lines()).unwrap();
+    assert_eq!(head, run.head);
+    assert_eq!(Federation::replay(&records), run.federation);
+}
+
+#[test]
+fn a_replay_comes_to_the_same_digests_and_finds_what_differs() {
+    for overrides in [
+        FEW,
+        &["rounds=3", "codec=bf16"],
+        &["rounds=3", "cohort.size=4", "split.validation=0", "evaluate.every=0", "refit=false"],
+    ] {
+        let recipe = recipe(overrides);
+        let original = run(6, overrides, 8, 2);
+        let (mut records, _) = journal::verify(original.journal.lines()).unwrap();
+        let (federation, models, seen) = replay(&records, &mut clients(6, &recipe, 8, 1), &mut |_| {}).unwrap();
+        assert_eq!(federation, original.federation);
+        assert_eq!(models.unwrap().sha256(), original.models.unwrap().sha256());
+        assert!(seen.answers > 0 && seen.versions as usize == original.federation.versions.len());
+
+        let forged = records.iter_mut().find_map(|record| match &mut record.event {
+            Event::AnswerAccepted { answer: Answer::Update { sha256, .. }, .. } => Some(sha256),
+            _ => None,
+        });
+        *forged.unwrap() = Digest::of(b"forged");
+        let error = replay(&records, &mut clients(6, &recipe, 8, 1), &mut |_| {}).err().unwrap().to_string();
+        assert!(error.contains("answer in round 1-train-1-1 came out otherwise"), "{error}");
+    }
+}
+
+#[test]
+fn a_replay_on_other_data_says_so() {
+    let records = journal::verify(run(6, FEW, 8, 1).journal.lines()).unwrap().0;
+    let error = replay(&records, &mut clients(5, &recipe(FEW), 8, 1), &mut |_| {}).err().unwrap();
+    assert_eq!(error.to_string(), "entry 7: the data set has no client person-06");
+    let error = replay(&records, &mut clients(6, &recipe(FEW), 9, 1), &mut |_| {}).err().unwrap().to_string();
+    assert!(error.contains("answer in round 1-measure-0-1 came out otherwise"), "{error}");
+}
+
+#[test]
+fn the_model_file_holds_the_reported_model_and_what_it_takes_to_use_it() {
+    let run = run(5, FEW, 1, 1);
+    let models = run.models.unwrap();
+    assert_eq!(run.federation.versions.last().unwrap().sha256, Digest::of(models.blob()));
+    let (params, about) = decode_model(models.blob(), None, 1 << 20, Some(models.sha256())).unwrap();
+    assert_eq!(params.values(), models.params().values());
+    assert_eq!(about["schema"]["target"]["unit"], "kcal");
+    assert_eq!(about["preprocessing"].as_object().unwrap().len(), 11);
+}
+
+#[test]
+fn everything_is_chosen_on_validation_rows_and_reported_on_test_rows() {
+    let run =
+        run(5, &["rounds=6", "stop.patience=1", "training.optimizer.learning_rate=0.05", "training.epochs=20"], 1, 1);
+    let [select, refit] = &run.federation.jobs[..] else { panic!("a job and its refit") };
+    assert!(!select.tested && refit.tested);
+    assert_eq!(refit.completed, select.best.unwrap().0);
+    let tested = Figures::of_test(&run.tested.unwrap());
+    assert_eq!(tested.keys().collect::<Vec<_>>(), ["global", "personalised"]);
+    assert_eq!(tested["global"].over_clients["mae"].clients, 5);
+}
+
+#[test]
+fn lost_precision_is_the_codecs_alone() {
+    let (exact, rounded) = (run(5, &["rounds=3"], 1, 1), run(5, &["rounds=3", "codec=bf16"], 1, 1));
+    let (exact_models, rounded_models) = (exact.models.unwrap(), rounded.models.unwrap());
+    let differences =
+        exact_models.params().values().iter().zip(rounded_models.params().values()).map(|(a, b)| (a - b).abs());
+    let largest = differences.fold(0f32, f32::max);
+    // Three deltas of about 1e-3 a parameter, each off by up to 2⁻⁸ of itself.
+    assert!(largest > 0.0 && largest < 5e-5, "{largest}");
+    assert!(rounded.rounds[0].bytes_up * 10 < exact.rounds[0].bytes_up * 6);
+}
+
+#[test]
+fn a_job_that_nobody_can_serve_ends_with_a_reason() {
+    let check = |overrides: &[&str], want: &str| {
+        let recipe = recipe(overrides);
+        let error =
+            simulate(recipe.plan("fitbit").unwrap(), 1, &mut clients(3, &recipe, 1, 1), &mut |_| {}).err().unwrap();
+        assert!(error.to_string().starts_with(want), "{error}");
+        error
+    };
+    check(&["cohort.size=9"], "the job waits for ever: 9 clients are needed, 3 are there");
+    let diverged = check(
+        &["training.optimizer={name=\"sgd\",learning_rate=1e30}", "stop.abandoned=2"],
+        "the job gave up after 2 abandoned rounds",
+    );
+    assert!(
+        matches!(diverged, SimError::GaveUp { reason, .. } if reason.contains("diverged: a parameter is no longer finite"))
+    );
+}
