@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Shows what a data set and its split look like.
-pub fn run(args: &args::Data) -> Result<(), Fail> {
+pub fn run(args: &args::Data) -> Result<String, Fail> {
     let DataCommand::Describe { recipe, data, json } = &args.command;
     let found = source::recipe(recipe)?;
     found.recipe.plan(&found.origin)?;
@@ -25,20 +25,18 @@ pub fn run(args: &args::Data) -> Result<(), Fail> {
         let clients: Vec<_> =
             rows.clients.iter().zip(&splits).map(|(client, split)| client_json(&found, client, split)).collect();
         let told = json!({"source": rows.source.word(), "rows": rows.rows(), "dropped": rows.dropped, "clients": clients, "columns": columns});
-        println!("{told:#}");
-        return Ok(());
+        return Ok(format!("{told:#}\n"));
     }
-    println!("{}\n", source::describe(&rows));
     let header = ["client", "id", "rows", "from", "to", "training", "validation", "test"];
-    println!("{}\n", show::table(&header, rows.clients.iter().zip(&splits).map(|(c, s)| client_cells(&found, c, s))));
+    let clients = show::table(&header, rows.clients.iter().zip(&splits).map(|(c, s)| client_cells(&found, c, s)));
     let unit =
         |name: &String| found.recipe.schema.columns().find(|c| c.name == *name).map_or("", |c| &c.unit).to_owned();
     let column = |(name, m): (&String, &Moments)| {
         let sd = if m.n > 1 { (m.m2 / (m.n - 1) as f64).sqrt() } else { 0.0 };
         vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&sd))]
     };
-    println!("{}", show::table(&["column", "unit", "mean", "sd"], columns.iter().map(column)));
-    Ok(())
+    let columns = show::table(&["column", "unit", "mean", "sd"], columns.iter().map(column));
+    Ok(format!("{}\n\n{clients}\n\n{columns}\n", source::describe(&rows)))
 }
 
 /// The moments of every column over all rows, merged as a federation would.

@@ -14,7 +14,11 @@ mod show;
 mod simulate;
 mod source;
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    io::{ErrorKind, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
 
 use args::{Args, Command};
 use clap::Parser;
@@ -22,7 +26,8 @@ use fail::Fail;
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    match run(Args::parse(), started) {
+    let said = run(Args::parse(), started).and_then(|text| print(&text));
+    match said {
         Ok(()) => ExitCode::SUCCESS,
         Err(fail) => {
             eprintln!("dure: {fail}");
@@ -31,7 +36,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args, started: Instant) -> Result<(), Fail> {
+/// What a command has to say, once it is done.
+fn run(args: Args, started: Instant) -> Result<String, Fail> {
     match args.command {
         Command::Simulate(args) => simulate::run(&args, started),
         Command::Demo(args) => demo::run(&args, started),
@@ -39,5 +45,13 @@ fn run(args: Args, started: Instant) -> Result<(), Fail> {
         Command::Data(args) => data::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Bench(args) => bench::run(&args),
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough, like `head`, is no failure.
+fn print(text: &str) -> Result<(), Fail> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }

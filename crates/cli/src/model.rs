@@ -38,7 +38,7 @@ const MAX_BYTES: usize = 16 << 30;
 const BATCH: usize = 256;
 
 /// Predicts and evaluates.
-pub fn run(args: &args::Model) -> Result<(), Fail> {
+pub fn run(args: &args::Model) -> Result<String, Fail> {
     match &args.command {
         ModelCommand::Predict { model, out } => predict(model, out.as_deref()),
         ModelCommand::Evaluate { model, json } => evaluate(model, *json),
@@ -109,7 +109,7 @@ fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preproc
 }
 
 /// The file's clients and days with a prediction for each row.
-fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<(), Fail> {
+fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
     let (_, rows) = model.rows(&args.data, Target::Ignored)?;
     let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
@@ -122,11 +122,11 @@ fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<(), Fail> {
         csv.push_str(&format!("{},{},{prediction:.1}\n", quoted(&row.id), row.date));
     }
     match out {
-        Some(out) => Ok(write_file(out, csv.as_bytes())?),
-        None => {
-            print!("{csv}");
-            Ok(())
+        Some(out) => {
+            write_file(out, csv.as_bytes())?;
+            Ok(format!("{} predictions written to {}\n", rows.len(), out.display()))
         }
+        None => Ok(csv),
     }
 }
 
@@ -135,7 +135,7 @@ fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
 }
 
-fn evaluate(args: &ModelArgs, json: bool) -> Result<(), Fail> {
+fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
     let (file, rows) = model.rows(&args.data, Target::Needed)?;
     let data = table::group(&file, rows, &model.schema, &model.site, Source::File(file.clone()))?;
@@ -147,10 +147,8 @@ fn evaluate(args: &ModelArgs, json: bool) -> Result<(), Fail> {
     }
     let figures = Figures::of(sums.iter());
     if json {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-        return Ok(());
+        return Ok(serde_json::to_string_pretty(&figures)? + "\n");
     }
-    println!("{}", source::describe(&data));
     let pooled = std::iter::once("all rows".to_owned())
         .chain(METRICS.iter().map(|m| show::figure(figures.pooled.get(*m))))
         .collect();
@@ -161,6 +159,6 @@ fn evaluate(args: &ModelArgs, json: bool) -> Result<(), Fail> {
     });
     let unit = &model.schema.target.unit;
     let (mae, rmse) = (format!("MAE, {unit}"), format!("RMSE, {unit}"));
-    println!("{}", show::table(&["rows of", &mae, &rmse, "R²", "r"], each.chain([pooled])));
-    Ok(())
+    let table = show::table(&["rows of", &mae, &rmse, "R²", "r"], each.chain([pooled]));
+    Ok(format!("{}\n\n{table}\n", source::describe(&data)))
 }

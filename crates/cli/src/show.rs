@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use dure_sim::{
     Progress,
     report::{Figures, Report, RoundRow},
@@ -15,7 +15,9 @@ pub const METRICS: [&str; 4] = ["mae", "rmse", "r2", "pearson_r"];
 /// A table whose columns but the first are aligned to the right.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table
+        .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
+        .set_header(header.iter().copied());
     for row in rows {
         table.add_row(row);
     }

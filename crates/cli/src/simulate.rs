@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
-use dure_core::{digest::Digest, event::Event, federation::Federation, journal};
+use dure_core::{event::Event, journal};
 use dure_learn::{data::DataSet, work::Work};
 use dure_sim::{
     Simulation, baselines,
     clients::Clients,
-    replay,
+    replay::{Replayed, replay},
     report::{DataReport, Figures, JournalReport, ModelReport, Report, rounds_csv},
     simulate,
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Trains a whole federation, or repeats a journal.
-pub fn run(args: &Simulate, started: Instant) -> Result<(), Fail> {
+pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
     let found = source::recipe(&args.recipe)?;
     match &args.replay {
         Some(journal) => replay_journal(args, &found, journal, started),
@@ -36,7 +36,7 @@ pub fn train(
     found: &Found,
     data: impl FnOnce(&Found) -> Result<DataSet, Fail>,
     started: Instant,
-) -> Result<(), Fail> {
+) -> Result<String, Fail> {
     let plan = found.recipe.plan(&found.origin)?;
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(Output::open).transpose()?;
@@ -56,12 +56,7 @@ pub fn train(
             ("journal.jsonl", run.journal.as_bytes()),
         ])?;
     }
-    if args.json {
-        println!("{json}");
-    } else {
-        print(found, &clients, &run, &report, args.out.as_deref());
-    }
-    Ok(())
+    if args.json { Ok(json + "\n") } else { Ok(tables(found, &clients, &report, args.out.as_deref())) }
 }
 
 /// How many threads train.
@@ -135,25 +130,30 @@ pub fn peak_rss_of(status: &Path) -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-fn print(found: &Found, clients: &Clients, run: &Simulation, report: &Report, out: Option<&Path>) {
-    let unit = &found.recipe.schema.target.unit;
-    println!("{}", found.recipe.title);
-    println!("{}", source::describe(clients.data()));
-    println!("\n{}", show::rounds(&report.rounds));
-    if !report.refit.is_empty() {
+/// What the run came to, for people.
+fn tables(found: &Found, clients: &Clients, report: &Report, out: Option<&Path>) -> String {
+    let Report { model, journal, threads, wall_s, .. } = report;
+    let mut said = format!("{}\n{}\n", found.recipe.title, source::describe(clients.data()));
+    said += &format!("\n{}\n", show::rounds(&report.rounds));
+    if report.refit.is_empty() {
+        said += "Metrics are on validation rows.\n";
+    } else {
         let rounds = report.refit.len();
-        println!(
-            "Metrics are on validation rows. Then {rounds} rounds from the start on training and validation rows together:"
+        said += &format!(
+            "Metrics are on validation rows. Then {rounds} rounds from the start, on training and validation rows together.\n"
         );
     }
-    println!("\n{}", show::figures(report, unit));
-    println!("model    {} parameters, sha256 {}", report.model.parameters, report.model.sha256);
-    println!("journal  {} events, head {}", run.head.sequence, run.head.hash);
-    let memory = show::bytes(report.peak_rss_bytes);
-    println!("took     {:.2} s on {} threads, {memory} of memory at most", report.wall_s, report.threads);
-    if let Some(out) = out {
-        println!("written  {}/{{result.json, rounds.csv, model.safetensors, journal.jsonl}}", out.display());
+    if !report.last.is_empty() {
+        said += &format!("\n{}\n", show::figures(report, &found.recipe.schema.target.unit));
     }
+    said += &format!("\nmodel    {} parameters, sha256 {}\n", model.parameters, model.sha256);
+    said += &format!("journal  {} events, head {}\n", journal.events, journal.head);
+    let memory = show::bytes(report.peak_rss_bytes);
+    said += &format!("took     {wall_s:.2} s on {threads} threads, {memory} of memory at most\n");
+    if let Some(out) = out {
+        said += &format!("written  {}/{{result.json, rounds.csv, model.safetensors, journal.jsonl}}\n", out.display());
+    }
+    said
 }
 
 /// Reads a journal file and verifies its chain.
@@ -166,7 +166,7 @@ pub fn read_journal(path: &Path) -> Result<(Vec<dure_core::event::Record>, journ
     Ok(journal::verify(whole.split('\n')).map_err(|broken| anyhow::anyhow!("{shown}:{}: {broken}", broken.sequence))?)
 }
 
-fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant) -> Result<(), Fail> {
+fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant) -> Result<String, Fail> {
     let threads = threads(args.threads)?;
     let (records, head) = read_journal(path)?;
     let created = records.iter().find_map(|record| match &record.event {
@@ -181,26 +181,18 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     let (federation, models, seen) = replay(&records, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
     let sha256 = models.as_ref().map_or(journal::GENESIS, |models| models.sha256());
-    print_replay(args.json, &federation, head, sha256, (seen.answers, seen.versions));
-    Ok(())
-}
-
-fn print_replay(
-    json: bool,
-    federation: &Federation,
-    head: journal::Head,
-    sha256: Digest,
-    (answers, versions): (u64, u64),
-) {
-    if json {
+    let Replayed { answers, versions } = seen;
+    let (name, journal::Head { sequence, hash }) = (federation.name, head);
+    if args.json {
         let told = serde_json::json!({
-            "federation": federation.name, "events": head.sequence, "head": head.hash,
+            "federation": name, "events": sequence, "head": hash,
             "answers": answers, "versions": versions, "model": {"sha256": sha256},
         });
-        println!("{told:#}");
-    } else {
-        println!("journal  {} events, the chain holds, head {}", head.sequence, head.hash);
-        println!("replay   {answers} answers and {versions} model versions came out alike");
-        println!("model    sha256 {sha256}");
+        return Ok(format!("{told:#}\n"));
     }
+    Ok(format!(
+        "journal  {sequence} events, the chain holds, head {hash}\n\
+         replay   {answers} answers and {versions} model versions came out alike\n\
+         model    sha256 {sha256}\n"
+    ))
 }

@@ -75,7 +75,7 @@ pub fn made_up(found: &Found, seed: u64) -> Result<DataSet, Fail> {
 pub fn describe(data: &DataSet) -> String {
     let from = match &data.source {
         Source::File(file) => file.display().to_string(),
-        Source::Generated => "made up; --data DIR uses real ones".into(),
+        Source::Generated => "made up".into(),
     };
     let (clients, rows, dropped) = (data.clients.len(), data.rows(), data.dropped);
     format!("{clients} clients, {rows} rows, {dropped} dropped as not worn ({from})")

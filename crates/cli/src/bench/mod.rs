@@ -45,7 +45,7 @@ impl Row {
 }
 
 /// Measures, and prints a table or JSON.
-pub fn run(args: &args::Bench) -> Result<(), Fail> {
+pub fn run(args: &args::Bench) -> Result<String, Fail> {
     let (rows, json) = match &args.command {
         BenchCommand::Train(args) => (train::run(args)?, args.json),
         BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),
@@ -54,8 +54,7 @@ pub fn run(args: &args::Bench) -> Result<(), Fail> {
         let cpu = cpu().unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let machine = serde_json::json!({"cpu": cpu, "cores": cores, "os": std::env::consts::OS});
-        println!("{:#}", serde_json::json!({"machine": machine, "rows": rows}));
-        return Ok(());
+        return Ok(format!("{:#}\n", serde_json::json!({"machine": machine, "rows": rows})));
     }
     let cells = rows.iter().map(|row| {
         let number = |value: f64| if value < 10.0 { format!("{value:.3}") } else { format!("{value:.1}") };
@@ -64,8 +63,8 @@ pub fn run(args: &args::Bench) -> Result<(), Fail> {
         let ratio = row.ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.1} ×"));
         vec![row.what.clone(), row.unit.into(), number(row.ours), name, value, ratio]
     });
-    println!("{}", show::table(&["what", "unit", "dure", "peer", "its figure", "peer ÷ dure"], cells));
-    Ok(())
+    let table = show::table(&["what", "unit", "dure", "peer", "its figure", "peer ÷ dure"], cells);
+    Ok(format!("{table}\n"))
 }
 
 fn cpu() -> Option<String> {
