@@ -316,7 +316,7 @@ fn data_folder() -> PathBuf {
 /// fine-tuned R² .82 to .85 and MAE 152 to 170; local-only R² .83 to .90 and MAE 87 to 108; centralised R² .71 to .81 and MAE
 /// 189 to 234.
 #[test]
-fn data_five_epochs_and_a_hundred_rounds_reach_the_figures_of_an_independent_fedavg() {
+fn needs_data_five_epochs_and_a_hundred_rounds_reach_the_figures_of_an_independent_fedavg() {
     let data = data_folder();
     let mut means = std::collections::BTreeMap::<String, f64>::new();
     for seed in ["0", "1", "2"] {

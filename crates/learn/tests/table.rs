@@ -107,7 +107,7 @@ fn made_up_people_are_read_by_the_same_loader() {
 
 /// The real export, where `DURE_DATA` names the folder of data sets.
 #[test]
-fn data_the_fitbit_export_has_33_people_and_936_worn_days() {
+fn needs_data_the_fitbit_export_has_33_people_and_936_worn_days() {
     let folder = std::env::var_os("DURE_DATA").expect("set DURE_DATA to the folder that holds the data sets");
     let recipe = Recipe::parse("fitbit", include_str!("../../../recipes/fitbit.toml"), &[]).unwrap();
     let data = load(&Path::new(&folder).join("fitbit"), &recipe.schema, &recipe.site).unwrap();

@@ -61,7 +61,7 @@ fn pythons_model_is_read() {
 /// What Python's safetensors finds in a file of these bytes.
 fn read_in_python(bytes: &[u8]) -> Value {
     let python = std::env::var_os("DURE_PYTHON")
-        .expect("set DURE_PYTHON to a Python that has numpy and safetensors, or leave out the tests called python_…");
+        .expect("set DURE_PYTHON to a Python that has numpy and safetensors, or leave out the tests called needs_python_…");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ours.safetensors");
     std::fs::write(&file, bytes).unwrap();
@@ -72,7 +72,7 @@ fn read_in_python(bytes: &[u8]) -> Value {
 }
 
 #[test]
-fn python_reads_our_files() {
+fn needs_python_to_read_our_files() {
     let tensors = |prefix: &str| {
         json!({
             format!("{prefix}layers.0.weight"): {"shape": [2, 3], "values": VALUES[..6]},
