@@ -1,6 +1,6 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long bench lint
+.PHONY: help build demo test test-long bench lint cc
 
 # Real data sets, where they are: a folder with one folder for each.
 DURE_DATA ?= $(wildcard $(CURDIR)/../shared/data)
@@ -11,22 +11,26 @@ export DURE_DATA
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## target/release/dure
+build: cc ## target/release/dure
 	cargo build --release --locked -p dure
 
 demo: build ## A federation of made-up people, trained in front of you
 	target/release/dure demo
 
-test: ## Everything that must hold, in minutes
+test: cc ## Everything that must hold, in minutes
 	scripts/test
 
-test-long: ## The same with many more random cases
+test-long: cc ## The same with many more random cases
 	PROPTEST_CASES=20000 scripts/test
 
 bench: build ## Speed and memory; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
 	target/release/dure bench train $(if $(PYTHON),--python $(PYTHON))
 	$(if $(DURE_DATA),target/release/dure bench simulate --data $(DURE_DATA)/fitbit $(if $(PYTHON),--python $(PYTHON)))
 
-lint: ## Format and clippy, no warning allowed
+# Rust links with a C compiler, and zstd is written in C.
+cc:
+	@command -v cc >/dev/null || { apt-get update && apt-get install -y gcc libc6-dev; }
+
+lint: cc ## Format and clippy, no warning allowed
 	cargo fmt --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings

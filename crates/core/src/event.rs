@@ -19,13 +19,13 @@ pub const SCHEMA: u32 = 1;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Record {
     /// The schema that it was written in.
     pub v: u32,
     /// Federation time.
     pub at: Time,
     /// What happened.
+    #[serde(flatten)]
     pub event: Event,
 }
 
@@ -149,5 +149,22 @@ pub(crate) mod text {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(from)?;
         text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_flat_object_and_knows_its_fields() {
+        let record = Record::new(Time(7), Event::ClientLost { client: ClientName::new("a").unwrap(), epoch: 2 });
+        let json = r#"{"v":1,"at":"7","type":"client_lost","client":"a","epoch":2}"#;
+        assert_eq!(serde_json::to_string(&record).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Record>(json).unwrap(), record);
+        for (from, to) in [("epoch", "epoc"), (r#""v":1,"#, ""), (r#""epoch":2"#, r#""epoch":2,"more":1"#)] {
+            let bad = json.replace(from, to);
+            assert!(serde_json::from_str::<Record>(&bad).is_err(), "{bad}");
+        }
     }
 }

@@ -60,8 +60,9 @@ fn pythons_model_is_read() {
 
 /// What Python's safetensors finds in a file of these bytes.
 fn read_in_python(bytes: &[u8]) -> Value {
-    let python = std::env::var_os("DURE_PYTHON")
-        .expect("set DURE_PYTHON to a Python that has numpy and safetensors, or leave out the tests called needs_python_…");
+    let python = std::env::var_os("DURE_PYTHON").expect(
+        "set DURE_PYTHON to a Python that has numpy and safetensors, or leave out the tests called needs_python_…",
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ours.safetensors");
     std::fs::write(&file, bytes).unwrap();
