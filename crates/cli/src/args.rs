@@ -73,7 +73,7 @@ pub struct Simulate {
     #[arg(long)]
     pub baselines: bool,
     /// Repeat this journal's run and hold every answer and every model against its digest
-    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines"])]
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines", "seed"])]
     pub replay: Option<PathBuf>,
     /// Print result.json instead of tables
     #[arg(long)]
@@ -162,7 +162,7 @@ pub struct ModelArgs {
     /// The rows: a CSV file, or the folder of the recipe's data set
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
-    /// The recipe whose [site] says what the file's columns are called; by default the one the model was trained by
+    /// The recipe whose [site] says what the file's columns are called; by default the built-in one that the model names
     #[arg(long, value_name = "RECIPE")]
     pub recipe: Option<String>,
 }

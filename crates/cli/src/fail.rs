@@ -64,6 +64,7 @@ failed_by!(
     dure_learn::data::table::DataError,
     dure_learn::client::TrainError,
     dure_sim::SimError,
+    dure_sim::clients::ClientsError,
     dure_sim::replay::ReplayError,
     dure_wire::DecodeError
 );

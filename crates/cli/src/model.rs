@@ -8,7 +8,7 @@ use dure_learn::{
     client::{Rows, Trainer},
     data::{
         Site, Source,
-        table::{self, Row, Target},
+        table::{self, Row, Target, read_bounded},
     },
     local_optimizer::LocalOptimizer,
     loss::Loss,
@@ -28,11 +28,11 @@ use crate::{
     fail::Fail,
     output::write_file,
     show::{self, METRICS},
-    source,
+    source::{self, BUILT_IN},
 };
 
 /// The largest model file that is read, in bytes.
-const MAX_BYTES: usize = 16 << 30;
+const MAX_BYTES: u64 = 16 << 30;
 
 /// How many rows are predicted at a time.
 const BATCH: usize = 256;
@@ -56,8 +56,8 @@ struct Model {
 impl Model {
     fn read(args: &ModelArgs) -> Result<Self, Fail> {
         let shown = args.model.display().to_string();
-        let bytes = std::fs::read(&args.model).with_context(|| format!("{shown}: cannot be read"))?;
-        let (params, mut about) = decode_model(&bytes, None, MAX_BYTES, None).with_context(|| shown.clone())?;
+        let bytes = read_bounded(&args.model, MAX_BYTES).with_context(|| format!("{shown}: cannot be read"))?;
+        let (params, mut about) = decode_model(&bytes, None, bytes.len(), None).with_context(|| shown.clone())?;
         let mut told = |key| about.remove(key).unwrap_or_default();
         let recipe: String = read(&shown, "recipe", told("recipe"))?;
         let schema: Schema = read(&shown, "schema", told("schema"))?;
@@ -65,23 +65,36 @@ impl Model {
         if !preprocessing.fits(&schema) {
             return Err(anyhow!("{shown}: its preprocessing does not fit its schema").into());
         }
-        let (origin, text) = source::text(args.recipe.as_ref().unwrap_or(&recipe)).map_err(|fail| {
-            Fail::usage(format!("{fail}; --recipe names the file of the recipe that it was trained by"))
-        })?;
-        let site = Recipe::parse(&origin, &text, &[])?.site;
+        let site = site(args.recipe.as_deref(), &recipe)?;
         let trainer = trainer(&shown, &params, &schema, &preprocessing)?;
         Ok(Self { schema, preprocessing, site, trainer })
     }
 
     fn rows(&self, path: &Path, target: Target) -> Result<(std::path::PathBuf, Vec<Row>), Fail> {
         let file = if path.is_dir() { path.join(&self.site.file) } else { path.to_owned() };
-        let bytes = std::fs::read(&file).map_err(|why| table::DataError::Unreadable { file: file.clone(), why })?;
+        let bytes = read_bounded(&file, table::MAX_BYTES)
+            .map_err(|why| table::DataError::Unreadable { file: file.clone(), why })?;
         let rows = table::parse(&file, &bytes, &self.schema, &self.site, target)?;
         Ok((file, rows))
     }
 
     fn scale(&self, features: &[f64], target: &[f64]) -> Rows {
         Rows::new(features, target, &self.schema, &self.preprocessing)
+    }
+}
+
+/// Where rows are and what their columns are called: as a recipe says that was typed, or the built-in one that the file
+/// names. A file never says what else is read.
+fn site(typed: Option<&str>, named: &str) -> Result<Site, Fail> {
+    let built_in = BUILT_IN.iter().any(|(name, _)| *name == named);
+    match typed.or(built_in.then_some(named)) {
+        Some(name) => {
+            let (origin, text) = source::text(name)?;
+            Ok(Recipe::parse(&origin, &text, &[])?.site)
+        }
+        None => {
+            Err(Fail::usage(format!("the model was trained by a recipe called {named:?}; name its file with --recipe")))
+        }
     }
 }
 
@@ -103,7 +116,8 @@ fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preproc
         training: Training { epochs: 1, batch_size: BATCH, loss, optimizer },
         personalise: Personalise { epochs: 0 },
     };
-    let mut trainer = Trainer::new(&work, preprocessing);
+    work.check().map_err(|error| anyhow!("{file}: {error}"))?;
+    let mut trainer = Trainer::new(&work, preprocessing, BATCH);
     trainer.load(params).map_err(|error| anyhow!("{file}: {error}"))?;
     Ok(trainer)
 }
@@ -111,14 +125,22 @@ fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preproc
 /// The file's clients and days with a prediction for each row.
 fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
-    let (_, rows) = model.rows(&args.data, Target::Ignored)?;
+    let (file, rows) = model.rows(&args.data, Target::Ignored)?;
     let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
     let scaled = model.scale(&features, &[]);
     let all: Vec<u32> = (0..rows.len() as u32).collect();
     let predictions = model.trainer.predict(&scaled, &all);
     let target = &model.schema.target;
-    let mut csv = format!("{},{},{} ({})\n", model.site.client, model.site.date, target.name, target.unit);
+    let header = [model.site.client.clone(), model.site.date.clone(), format!("{} ({})", target.name, target.unit)];
+    let mut csv = header.map(|name| quoted(&name)).join(",") + "\n";
     for (row, prediction) in rows.iter().zip(predictions) {
+        if !prediction.is_finite() {
+            let (file, line) = (file.display(), row.line);
+            return Err(anyhow!(
+                "{file}:{line}: the model says nothing finite of this row; its values are far from any it saw"
+            )
+            .into());
+        }
         csv.push_str(&format!("{},{},{prediction:.1}\n", quoted(&row.id), row.date));
     }
     match out {

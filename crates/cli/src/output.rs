@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::NamedTempFile;
 
 /// A folder that results go to.
@@ -14,47 +14,60 @@ pub struct Output {
 }
 
 impl Output {
-    /// Makes the folder if need be, and sees that it can be written before any work is done.
-    pub fn open(folder: &Path) -> Result<Self> {
+    /// Makes the folder if need be, and sees before any work is done that files called `names` can be written there.
+    pub fn open(folder: &Path, names: &[&str]) -> Result<Self> {
         let shown = folder.display();
         std::fs::create_dir_all(folder).with_context(|| format!("{shown}: cannot be made"))?;
         NamedTempFile::new_in(folder).with_context(|| format!("{shown}: cannot be written to"))?;
+        for path in names.iter().map(|name| folder.join(name)) {
+            ensure!(!path.exists() || path.is_file(), "{}: is in the way and no file; remove it", path.display());
+        }
         Ok(Self { folder: folder.into() })
     }
 
-    /// Writes all of `files` (name, content). If one cannot be written, none is there, and older ones stay as they were.
+    /// Writes `files` (name, content) in this order. Each is whole: all are written beside their names first, and if one
+    /// cannot be, none is there and older ones stay as they were; then all are renamed.
     pub fn write(&self, files: &[(&str, &[u8])]) -> Result<()> {
         let mut written = Vec::new();
         for (name, content) in files {
-            written.push((name, temporary(&self.folder, &self.folder.join(name), content)?));
-        }
-        for (name, file) in written {
             let path = self.folder.join(name);
-            file.persist(&path).with_context(|| format!("{}: cannot be written", path.display()))?;
+            written.push((temporary(&self.folder, &path, content)?, path));
         }
-        Ok(())
+        written.into_iter().try_for_each(|(file, path)| rename(file, &path))
     }
 }
 
-/// Writes one file, whole or not at all.
+/// Writes one file, whole or not at all. What is no file, such as a pipe or a device, is written to.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if path.exists() && !path.is_file() {
+        return std::fs::write(path, content).with_context(|| format!("{}: cannot be written", path.display()));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    temporary(folder, path, content)?
-        .persist(path)
-        .with_context(|| format!("{}: cannot be written", path.display()))?;
-    Ok(())
+    rename(temporary(folder, path, content)?, path)
 }
 
-/// `content` in a file beside `path` that goes away unless it is kept.
+fn rename(file: NamedTempFile, path: &Path) -> Result<()> {
+    file.persist(path).map(drop).with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// `content` in a file beside `path` that goes away unless it is kept. Like any other file, the umask says who may read it.
 fn temporary(folder: &Path, path: &Path, content: &[u8]) -> Result<NamedTempFile> {
     let context = || format!("{}: cannot be written; nothing was changed", path.display());
-    let mut file = NamedTempFile::new_in(folder).with_context(context)?;
+    let mut file = like_any_other().tempfile_in(folder).with_context(context)?;
     file.write_all(content).with_context(context)?;
-    #[cfg(unix)]
-    {
-        // Temporary files are for their owner alone; results are like any other file.
-        use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).with_context(context)?;
-    }
     Ok(file)
+}
+
+#[cfg(unix)]
+fn like_any_other() -> tempfile::Builder<'static, 'static> {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(Permissions::from_mode(0o666));
+    builder
+}
+
+#[cfg(not(unix))]
+fn like_any_other() -> tempfile::Builder<'static, 'static> {
+    tempfile::Builder::new()
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use dure_core::{event::Event, journal};
-use dure_learn::{data::DataSet, work::Work};
+use dure_learn::{
+    data::{DataSet, table::read_bounded},
+    work::Work,
+};
 use dure_sim::{
     Simulation, baselines,
     clients::Clients,
@@ -14,12 +17,18 @@ use dure_sim::{
 };
 
 use crate::{
-    args::Simulate,
+    args::{DataArgs, Simulate},
     fail::Fail,
     output::Output,
     show::{self, Bar, METRICS},
     source::{self, Found},
 };
+
+/// The files of a run, in the order in which they appear: the last one names the digests of the others.
+const RESULTS: [&str; 4] = ["model.safetensors", "journal.jsonl", "rounds.csv", "result.json"];
+
+/// The largest journal that is read, in bytes.
+const MAX_JOURNAL_BYTES: u64 = 16 << 30;
 
 /// Trains a whole federation, or repeats a journal.
 pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
@@ -39,7 +48,7 @@ pub fn train(
 ) -> Result<String, Fail> {
     let plan = found.recipe.plan(&found.origin)?;
     let threads = threads(args.threads)?;
-    let output = args.out.as_deref().map(Output::open).transpose()?;
+    let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
     let mut clients = clients(data(found)?, &found.recipe.work(), args.data.seed, threads)?;
     let mut bar = Bar::new(started);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
@@ -49,11 +58,12 @@ pub fn train(
     let json = serde_json::to_string_pretty(&report)?;
     if let (Some(output), Some(models)) = (&output, &run.models) {
         let rounds = [&report.rounds[..], &report.refit].concat();
+        let [model, journal, table, result] = RESULTS;
         output.write(&[
-            ("result.json", format!("{json}\n").as_bytes()),
-            ("rounds.csv", rounds_csv(&rounds, &METRICS).as_bytes()),
-            ("model.safetensors", models.blob()),
-            ("journal.jsonl", run.journal.as_bytes()),
+            (model, models.blob()),
+            (journal, run.journal.as_bytes()),
+            (table, rounds_csv(&rounds, &METRICS).as_bytes()),
+            (result, format!("{json}\n").as_bytes()),
         ])?;
     }
     if args.json { Ok(json + "\n") } else { Ok(tables(found, &clients, &report, args.out.as_deref())) }
@@ -70,8 +80,7 @@ fn threads(asked: Option<usize>) -> Result<usize, Fail> {
 
 /// Everybody with their rows, divided by `seed`.
 pub fn clients(data: DataSet, work: &Work, seed: u64, threads: usize) -> Result<Clients, Fail> {
-    let made = Clients::new(data, work.clone(), seed, threads);
-    made.map_err(|few| Fail::Failed(anyhow::anyhow!("a client has too few rows: {} are needed", few.needed)))
+    Ok(Clients::new(data, work.clone(), seed, threads)?)
 }
 
 fn baselines(clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
@@ -159,7 +168,8 @@ fn tables(found: &Found, clients: &Clients, report: &Report, out: Option<&Path>)
 /// Reads a journal file and verifies its chain.
 pub fn read_journal(path: &Path) -> Result<(Vec<dure_core::event::Record>, journal::Head), Fail> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
+    let bytes = read_bounded(path, MAX_JOURNAL_BYTES).with_context(|| format!("{shown}: cannot be read"))?;
+    let text = String::from_utf8(bytes).with_context(|| format!("{shown}: is not UTF-8 text"))?;
     let whole = text
         .strip_suffix('\n')
         .ok_or_else(|| anyhow::anyhow!("{shown}: the last line is cut off, or there is none"))?;
@@ -168,6 +178,11 @@ pub fn read_journal(path: &Path) -> Result<(Vec<dure_core::event::Record>, journ
 
 fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant) -> Result<String, Fail> {
     let threads = threads(args.threads)?;
+    let typed =
+        args.recipe.overrides.iter().find(|typed| !typed.starts_with("site.") && !typed.starts_with("generator."));
+    if let Some(typed) = typed {
+        return Err(Fail::usage(format!("{typed} does nothing to a replay: the plan is the journal's")));
+    }
     let (records, head) = read_journal(path)?;
     let created = records.iter().find_map(|record| match &record.event {
         Event::JobCreated { seed, plan, .. } => Some((*seed, plan)),
@@ -175,8 +190,12 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     });
     let (seed, plan) = created.ok_or_else(|| anyhow::anyhow!("{}: has no job to repeat", path.display()))?;
     let work = Work::of(plan).map_err(|error| Fail::usage(format!("{}: {error}", path.display())))?;
-    let data_args = crate::args::DataArgs { data: args.data.data.clone(), seed };
-    let mut clients = clients(source::data(found, &data_args)?, &work, seed, threads)?;
+    // The site is the recipe's; what its rows mean and how they are divided is the journal's.
+    let mut recipe = found.recipe.clone();
+    (recipe.schema, recipe.plan.split) = (work.schema.clone(), work.split);
+    let found = Found { recipe, origin: found.origin.clone() };
+    let data_args = DataArgs { data: args.data.data.clone(), seed };
+    let mut clients = clients(source::data(&found, &data_args)?, &work, seed, threads)?;
     let mut bar = Bar::new(started);
     let (federation, models, seen) = replay(&records, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();

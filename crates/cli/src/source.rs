@@ -16,6 +16,9 @@ use crate::{
 /// The built-in recipes.
 pub const BUILT_IN: &[(&str, &str)] = &[("fitbit", include_str!("../../../recipes/fitbit.toml"))];
 
+/// The largest recipe that is read, in bytes.
+const MAX_RECIPE_BYTES: u64 = 1 << 20;
+
 /// A recipe, and what to call it in messages.
 pub struct Found {
     /// The recipe.
@@ -37,8 +40,10 @@ pub fn text(name: &str) -> Result<(String, String), Fail> {
     }
     let looks_like_a_file = name.contains(['/', '\\']) || name.ends_with(".toml") || Path::new(name).exists();
     if looks_like_a_file {
-        let text = std::fs::read_to_string(name).with_context(|| format!("{name}: cannot be read"));
-        return Ok((name.to_owned(), text.map_err(Fail::Usage)?));
+        let bytes =
+            table::read_bounded(Path::new(name), MAX_RECIPE_BYTES).with_context(|| format!("{name}: cannot be read"));
+        let text = String::from_utf8(bytes.map_err(Fail::Usage)?);
+        return Ok((name.to_owned(), text.map_err(|_| Fail::usage(format!("{name}: is not UTF-8 text")))?));
     }
     let near =
         BUILT_IN.iter().map(|(built_in, _)| *built_in).find(|built_in| strsim::jaro_winkler(built_in, name) > 0.7);

@@ -147,7 +147,9 @@ fn a_replay_repeats_a_run_and_finds_one_changed_byte() {
     let folder = Folder::new();
     assert!(run(&["--out", &folder.text("out"), "--seed", "5"]).status.success());
     let journal = folder.text("out/journal.jsonl");
-    let replayed = run(&["--replay", &journal, "--json"]);
+    let replay =
+        || dure(&["simulate", "fitbit", "generator.people=4", "generator.days=9", "--replay", &journal, "--json"]);
+    let replayed = replay();
     let told: Value = serde_json::from_slice(&replayed.stdout).unwrap_or_else(|_| panic!("{}", text(&replayed.stderr)));
     let result: Value = serde_json::from_slice(&fs::read(folder.path("out/result.json")).unwrap()).unwrap();
     assert_eq!(told["model"]["sha256"], result["model"]["sha256"]);
@@ -156,7 +158,7 @@ fn a_replay_repeats_a_run_and_finds_one_changed_byte() {
     let whole = fs::read_to_string(&journal).unwrap();
     let check = |changed: String, want: &str| {
         fs::write(&journal, changed).unwrap();
-        let output = run(&["--replay", &journal]);
+        let output = replay();
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(want), "{}", text(&output.stderr));
     };
@@ -196,6 +198,13 @@ fn a_model_file_predicts_and_is_judged_in_the_targets_unit() {
     let mae = ((kcal - 2100.0).abs() + (second - 2100.0).abs()) / 2.0;
     assert!((judged["mae"].as_f64().unwrap() - mae).abs() < 0.1);
 
+    // A link stays a link, and a device a device.
+    fs::write(folder.path("kept.csv"), "").unwrap();
+    std::os::unix::fs::symlink(folder.path("kept.csv"), folder.path("link.csv")).unwrap();
+    done(&["model", "predict", &model, "--data", &folder.text("new.csv"), "--out", &folder.text("link.csv")]);
+    assert!(folder.path("link.csv").is_symlink());
+    assert_eq!(fs::read_to_string(folder.path("kept.csv")).unwrap(), predicted);
+
     fs::write(folder.path("broken.safetensors"), &fs::read(&model).unwrap()[..999]).unwrap();
     let error = fails(1, &["model", "predict", &folder.text("broken.safetensors"), "--data", &folder.text("new.csv")]);
     assert!(error.contains("broken.safetensors: "), "{error}");
@@ -222,6 +231,13 @@ fn wrong_usage_ends_with_2_and_a_next_step() {
     check(&["simulate", "fitbit", "--threads", "0"], "--threads 0 is not allowed: 1 to 1024");
     check(&["simulate", "fitbit", "--sead", "1"], "a similar argument exists: '--seed'");
     check(&["recipe", "check", "fitbit", "strategy.name=fedmagic"], "one of fedavg");
+    check(&["recipe", "check", "fitbit", "model.hidden=[65536,65536]"], "bytes a thread");
+    check(&["recipe", "check", "fitbit", &format!("{}b=1", "a.".repeat(60_000))], "sets nothing");
+    check(&["recipe", "check", "fitbit", "generator.people=4000000000"], "1 to 100000 people");
+    check(
+        &["simulate", "fitbit", "rounds=9", "--replay", "no.jsonl"],
+        "rounds=9 does nothing to a replay: the plan is the journal's",
+    );
 }
 
 #[test]
@@ -238,7 +254,10 @@ fn bad_data_is_named_and_nothing_is_written() {
         assert_eq!(folder.names("out"), [""; 0]);
     };
     check(&good.replace("TotalSteps", "Steps"), "csv:1: has no column \"TotalSteps\"");
-    check(&good.replacen("2000", "many", 1), "csv:2: column \"Calories\" holds \"many\", which is not a finite number");
+    check(
+        &good.replacen("2000", "many", 1),
+        "csv:2: column \"Calories\" holds \"many\", which is not a number between -1e30 and 1e30",
+    );
     check("", "has no rows");
     check(&good.replacen("7,4/13", "8,4/13", 1), "csv:2: \"7\" has 2 usable rows, and 3 are needed");
     check(&good.replace("4/14", "4/13"), "csv:4: \"Id\" = \"7\" has 2016-04-13 already in line 3");
@@ -250,6 +269,14 @@ fn bad_data_is_named_and_nothing_is_written() {
 #[test]
 fn a_folder_that_cannot_be_written_is_found_before_training() {
     let folder = Folder::new();
+    fs::create_dir_all(folder.path("taken/model.safetensors")).unwrap();
+    let output = run(&["--out", &folder.text("taken")]);
+    assert!(
+        text(&output.stderr).contains("model.safetensors: is in the way and no file; remove it"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(folder.names("taken"), ["model.safetensors"]);
     fs::write(folder.path("file"), "mine").unwrap();
     let output = run(&["--out", &folder.text("file")]);
     assert_eq!(output.status.code(), Some(1));

@@ -11,7 +11,8 @@ pub enum Codec {
     /// 4 bytes a value, exact.
     #[default]
     F32,
-    /// 2 bytes a value: the upper half of an f32, with a relative error of at most 2⁻⁸.
+    /// 2 bytes a value: the upper half of an f32, with a relative error of at most 2⁻⁸. A value beyond the largest bf16
+    /// becomes that.
     Bf16,
 }
 
@@ -62,7 +63,11 @@ impl Codec {
 fn to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-    (if value.is_nan() { bits >> 16 | 0x40 } else { rounded }) as u16
+    match rounded as u16 {
+        _ if value.is_nan() => (bits >> 16 | 0x40) as u16,
+        half if half & 0x7fff == 0x7f80 && value.is_finite() => half - 1,
+        half => half,
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +98,9 @@ mod tests {
     fn bf16_keeps_what_is_not_a_number_and_what_is_too_large() {
         let coded = round_trip(Codec::Bf16, &[f32::NAN, f32::INFINITY, f32::MAX, -0.0, f32::from_bits(0x7f80_0001)]);
         assert!(coded[0].is_nan() && coded[4].is_nan());
-        assert_eq!((coded[1], coded[2], coded[3].to_bits()), (f32::INFINITY, f32::INFINITY, (-0f32).to_bits()));
+        let largest = f32::from_bits(0x7f7f_0000);
+        assert_eq!((coded[1], coded[2], coded[3].to_bits()), (f32::INFINITY, largest, (-0f32).to_bits()));
+        assert_eq!(round_trip(Codec::Bf16, &[f32::MIN, f32::NEG_INFINITY]), [-largest, f32::NEG_INFINITY]);
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod apply;
 mod decide;
 mod due;
+mod hold;
 mod reject;
 
 pub use reject::Reject;

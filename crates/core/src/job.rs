@@ -131,6 +131,9 @@ impl Job {
 
     /// What comes next, between rounds: the sequence of phases, in one place.
     pub fn next(&self, now: Time) -> Next {
+        if self.trained.is_some() && self.completed == 0 {
+            return Next::End;
+        }
         if !self.plan.measure.is_empty() && self.statistics.is_none() {
             return self.open(Kind::Measure, 0);
         }

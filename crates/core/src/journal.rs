@@ -74,9 +74,9 @@ impl Head {
         }
         let record: Record =
             serde_json::from_str(entry.event.get()).map_err(|e| broken(format!("it cannot be read: {e}")))?;
-        if record.v > SCHEMA {
+        if record.v == 0 || record.v > SCHEMA {
             return Err(broken(format!(
-                "its schema is {}, this version reads up to {SCHEMA}; use a newer one",
+                "its schema is {}, this version reads 1 to {SCHEMA}; use a newer one",
                 record.v
             )));
         }

@@ -126,15 +126,7 @@ impl Plan {
         let stop =
             StopRules { abandoned: self.stop.abandoned, metric: self.stop.metric.clone(), ..StopRules::default() };
         let rows = TrainingRows::TrainingAndValidation;
-        Self(PlanSpec {
-            rounds: rounds.max(1),
-            rows,
-            stop,
-            evaluate_every: 0,
-            refit: false,
-            test: true,
-            ..self.0.clone()
-        })
+        Self(PlanSpec { rounds: rounds.max(1), rows, stop, evaluate_every: 0, refit: false, ..self.0.clone() })
     }
 
     /// What the plan says.
@@ -173,6 +165,13 @@ fn contradiction(first: String, second: String, why: &'static str) -> Result<(),
     Err(PlanError::Contradiction { first, second, why })
 }
 
+/// What a length of time may be: federation time counts milliseconds.
+const LENGTHS: &str = "0.001 to 1e12 seconds";
+
+fn is_length(seconds: f64) -> bool {
+    (0.001..=1e12).contains(&seconds)
+}
+
 fn check_values(spec: &PlanSpec) -> Result<(), PlanError> {
     let rate = spec.strategy.learning_rate;
     if spec.strategy.build().is_none() {
@@ -197,8 +196,8 @@ fn check_values(spec: &PlanSpec) -> Result<(), PlanError> {
     if let Some(target) = spec.stop.target.filter(|target| !target.is_finite()) {
         return refuse("stop.target", target, "a finite number");
     }
-    if let Some(limit) = spec.stop.time_limit_s.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
-        return refuse("stop.time_limit_s", limit, "seconds above 0");
+    if let Some(limit) = spec.stop.time_limit_s.filter(|limit| !is_length(*limit)) {
+        return refuse("stop.time_limit_s", limit, LENGTHS);
     }
     let mut columns = BTreeSet::new();
     match spec.measure.iter().chain(&spec.scalars).find(|column| column.is_empty() || !columns.insert(*column)) {
@@ -215,8 +214,8 @@ fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
             return refuse(key, 0, "at least 1");
         }
     }
-    if !(cohort.deadline_s.is_finite() && cohort.deadline_s > 0.0) {
-        return refuse("cohort.deadline_s", cohort.deadline_s, "seconds above 0");
+    if !is_length(cohort.deadline_s) {
+        return refuse("cohort.deadline_s", cohort.deadline_s, LENGTHS);
     }
     match (cohort.size, cohort.quorum, cohort.min_clients) {
         (Some(size), Some(quorum), _) if quorum > size => {
@@ -294,7 +293,10 @@ pub(crate) mod tests {
             refused(|p| p.strategy.learning_rate = f32::NAN),
             "strategy.learning_rate = NaN is not allowed: a number above 0"
         );
-        assert_eq!(refused(|p| p.cohort.deadline_s = 0.0), "cohort.deadline_s = 0 is not allowed: seconds above 0");
+        assert_eq!(
+            refused(|p| p.cohort.deadline_s = 0.0),
+            "cohort.deadline_s = 0 is not allowed: 0.001 to 1e12 seconds"
+        );
         assert_eq!(refused(|p| p.cohort.quorum = Some(0)), "cohort.quorum = 0 is not allowed: at least 1");
         assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));
     }

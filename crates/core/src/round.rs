@@ -176,6 +176,13 @@ impl fmt::Display for TaskId {
     }
 }
 
+impl RoundId {
+    /// Where the round stands among those of its job, in time.
+    pub fn sequence(&self) -> (u32, Kind, u32) {
+        (self.ordinal, self.kind, self.attempt)
+    }
+}
+
 /// Splits `text` into a round and what follows it.
 fn parse_round(text: &str) -> Result<(RoundId, Option<&str>), IdError> {
     let error = || IdError(text.chars().take(100).collect());

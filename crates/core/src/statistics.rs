@@ -47,7 +47,7 @@ impl Moments {
                 let distance = other.mean - self.mean;
                 let mean = self.mean + distance * (b / n);
                 let m2 = self.m2 + other.m2 + distance * distance * (a * b / n);
-                Self { n: self.n + other.n, mean, m2 }
+                Self { n: self.n.saturating_add(other.n), mean, m2 }
             }
         }
     }
@@ -58,9 +58,10 @@ impl Moments {
         if variance > 0.0 { variance.sqrt() } else { 1.0 }
     }
 
-    /// Whether these can be moments at all: finite, and no negative spread. What comes from outside is held to it.
+    /// Whether these can be moments of anything measured: no negative spread, and small enough that merging a million of
+    /// them overflows nothing. What comes from outside is held to it.
     pub fn is_possible(&self) -> bool {
-        self.mean.is_finite() && self.m2.is_finite() && self.m2 >= 0.0 && self.n <= 1 << 53
+        self.mean.abs() <= 1e75 && (0.0..=1e170).contains(&self.m2) && self.n <= 1 << 40
     }
 }
 
@@ -114,7 +115,7 @@ pub mod regression {
         let squares = error.m2 + n * error.mean * error.mean;
         // Var(p − t) = Var(p) + Var(t) − 2 Cov(p, t), so the covariance needs no column of its own.
         let covariance = (prediction.m2 + truth.m2 - error.m2) / 2.0;
-        let spread = (prediction.m2 * truth.m2).sqrt();
+        let spread = prediction.m2.sqrt() * truth.m2.sqrt();
         let figures = [
             ("mae", Some(column(ABSOLUTE_ERROR).mean)),
             ("rmse", Some((squares / n).sqrt())),
@@ -181,6 +182,22 @@ mod tests {
         regression::add(&mut sums, 1.0, 2.0);
         assert_eq!(regression::metrics(&sums).keys().collect::<Vec<_>>(), ["mae", "rmse"]);
         assert!(regression::metrics(&Statistics::new()).is_empty());
+    }
+
+    #[test]
+    fn the_largest_possible_moments_merge_without_overflow() {
+        let largest = |mean| Moments { n: 1 << 40, mean, m2: 1e170 };
+        let mut total = Moments::default();
+        for i in 0..4000 {
+            let moments = largest(if i % 2 == 0 { 1e75 } else { -1e75 });
+            assert!(moments.is_possible());
+            total = total.merge(moments);
+        }
+        assert!(total.mean.is_finite() && total.m2.is_finite() && total.scale().is_finite());
+        for bad in [f64::NAN, f64::INFINITY, 1e76] {
+            assert!(!Moments { n: 1, mean: bad, m2: 0.0 }.is_possible());
+        }
+        assert!(!Moments { n: 1, mean: 0.0, m2: -1.0 }.is_possible());
     }
 
     proptest! {

@@ -117,6 +117,23 @@ impl World {
     }
 }
 
+/// The first entry that the rules would not have decided.
+fn held(records: &[Record]) -> Option<usize> {
+    let (mut federation, mut due) = (Federation::default(), std::collections::VecDeque::new());
+    for (i, record) in records.iter().enumerate() {
+        match due.pop_front() {
+            Some(event) if event == record.event => {}
+            Some(_) => return Some(i),
+            None => match federation.would_decide(&record.event, record.at) {
+                Some(rest) => due.extend(rest),
+                None => return Some(i),
+            },
+        }
+        federation.apply(record);
+    }
+    None
+}
+
 /// What a client answers: a function of the round's ordinal and of its name, not of the attempt.
 fn answer(round: RoundId, from: &ClientName) -> Answer {
     let moments = Moments { n: 2, mean: from.as_str().len() as f64, m2: 1.5 };
@@ -309,6 +326,7 @@ enum Step {
     Pause,
     Resume,
     Stop,
+    Abort,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -323,6 +341,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Pause),
         2 => Just(Step::Resume),
         1 => Just(Step::Stop),
+        1 => Just(Step::Abort),
     ]
 }
 
@@ -349,6 +368,7 @@ fn live(steps: &[Step], quorum: usize) -> World {
             Step::Pause => Some(world.command(Command::Pause { job })),
             Step::Resume => Some(world.command(Command::Resume { job })),
             Step::Stop => Some(world.command(Command::Stop { job })),
+            Step::Abort => Some(world.command(Command::Abort { job })),
         };
     }
     world.settle();
@@ -367,6 +387,23 @@ proptest! {
         prop_assert_eq!(&records, &world.records);
         prop_assert_eq!(end, head);
         prop_assert_eq!(Federation::replay(&records), world.federation);
+    }
+
+    #[test]
+    fn the_rules_would_decide_their_own_journal_and_no_forged_one(
+        steps in prop::collection::vec(step(), 0..80), quorum in 1usize..4, at in any::<prop::sample::Index>(),
+    ) {
+        let world = live(&steps, quorum);
+        prop_assert_eq!(held(&world.records), None);
+        // Without one of its events a journal does not hold, unless it was the last one or a goodbye that changed nothing.
+        let at = at.index(world.records.len());
+        let mut forged = world.records.clone();
+        let gone = forged.remove(at);
+        if let Event::AnswerAccepted { .. } | Event::RoundOpened { .. } | Event::ModelPublished { .. } = gone.event
+            && forged[at..].iter().any(|record| matches!(record.event, Event::RoundCompleted { .. } | Event::ModelPublished { .. }))
+        {
+            prop_assert!(held(&forged).is_some(), "{gone:?} is not missed");
+        }
     }
 
     #[test]

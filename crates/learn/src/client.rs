@@ -45,6 +45,9 @@ pub enum TrainError {
     /// A parameter is NaN or infinite.
     #[error("{0}'s training diverged: a parameter is no longer finite; lower the learning rate")]
     Diverged(ClientName),
+    /// What a model says is NaN or infinite.
+    #[error("{0}'s rows get predictions from the model that are not finite; lower the learning rate")]
+    Unpredictable(ClientName),
     /// The base version has other tensors than the plan's model.
     #[error(transparent)]
     Layout(#[from] LayoutMismatch),
@@ -109,9 +112,10 @@ pub struct Trainer {
 
 impl Trainer {
     /// For models and training as `work` says. `preprocessing` gives predictions their unit.
-    pub fn new(work: &Work, preprocessing: &Preprocessing) -> Self {
+    /// `most_rows` is the most that any client trains on: a batch is never larger.
+    pub fn new(work: &Work, preprocessing: &Preprocessing, most_rows: usize) -> Self {
         let target = preprocessing.of_column(&work.schema.target);
-        let mlp = Mlp::new(&work.dims(), work.training.batch_size, Simd::Avx512);
+        let mlp = Mlp::new(&work.dims(), work.training.batch_size.min(most_rows.max(1)), Simd::Avx512);
         Self { mlp, training: work.training, target, order: vec![] }
     }
 

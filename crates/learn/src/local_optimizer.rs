@@ -66,7 +66,7 @@ impl LocalOptimizer {
 
 #[inline(always)]
 fn adam(learning_rate: f32, params: &mut [f32], gradient: &[f32], moments: &mut Moments) {
-    moments.steps += 1;
+    moments.steps = moments.steps.saturating_add(1);
     let correction = |beta: f32| 1.0 - f64::from(beta).powi(moments.steps);
     let rate = (f64::from(learning_rate) / correction(BETA_1)) as f32;
     let root = (1.0 / correction(BETA_2).sqrt()) as f32;
@@ -86,7 +86,7 @@ fn adam(learning_rate: f32, params: &mut [f32], gradient: &[f32], moments: &mut 
 /// the CPU's exact square root and division, and the same bits on every CPU.
 #[inline(always)]
 fn inverse_root(x: f32) -> f32 {
-    let (mut y, half) = (f32::from_bits(0x5F37_59DF - (x.to_bits() >> 1)), 0.5 * x);
+    let (mut y, half) = (f32::from_bits(0x5F37_59DFu32.wrapping_sub(x.to_bits() >> 1)), 0.5 * x);
     for _ in 0..3 {
         y *= (-half * y).mul_add(y, 1.5);
     }

@@ -6,6 +6,7 @@ use dure_core::{
     codec::Codec,
     cohort::CohortSpec,
     model::LayoutError,
+    name::ClientName,
     plan::{Plan, PlanError, PlanSpec, StopRules, TrainingRows},
     strategy::StrategySpec,
 };
@@ -178,6 +179,22 @@ impl Recipe {
 
     /// Choices that contradict each other beyond what the rules know.
     fn check(&self) -> Result<(), PlanError> {
+        let refuse = |key, value: String, allowed: &str| Err(PlanError::Value { key, value, allowed: allowed.into() });
+        if ClientName::new(self.name.as_str()).is_err() {
+            return refuse("name", self.name.chars().take(80).collect(), "1 to 64 of a-z, 0-9, '.', '_' and '-'");
+        }
+        if ClientName::new(format!("{}-0000000", self.site.prefix)).is_err() {
+            return refuse(
+                "site.prefix",
+                self.site.prefix.chars().take(80).collect(),
+                "1 to 56 of a-z, 0-9, '.', '_' and '-'",
+            );
+        }
+        if let Some(Generator { people, days }) = self.generator
+            && !((1..=100_000).contains(&people) && (1..=10_000).contains(&days))
+        {
+            return refuse("generator", format!("{people} people, {days} days"), "1 to 100000 people, 1 to 10000 days");
+        }
         let without = |first: String, why| {
             let second = "split.validation = 0".into();
             Err(PlanError::Contradiction { first, second, why })
@@ -209,6 +226,9 @@ fn lay_over(table: &mut toml::Table, assignment: &str) -> Result<String, RecipeE
     let first = key.split('.').next().unwrap_or_default();
     let full = if TABLES.contains(&first) { key.to_owned() } else { format!("plan.{key}") };
     let mut parts: Vec<&str> = full.split('.').collect();
+    if parts.len() > 16 {
+        return Err(broken());
+    }
     let last = parts.pop().filter(|last| !last.is_empty()).ok_or_else(broken)?;
     let mut at = table;
     for part in parts {

@@ -33,9 +33,9 @@ impl Preprocessing {
         self.0.get(&column.name).copied().unwrap_or(Scale { mean: 0.0, scale: 1.0 })
     }
 
-    /// Whether every column of `schema` has a finite mean and a scale above zero. What comes from a file is held to it.
+    /// Whether every column of `schema` has a mean and a scale that rows can have. What comes from a file is held to it.
     pub fn fits(&self, schema: &Schema) -> bool {
-        let usable = |scale: &Scale| scale.mean.is_finite() && scale.scale.is_finite() && scale.scale > 0.0;
+        let usable = |scale: &Scale| scale.mean.abs() <= 1e30 && (1e-30..=1e31).contains(&scale.scale);
         schema.columns().all(|column| self.0.get(&column.name).is_some_and(usable))
     }
 

@@ -11,6 +11,12 @@ use crate::{local_optimizer::LocalOptimizer, loss::Loss, mlp, schema::Schema, sp
 /// The scalar that every update bears: the mean loss over the examples of all its epochs, on the scaled target.
 pub const TRAIN_LOSS: &str = "train_loss";
 
+/// The most memory that a thread's training may take, in bytes.
+pub const MAX_TRAINER_BYTES: u64 = 8 << 30;
+
+/// The most features.
+const MAX_FEATURES: usize = 4096;
+
 /// What a trainer is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,10 +95,18 @@ impl Work {
         if hidden.iter().any(|units| !(1..=1 << 16).contains(units)) || hidden.len() > 64 {
             return refuse("model.hidden", format!("{hidden:?}"), "up to 64 layers of 1 to 65536 units");
         }
-        if self.schema.features.is_empty() {
-            return refuse("schema.features", "[]", "at least one column");
+        check_schema(&self.schema)?;
+        self.training.check()?;
+        let bytes = self.trainer_bytes();
+        if bytes > MAX_TRAINER_BYTES {
+            let allowed = format!("a model and batch whose training takes at most {MAX_TRAINER_BYTES} bytes a thread");
+            return refuse(
+                "model",
+                format!("{hidden:?} with batches of {} ({bytes} bytes)", self.training.batch_size),
+                &allowed,
+            );
         }
-        self.training.check()
+        Ok(())
     }
 
     /// Inputs, hidden units, outputs.
@@ -105,6 +119,40 @@ impl Work {
     pub fn layout(&self) -> Result<Layout, LayoutError> {
         Layout::new(mlp::layout(&self.dims()))
     }
+
+    /// What a trainer holds: parameters, gradient and Adam's moments, the activations and errors of a batch, a layer turned.
+    fn trainer_bytes(&self) -> u64 {
+        let dims: Vec<u64> = self.dims().iter().map(|dim| *dim as u64).collect();
+        let parameters: u64 = dims.windows(2).map(|pair| pair[1].saturating_mul(pair[0] + 1)).sum();
+        let activations: u64 = dims.iter().sum::<u64>().saturating_mul(self.training.batch_size as u64);
+        parameters.saturating_mul(5).saturating_add(activations.saturating_mul(2)).saturating_mul(4)
+    }
+}
+
+/// Holds names and units to what a model file's header can carry.
+fn check_schema(schema: &Schema) -> Result<(), PlanError> {
+    if !(1..=MAX_FEATURES).contains(&schema.features.len()) {
+        return refuse("schema.features", format!("{} columns", schema.features.len()), "1 to 4096 columns");
+    }
+    let plain =
+        |text: &str, most: usize| text.len() <= most && !text.chars().any(|c| c.is_control() || c == '"' || c == '\\');
+    let mut names = std::collections::BTreeSet::new();
+    for column in schema.columns() {
+        let good = !column.name.is_empty()
+            && plain(&column.name, 128)
+            && plain(&column.unit, 64)
+            && names.insert(&column.name);
+        if !good {
+            let (name, unit) = (short(&column.name), short(&column.unit));
+            let allowed = "names of up to 128 bytes, each once, units of up to 64, without quotes, backslashes and control characters";
+            return refuse("schema", format!("{name:?} in {unit:?}"), allowed);
+        }
+    }
+    Ok(())
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 impl Training {

@@ -66,10 +66,16 @@ fn bad_input_is_named_by_file_line_and_column() {
         "days.csv:1: has no column \"Km\"; if \"km\" is meant, say so in the recipe's [site.columns]: Km = \"km\"",
     );
     check(&with("Km", "Steps"), "days.csv:1: has two columns \"Steps\"; rename one");
-    check(&with("1.5", "one"), "days.csv:2: column \"Km\" holds \"one\", which is not a finite number");
-    check(&with("1800", "NaN"), "days.csv:4: column \"Calories\" holds \"NaN\", which is not a finite number");
+    check(&with("1.5", "one"), "days.csv:2: column \"Km\" holds \"one\", which is not a number between -1e30 and 1e30");
+    check(
+        &with("1800", "NaN"),
+        "days.csv:4: column \"Calories\" holds \"NaN\", which is not a number between -1e30 and 1e30",
+    );
     check(&with("1800", "1e999"), "days.csv:4: column \"Calories\" holds \"1e999\"");
-    check(&with("1800", ""), "days.csv:4: column \"Calories\" holds \"\", which is not a finite number");
+    check(
+        &with("1800", ""),
+        "days.csv:4: column \"Calories\" holds \"\", which is not a number between -1e30 and 1e30",
+    );
     check(
         &with("4/11/2016", "11.4.2016"),
         "days.csv:5: column \"ActivityDate\" holds \"11.4.2016\", which is not a day",

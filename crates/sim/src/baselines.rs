@@ -34,7 +34,7 @@ pub fn central(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
         tests.push(split.test.iter().map(|row| first + row).collect::<Vec<u32>>());
     }
     let everything = Rows::new(&features, &target, &work.schema, &preprocessing);
-    let mut trainer = Trainer::new(work, &preprocessing);
+    let mut trainer = Trainer::new(work, &preprocessing, rows.len());
     trainer.load(&initial(job))?;
     trainer.epochs(&everything, &rows, epochs(job, work), &mut stream(job.seed, Purpose::Baseline, "", 0));
     let sums: Vec<Statistics> = tests.iter().map(|test| trainer.evaluate(&everything, test)).collect();
@@ -48,7 +48,7 @@ pub fn local(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     let alone = |(client, split): (&ClientRows, &Split)| {
         let preprocessing = Preprocessing::of(&measure(client, &work.schema, split.rows(job.plan.rows)));
         let rows = Rows::new(&client.features, &client.target, &work.schema, &preprocessing);
-        let mut trainer = Trainer::new(work, &preprocessing);
+        let mut trainer = Trainer::new(work, &preprocessing, split.both.len());
         trainer.load(&start)?;
         let mut numbers = stream(job.seed, Purpose::Baseline, client.name.as_str(), 0);
         trainer.epochs(&rows, split.rows(job.plan.rows), epochs(job, work), &mut numbers);
@@ -66,5 +66,5 @@ fn initial(job: &Job) -> Params {
 
 /// The epochs that a client of the job had over all its rounds.
 fn epochs(job: &Job, work: &Work) -> u32 {
-    job.completed * work.training.epochs
+    job.completed.saturating_mul(work.training.epochs)
 }

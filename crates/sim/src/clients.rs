@@ -18,7 +18,7 @@ use dure_core::{
     plan::TrainingRows,
     random::{Purpose, stream},
     round::Kind,
-    statistics::Statistics,
+    statistics::{Moments, Statistics},
     update::{DELTA, Update},
 };
 use dure_learn::{
@@ -44,6 +44,23 @@ pub struct Clients {
     prepared: Option<(u32, Vec<Client>, Vec<Trainer>)>,
 }
 
+/// Why there are no clients.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientsError {
+    /// A client cannot be divided.
+    #[error("a client has too few rows: {} are needed", .0.needed)]
+    TooFewRows(TooFewRows),
+    /// The system gives no threads.
+    #[error("the threads cannot be made: {0}; ask for fewer")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+impl From<TooFewRows> for ClientsError {
+    fn from(few: TooFewRows) -> Self {
+        Self::TooFewRows(few)
+    }
+}
+
 /// The model that a round's clients are given.
 #[derive(Clone, Copy)]
 pub struct Base<'a> {
@@ -55,13 +72,9 @@ pub struct Base<'a> {
 
 impl Clients {
     /// Divides everybody's rows by `seed`, for work on `threads` threads.
-    ///
-    /// # Panics
-    /// If the system gives no threads.
-    pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, TooFewRows> {
+    pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, ClientsError> {
         let splits = split(&data, &work.split, seed)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        let threads = pool.build().expect("the system gives no threads");
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         Ok(Self { data, splits, work, threads, prepared: None })
     }
 
@@ -88,6 +101,7 @@ impl Clients {
     /// The answers of `names` to a round's tasks, in the order of names. `base` is absent when columns are measured.
     pub fn answer(&mut self, job: &Job, round: &Collection, base: Option<Base>, names: &[ClientName]) -> Vec<Reply> {
         let positions: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();
+        assert_eq!(positions.len(), names.len(), "only clients of the data set are asked");
         let Some(base) = base else {
             return positions.iter().map(|i| Ok((self.measure(*i, job.plan.rows), None))).collect();
         };
@@ -111,7 +125,8 @@ impl Clients {
         replies.into_iter().map(|(_, reply)| reply).collect()
     }
 
-    fn position(&self, name: &ClientName) -> Option<usize> {
+    /// Where a client stands among the data set's.
+    pub fn position(&self, name: &ClientName) -> Option<usize> {
         self.data.clients.binary_search_by(|client| client.name.cmp(name)).ok()
     }
 
@@ -129,8 +144,9 @@ impl Clients {
             job.statistics.as_ref().map_or_else(|| Preprocessing::of(&Statistics::new()), Preprocessing::of);
         let client = |(data, split): (_, &Split)| Client::new(data, split.clone(), &self.work.schema, &preprocessing);
         let clients = self.data.clients.iter().zip(&self.splits).map(client).collect();
-        let trainers =
-            (0..self.threads.current_num_threads()).map(|_| Trainer::new(&self.work, &preprocessing)).collect();
+        let most_rows = self.splits.iter().map(|split| split.both.len().max(split.test.len())).max().unwrap_or(1);
+        let trainer = |_| Trainer::new(&self.work, &preprocessing, most_rows);
+        let trainers = (0..self.threads.current_num_threads()).map(trainer).collect();
         self.prepared = Some((job.id, clients, trainers));
     }
 }
@@ -155,7 +171,7 @@ impl Task<'_> {
             Kind::Test => Ok((Answer::Evaluated { sums: self.test(trainer, client)? }, None)),
             Kind::Evaluate | Kind::Measure => {
                 trainer.load(self.base.params)?;
-                let sums = trainer.evaluate(client.rows(), &client.split.validation);
+                let sums = judge(trainer, client, &client.split.validation)?;
                 Ok((Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }, None))
             }
         }
@@ -177,7 +193,9 @@ impl Task<'_> {
         let update = match plan.codec {
             // Exact: reading it back would change nothing, and the tests hold that it does not.
             Codec::F32 => update,
-            Codec::Bf16 => decode_update(&bytes, &expected, None).expect("what was just encoded is read"),
+            Codec::Bf16 => {
+                decode_update(&bytes, &expected, None).map_err(|_| TrainError::Diverged(client.name.clone()))?
+            }
         };
         let (weight, scalars) = (update.weight, update.scalars.clone());
         Ok((Answer::Update { sha256, bytes: bytes.len() as u64, weight, scalars }, Some(update)))
@@ -185,20 +203,28 @@ impl Task<'_> {
 
     /// The final model on test rows, as it is and as the client makes it its own.
     fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Statistics>, TrainError> {
-        let (epochs, rows) = (trainer_epochs(self.job), client.split.rows(self.job.plan.rows));
+        let (epochs, rows) = (personal_epochs(self.job), client.split.rows(self.job.plan.rows));
         trainer.load(self.base.params)?;
-        let mut sums = BTreeMap::from([("global".into(), trainer.evaluate(client.rows(), &client.split.test))]);
+        let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test)?)]);
         if epochs > 0 {
             let mut numbers = stream(self.job.seed, Purpose::Personalise, client.name.as_str(), 0);
             trainer.epochs(client.rows(), rows, epochs, &mut numbers);
-            sums.insert("personalised".into(), trainer.evaluate(client.rows(), &client.split.test));
+            // Fine-tuning that diverges is this client's loss alone: it has no personal model, and figures say how many have.
+            sums.extend(judge(trainer, client, &client.split.test).ok().map(|sums| ("personalised".into(), sums)));
         }
         Ok(sums)
     }
 }
 
+/// The errors of the trainer's model on some of a client's rows.
+fn judge(trainer: &mut Trainer, client: &Client, rows: &[u32]) -> Result<Statistics, TrainError> {
+    let sums = trainer.evaluate(client.rows(), rows);
+    let possible = sums.values().all(Moments::is_possible);
+    if possible { Ok(sums) } else { Err(TrainError::Unpredictable(client.name.clone())) }
+}
+
 /// How long the plan lets a client make the final model its own.
-fn trainer_epochs(job: &Job) -> u32 {
+fn personal_epochs(job: &Job) -> u32 {
     Work::of(&job.plan).map_or(0, |work| work.personalise.epochs)
 }
 

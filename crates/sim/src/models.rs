@@ -27,6 +27,20 @@ pub struct Models {
     sha256: Digest,
 }
 
+/// Why there is no next version.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdvanceError {
+    /// A model and its updates differ in layout: a fault of ours.
+    #[error(transparent)]
+    Layout(#[from] LayoutMismatch),
+    /// The server's step left what f32 can hold.
+    #[error("round {round}'s step makes a parameter that is not finite; lower strategy.learning_rate")]
+    NotFinite {
+        /// The training round.
+        round: u32,
+    },
+}
+
 impl Models {
     /// The first version of `job`: parameters drawn from its seed.
     pub fn initial(job: &Job) -> Self {
@@ -37,12 +51,7 @@ impl Models {
     }
 
     /// Combines `updates` (in the order of names), steps, and makes the next version.
-    pub fn advance(
-        &mut self,
-        job: &Job,
-        updates: &[Update],
-        threads: &rayon::ThreadPool,
-    ) -> Result<(), LayoutMismatch> {
+    pub fn advance(&mut self, job: &Job, updates: &[Update], threads: &rayon::ThreadPool) -> Result<(), AdvanceError> {
         let Some(strategy) = job.plan.strategy.build() else {
             unreachable!("a checked plan names a strategy that exists")
         };
@@ -59,6 +68,9 @@ impl Models {
             threads.install(|| delta.par_chunks_mut(CHUNK).enumerate().try_for_each(combine))?;
         }
         strategy.optimizer.step(&mut self.params, &mut self.state, &delta)?;
+        if self.params.values().iter().any(|value| !value.is_finite()) {
+            return Err(AdvanceError::NotFinite { round: job.completed + 1 });
+        }
         self.blob = encode_model(&self.params, &self.about);
         self.sha256 = Digest::of(&self.blob);
         Ok(())

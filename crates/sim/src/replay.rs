@@ -1,20 +1,24 @@
-//! A journal's run once more: every answer and every model is made again and held against its digest.
+//! A journal's run once more: every event is held to the rules, every answer and every model is made again and held
+//! against its digest.
 //!
 //! Which updates were admitted may have depended on arrival; a replay takes exactly those that the journal has.
 
+use std::collections::VecDeque;
+
 use dure_core::{
+    digest::Digest,
     event::{Event, Record},
     federation::{Federation, Owed},
     job::{Collection, Job},
-    model::LayoutMismatch,
     name::ClientName,
     round::{Kind, RoundId},
     update::Update,
 };
+use dure_learn::work::Work;
 
 use crate::{
     clients::{Base, Clients, Reply},
-    models::Models,
+    models::{AdvanceError, Models},
     simulation::Progress,
 };
 
@@ -52,9 +56,17 @@ pub enum ReplayError {
         /// What is missing.
         what: String,
     },
-    /// A model and its updates differ in layout.
+    /// The rules would not have decided this.
+    #[error(
+        "entry {entry}: the rules would not have decided this event after those before it; the journal was not written by them"
+    )]
+    Unruly {
+        /// The entry, counted from 1.
+        entry: usize,
+    },
+    /// There is no next model version.
     #[error(transparent)]
-    Layout(#[from] LayoutMismatch),
+    Advance(#[from] AdvanceError),
 }
 
 /// Repeats a journal's run with everybody's rows.
@@ -63,10 +75,10 @@ pub fn replay(
     clients: &mut Clients,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Federation, Option<Models>, Replayed), ReplayError> {
-    let mut replay =
-        Replay { federation: Federation::default(), models: None, updates: vec![], seen: Replayed::default() };
+    let mut replay = Replay::default();
     for (i, record) in records.iter().enumerate() {
-        replay.hold(i + 1, &record.event, clients)?;
+        replay.follow_rules(i + 1, record)?;
+        replay.make_again(i + 1, &record.event, clients)?;
         replay.federation.apply(record);
         if let (Event::ModelPublished { .. }, Some(job)) = (&record.event, replay.federation.active()) {
             progress(Progress { job: job.id, round: job.completed, rounds: job.plan.rounds });
@@ -75,19 +87,41 @@ pub fn replay(
     Ok((replay.federation, replay.models, replay.seen))
 }
 
+#[derive(Default)]
 struct Replay {
     federation: Federation,
+    /// What the rules decided together with the last event.
+    due: VecDeque<Event>,
     models: Option<Models>,
     updates: Vec<Update>,
     seen: Replayed,
 }
 
 impl Replay {
+    /// Holds a record to the rules, before it is applied.
+    fn follow_rules(&mut self, entry: usize, record: &Record) -> Result<(), ReplayError> {
+        match self.due.pop_front() {
+            Some(event) if event == record.event => Ok(()),
+            Some(_) => Err(ReplayError::Unruly { entry }),
+            None => {
+                let rest = self.federation.would_decide(&record.event, record.at);
+                self.due.extend(rest.ok_or(ReplayError::Unruly { entry })?);
+                Ok(())
+            }
+        }
+    }
+
     /// Makes again what `event` says was made, before it is applied.
-    fn hold(&mut self, entry: usize, event: &Event, clients: &mut Clients) -> Result<(), ReplayError> {
+    fn make_again(&mut self, entry: usize, event: &Event, clients: &mut Clients) -> Result<(), ReplayError> {
         match event {
-            Event::ClientJoined { client, .. } if !clients.data().clients.iter().any(|c| c.name == *client) => {
+            Event::ClientJoined { client, .. } if clients.position(client).is_none() => {
                 Err(ReplayError::Impossible { entry, what: format!("the data set has no client {client}") })
+            }
+            Event::JobCreated { job, plan, .. } if Work::of(plan).ok().as_ref() != Some(clients.work()) => {
+                let what = format!(
+                    "job {job} trains another model, or in another way, than the first; it cannot be repeated with it"
+                );
+                Err(ReplayError::Impossible { entry, what })
             }
             Event::RoundCompleted { round, .. } | Event::RoundAbandoned { round, .. } => {
                 self.answers(entry, *round, clients)
@@ -106,7 +140,7 @@ impl Replay {
         }
     }
 
-    fn next_model(&mut self, job: u32, clients: &Clients) -> Result<Option<dure_core::digest::Digest>, LayoutMismatch> {
+    fn next_model(&mut self, job: u32, clients: &Clients) -> Result<Option<Digest>, AdvanceError> {
         match self.federation.owed() {
             Some(Owed::Initial(owing)) if owing.id == job => self.models = Some(Models::initial(owing)),
             Some(Owed::Next(owing, _)) if owing.id == job => {

@@ -8,7 +8,6 @@ use dure_core::{
     federation::{Command, Federation, Owed, Reject, Waiting},
     job::{Collection, Status},
     journal::Head,
-    model::LayoutMismatch,
     name::ClientName,
     plan::Plan,
     round::{Kind, RoundId, TaskId},
@@ -18,7 +17,7 @@ use dure_core::{
 
 use crate::{
     clients::{Base, Clients, train_loss},
-    models::Models,
+    models::{AdvanceError, Models},
     report::RoundRow,
 };
 
@@ -66,9 +65,9 @@ pub enum SimError {
         /// Why a client declined.
         reason: String,
     },
-    /// A model and its updates differ in layout: a fault of ours.
+    /// There is no next model version.
     #[error(transparent)]
-    Layout(#[from] LayoutMismatch),
+    Advance(#[from] AdvanceError),
 }
 
 /// Runs a job of `plan` with everybody's clients, and its refit if the plan asks for one.

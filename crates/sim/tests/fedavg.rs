@@ -39,7 +39,7 @@ fn each_rounds_parameters_are_those_of_an_independent_fedavg() {
     let expected = SafeTensors::deserialize(include_bytes!("vectors/fedavg_expected.safetensors")).unwrap();
     let strategy = recipe.plan("fitbit").unwrap().strategy.build().unwrap();
     let mut params = prepared.initial.clone();
-    let mut trainer = Trainer::new(&recipe.work(), &prepared.preprocessing);
+    let mut trainer = Trainer::new(&recipe.work(), &prepared.preprocessing, 100);
     for round in 1..=3 {
         let train = |client| trainer.train(&params, client, TrainingRows::Training, (1, round)).unwrap();
         let updates: Vec<_> = prepared.clients.iter().map(train).collect();

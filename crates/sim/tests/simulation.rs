@@ -5,9 +5,10 @@ mod common;
 use common::{clients, recipe, run};
 use dure_core::{
     digest::Digest,
-    event::{Answer, Event},
+    event::{Answer, Event, Record},
     federation::Federation,
     journal,
+    name::ClientName,
 };
 use dure_sim::{SimError, replay, report::Figures, simulate};
 use dure_wire::decode_model;
@@ -56,6 +57,76 @@ fn a_replay_comes_to_the_same_digests_and_finds_what_differs() {
         let error = replay(&records, &mut clients(6, &recipe, 8, 1), &mut |_| {}).err().unwrap().to_string();
         assert!(error.contains("answer in round 1-train-1-1 came out otherwise"), "{error}");
     }
+}
+
+#[test]
+fn a_replay_holds_every_event_to_the_rules() {
+    let records = journal::verify(run(4, FEW, 8, 1).journal.lines()).unwrap().0;
+    let check = |forge: &dyn Fn(&mut Vec<Record>), want: &str| {
+        let mut forged = records.clone();
+        forge(&mut forged);
+        let error = replay(&forged, &mut clients(4, &recipe(FEW), 8, 1), &mut |_| {}).err().unwrap().to_string();
+        assert!(error.contains(want), "{error}\ninstead of {want}");
+    };
+    let unruly = "the rules would not have decided this event";
+    let position =
+        |records: &[Record], is: fn(&Event) -> bool| records.iter().position(|record| is(&record.event)).unwrap();
+    check(
+        &|records| {
+            let at = position(records, |event| matches!(event, Event::Evaluated { .. }));
+            let Event::Evaluated { metrics, .. } = &mut records[at].event else { unreachable!() };
+            metrics.get_mut("global").unwrap().insert("mae".into(), 0.001);
+        },
+        unruly,
+    );
+    check(
+        &|records| {
+            let is_answer =
+                |event: &Event| matches!(event, Event::AnswerAccepted { answer: Answer::Evaluated { .. }, .. });
+            drop(records.remove(position(records, is_answer)));
+        },
+        unruly,
+    );
+    check(
+        &|records| {
+            let at = position(records, |event| matches!(event, Event::RoundOpened { .. }));
+            let Event::RoundOpened { cohort, .. } = &mut records[at].event else { unreachable!() };
+            cohort.insert(ClientName::new("zz").unwrap());
+        },
+        unruly,
+    );
+    check(
+        &|records| {
+            let at = position(records, |event| matches!(event, Event::JobStarted { .. }));
+            let Event::JobCreated { plan, .. } = &mut records[at - 1].event else { unreachable!() };
+            **plan = common::recipe(&["model.hidden=[3]"]).plan("other").unwrap();
+        },
+        "trains another model, or in another way",
+    );
+}
+
+#[test]
+fn a_client_whose_fine_tuning_diverges_has_no_personal_figures() {
+    let overrides = [
+        "rounds=3",
+        "personalise.epochs=400",
+        "training.loss={name=\"mse\"}",
+        "training.optimizer={name=\"sgd\",learning_rate=0.6}",
+    ];
+    let run = run(6, &overrides, 1, 1);
+    let figures = Figures::of_test(&run.tested.unwrap());
+    let with = |section: &str| figures.get(section).map_or(0, |figures| figures.over_clients["mae"].clients);
+    assert!(with("global") == 6 && with("personalised") < 6, "{} {}", with("global"), with("personalised"));
+}
+
+#[test]
+fn a_step_that_leaves_what_a_float_can_hold_ends_the_run() {
+    let recipe = recipe(&["strategy.learning_rate=3e38", "rounds=3", "training.optimizer.learning_rate=10"]);
+    let error = simulate(recipe.plan("fitbit").unwrap(), 1, &mut clients(3, &recipe, 1, 1), &mut |_| {}).err().unwrap();
+    assert!(
+        error.to_string().contains("makes a parameter that is not finite; lower strategy.learning_rate"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -117,6 +188,6 @@ fn a_job_that_nobody_can_serve_ends_with_a_reason() {
         "the job gave up after 2 abandoned rounds",
     );
     assert!(
-        matches!(diverged, SimError::GaveUp { reason, .. } if reason.contains("diverged: a parameter is no longer finite"))
+        matches!(diverged, SimError::GaveUp { reason, .. } if reason.contains("not finite; lower the learning rate"))
     );
 }

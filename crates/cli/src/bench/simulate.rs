@@ -99,7 +99,7 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
         .iter()
         .map(|client| Client::new(client, split(client.target.len()), schema, &preprocessing))
         .collect();
-    let mut trainer = Trainer::new(&found.recipe.work(), &preprocessing);
+    let mut trainer = Trainer::new(&found.recipe.work(), &preprocessing, 32);
     let mut params = Params::initial(plan.layout.clone().into(), 0);
     let mut times = vec![];
     for round in 1..=ROUNDS * REPEATS as u32 {

@@ -54,7 +54,7 @@ impl Federation {
             Event::JobStarted { .. } => (job.status, job.started) = (Status::Running, record.at),
             Event::JobPaused { .. } => job.status = Status::Paused,
             Event::JobResumed { .. } => job.status = Status::Running,
-            Event::TrainingEnded { reason, .. } => job.trained = Some(*reason),
+            Event::TrainingEnded { reason, .. } => (job.trained, job.abandoned) = (Some(*reason), 0),
             Event::JobEnded { outcome, .. } => (job.status, job.stage) = (Status::Ended(*outcome), Stage::Idle),
             Event::RoundOpened { round, version, cohort, quorum, deadline } => {
                 let (id, version, cohort) = (*round, *version, cohort.clone());

@@ -9,7 +9,7 @@ use crate::{
     name::ClientName,
     plan::Plan,
     round::{Kind, NotTaken, RoundId, TaskId},
-    statistics::{Moments, Statistics},
+    statistics::{Moments, Statistics, regression},
     time::Time,
 };
 
@@ -124,8 +124,9 @@ impl Federation {
             return Ok(vec![]);
         }
         let open = match &job.stage {
-            Stage::Open(round) | Stage::Commit(round) => Some(round.abandoned()),
-            Stage::Idle => None,
+            Stage::Open(round) => Some(round.abandoned()),
+            // A round that is complete has ended; its model is simply not made.
+            Stage::Commit(_) | Stage::Idle => None,
         };
         Ok(open.into_iter().chain([Event::JobEnded { job: id, outcome: Outcome::Aborted }]).collect())
     }
@@ -141,7 +142,7 @@ impl Federation {
         match collection.round.admits(client) {
             Ok(()) => {}
             Err(NotTaken::Closed) => return Err(job.ended(round)),
-            Err(_) => return Err(Reject::NotInCohort { round, client: client.clone() }),
+            Err(_) => return Err(collection.turned_away(client)),
         }
         check(answer, round.kind, &job.plan).map_err(|why| Reject::Unfit { round, why })?;
         Ok(vec![Event::AnswerAccepted { round, client: client.clone(), answer: answer.clone() }])
@@ -155,7 +156,8 @@ impl Federation {
             _ if open.id != round => Err(job.ended(round)),
             Ok(()) => Ok(vec![Event::TaskDeclined { round, client: client.clone(), reason: short(reason)? }]),
             Err(NotTaken::Duplicate(client)) => Err(Reject::Duplicate { round, client }),
-            Err(_) => Err(Reject::NotInCohort { round, client: client.clone() }),
+            Err(_) if open.cohort.contains(client) => Ok(vec![]),
+            Err(_) => Err(open.turned_away(client)),
         }
     }
 
@@ -183,9 +185,11 @@ impl Job {
 
     /// How a round that takes no answer is named.
     fn ended(&self, round: RoundId) -> Reject {
-        let past = self.last.as_ref().is_some_and(|last| round <= last.id || round.ordinal <= last.id.ordinal);
+        let past = self.last.as_ref().is_some_and(|last| round.sequence() <= last.id.sequence());
         match &self.stage {
-            Stage::Open(open) if past || round < open.id => Reject::Stale { round, current: open.id },
+            Stage::Open(open) if past || round.sequence() < open.id.sequence() => {
+                Reject::Stale { round, current: open.id }
+            }
             _ if past => Reject::Closed(round),
             _ => Reject::UnknownRound(round),
         }
@@ -193,6 +197,16 @@ impl Job {
 }
 
 impl Collection {
+    /// Why a client's answer is not taken while the round is open.
+    fn turned_away(&self, client: &ClientName) -> Reject {
+        let (round, client) = (self.id, client.clone());
+        if self.cohort.contains(&client) {
+            Reject::NotAwaited { round, client }
+        } else {
+            Reject::NotInCohort { round, client }
+        }
+    }
+
     pub(super) fn abandoned(&self) -> Event {
         let (reported, quorum) = match &self.round {
             crate::round::Round::Collecting { reported, quorum, .. } => (reported.len(), *quorum),
@@ -235,7 +249,7 @@ fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
                 Some(section) => {
                     Err(format!("there are no sums called {section:?}; allowed are {}", allowed.join(", ")))
                 }
-                None => sums.values().try_for_each(check_moments),
+                None => sums.values().try_for_each(check_sums),
             }
         }
         _ => Err(format!("it is not an answer to a {kind} task")),
@@ -250,6 +264,17 @@ fn check_scalars(scalars: &BTreeMap<String, f64>, plan: &Plan) -> Result<(), Str
         None if scalars.len() < plan.scalars.len() => Err(format!("the scalars are to be {}", plan.scalars.join(", "))),
         None => Ok(()),
     }
+}
+
+/// Sums of a regression: all of its columns over the same rows, or none if there was no row.
+fn check_sums(sums: &Statistics) -> Result<(), String> {
+    let rows = sums.values().next().map(|moments| moments.n);
+    let whole = sums.len() == regression::COLUMNS.len()
+        && regression::COLUMNS.iter().all(|column| sums.get(*column).map(|moments| moments.n) == rows);
+    if !sums.is_empty() && !whole {
+        return Err(format!("its sums are to be {}, over the same rows", regression::COLUMNS.join(", ")));
+    }
+    check_moments(sums)
 }
 
 fn check_moments(statistics: &Statistics) -> Result<(), String> {

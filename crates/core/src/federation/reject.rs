@@ -41,6 +41,14 @@ pub enum Reject {
         /// The client.
         client: ClientName,
     },
+    /// The client was asked, and is waited for no longer.
+    #[error("{client} is no longer awaited in round {round}: it declined, left or was lost; ask for the next task")]
+    NotAwaited {
+        /// The round.
+        round: RoundId,
+        /// The client.
+        client: ClientName,
+    },
     /// A different answer of the client has been accepted.
     #[error("{client} has already given another answer in round {round}")]
     Duplicate {

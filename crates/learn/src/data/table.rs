@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -128,10 +129,24 @@ pub enum Target {
     Ignored,
 }
 
+/// The largest table that is read, in bytes.
+pub const MAX_BYTES: u64 = 4 << 30;
+
+/// The largest magnitude of a value.
+const MAX_VALUE: f64 = 1e30;
+
+/// Reads a file of at most `limit` bytes.
+pub fn read_bounded(file: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(limit + 1).read_to_end(&mut bytes)?;
+    let too_large = || std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes"));
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+}
+
 /// Reads the data set of `site` in `folder`.
 pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, DataError> {
     let file = folder.join(&site.file);
-    let bytes = std::fs::read(&file).map_err(|why| DataError::Unreadable { file: file.clone(), why })?;
+    let bytes = read_bounded(&file, MAX_BYTES).map_err(|why| DataError::Unreadable { file: file.clone(), why })?;
     let rows = parse(&file, &bytes, schema, site, Target::Needed)?;
     group(&file, rows, schema, site, Source::File(file.clone()))
 }
@@ -190,8 +205,8 @@ impl<'a> Columns<'a> {
             want,
         };
         let number = |column: usize| match record[column].parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(value),
-            _ => Err(bad(column, "a finite number")),
+            Ok(value) if value.abs() <= MAX_VALUE => Ok(value),
+            _ => Err(bad(column, "a number between -1e30 and 1e30")),
         };
         if record[self.client].is_empty() {
             return Err(bad(self.client, "anybody's name"));

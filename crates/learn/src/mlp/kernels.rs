@@ -48,7 +48,7 @@ pub trait Lanes: Copy {
     /// The sum.
     fn add(self, other: Self) -> Self;
 
-    /// Zero where a lane is negative.
+    /// Zero where a lane is negative. What is not a number stays so.
     fn relu(self) -> Self;
 
     /// Zero where `other` is not above zero.
@@ -114,7 +114,7 @@ impl Lanes for f32 {
 
     #[inline(always)]
     fn relu(self) -> Self {
-        if self > 0.0 { self } else { 0.0 }
+        if self < 0.0 { 0.0 } else { self }
     }
 
     #[inline(always)]
@@ -164,8 +164,8 @@ macro_rules! x86_lanes {
 
             #[inline(always)]
             fn relu(self) -> Self {
-                // SAFETY: the feature is there; it needs nothing else. The second operand is what NaN gives.
-                unsafe { $max(self, $splat(0.0)) }
+                // SAFETY: the feature is there; it needs nothing else. Where one is NaN, the second operand is the result.
+                unsafe { $max($splat(0.0), self) }
             }
 
             #[inline(always)]

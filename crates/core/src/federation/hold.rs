@@ -1,0 +1,54 @@
+//! Holds a journal to the rules: whether an event is one that the rules would have decided.
+
+use super::{Command, Federation};
+use crate::{
+    event::{Event, Outcome, Stop},
+    round::TaskId,
+    time::Time,
+};
+
+impl Federation {
+    /// If the rules, at `now`, would have decided `event`, as it stands: what they decided together with it, and which must
+    /// follow at once. `None` if they would not have.
+    pub fn would_decide(&self, event: &Event, now: Time) -> Option<Vec<Event>> {
+        let asked = std::iter::once(Command::Tick).chain(command_of(event)).chain(self.abort_of(event));
+        asked.filter_map(|command| self.decide(&command, now).ok()).find_map(|mut decided| {
+            let is_first = decided.first() == Some(event);
+            is_first.then(|| decided.split_off(1))
+        })
+    }
+
+    /// An abandoned round may be part of an abort.
+    fn abort_of(&self, event: &Event) -> Option<Command> {
+        match event {
+            Event::RoundAbandoned { round, .. } => Some(Command::Abort { job: round.job }),
+            _ => None,
+        }
+    }
+}
+
+/// The command that means `event`; none for what only time brings.
+fn command_of(event: &Event) -> Option<Command> {
+    match event.clone() {
+        Event::FederationCreated { name } => Some(Command::Create { name }),
+        Event::ClientJoined { client, .. } => Some(Command::Join { client }),
+        Event::ClientLeft { client, reason } => Some(Command::Leave { client, reason }),
+        Event::ClientEvicted { client, reason } => Some(Command::Evict { client, reason }),
+        Event::ClientLost { client, epoch } => Some(Command::Lose { client, epoch }),
+        Event::ClientReturned { client, .. } => Some(Command::Return { client }),
+        Event::JobCreated { seed, plan, .. } => Some(Command::CreateJob { plan, seed }),
+        Event::JobStarted { job } => Some(Command::Start { job }),
+        Event::JobPaused { job } => Some(Command::Pause { job }),
+        Event::JobResumed { job } => Some(Command::Resume { job }),
+        Event::TrainingEnded { job, reason: Stop::Stopped } => Some(Command::Stop { job }),
+        Event::JobEnded { job, outcome: Outcome::Aborted } => Some(Command::Abort { job }),
+        Event::AnswerAccepted { round, client, answer } => {
+            Some(Command::Report { task: TaskId { round, client }, answer })
+        }
+        Event::TaskDeclined { round, client, reason } => {
+            Some(Command::Decline { task: TaskId { round, client }, reason })
+        }
+        Event::ModelPublished { job, sha256, .. } => Some(Command::Publish { job, sha256 }),
+        _ => None,
+    }
+}
