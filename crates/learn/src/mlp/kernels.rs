@@ -54,6 +54,20 @@ pub trait Lanes: Copy {
     /// Zero where `other` is not above zero.
     fn where_positive(self, other: Self) -> Self;
 
+    /// Writes the transpose of the 8 × 8 block at `from`, whose rows are `stride` apart, to `to`.
+    ///
+    /// # Safety
+    /// The block can be read, and the rows `to_stride` apart at `to` can be written.
+    #[inline(always)]
+    unsafe fn transpose_block(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+        for i in 0..8 {
+            for j in 0..8 {
+                // SAFETY: the caller's promise.
+                unsafe { *to.add(j * to_stride + i) = *from.add(i * stride + j) };
+            }
+        }
+    }
+
     /// The first floats of `from`, then zeros.
     #[inline(always)]
     fn read(from: &[f32]) -> Self {
@@ -148,6 +162,12 @@ macro_rules! x86_lanes {
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: the feature is there, and the caller promises the room.
                 unsafe { $store(to, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn transpose_block(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+                // SAFETY: the feature is there, and the caller promises the block.
+                unsafe { transpose_block_x86(from, stride, to, to_stride) }
             }
 
             #[inline(always)]
@@ -305,27 +325,44 @@ impl<F: Finish> Run<'_, F> {
     }
 }
 
-/// Writes the transpose of `from` (`rows` × `columns`) to `to`.
+/// Writes the transpose of `from` (`rows` × `columns`) to `to`, in blocks of 8 × 8 as far as they go.
 #[inline(always)]
-pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    const BLOCK: usize = 8;
-    let (whole_rows, whole_columns) = (rows / BLOCK * BLOCK, columns / BLOCK * BLOCK);
-    for i in (0..whole_rows).step_by(BLOCK) {
-        for j in (0..whole_columns).step_by(BLOCK) {
-            let mut block = [[0.0f32; BLOCK]; BLOCK];
-            for (r, row) in block.iter_mut().enumerate() {
-                row.copy_from_slice(&from[(i + r) * columns + j..][..BLOCK]);
-            }
-            for c in 0..BLOCK {
-                let column: [f32; BLOCK] = std::array::from_fn(|r| block[r][c]);
-                to[(j + c) * rows + i..][..BLOCK].copy_from_slice(&column);
+pub fn transpose<V: Lanes>(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    assert!(from.len() >= rows * columns && to.len() >= rows * columns, "a matrix is smaller than its shape");
+    let (whole_rows, whole_columns) = (rows / 8 * 8, columns / 8 * 8);
+    for i in (0..whole_rows).step_by(8) {
+        for j in (0..whole_columns).step_by(8) {
+            // SAFETY: the block lies inside both matrices, which are as large as their shapes.
+            unsafe {
+                V::transpose_block(from.as_ptr().add(i * columns + j), columns, to.as_mut_ptr().add(j * rows + i), rows)
             }
         }
     }
-    let rest = |i: usize| if i < whole_rows { whole_columns..columns } else { 0..columns };
     for i in 0..rows {
-        for j in rest(i) {
+        let rest = if i < whole_rows { whole_columns..columns } else { 0..columns };
+        for j in rest {
             to[j * rows + i] = from[i * columns + j];
+        }
+    }
+}
+
+/// An 8 × 8 transpose in registers: pairs of rows four apart are joined by halves, then interleaved twice.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_block_x86(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+    // SAFETY: the caller's promise; the instructions are there where this is inlined.
+    unsafe {
+        let half = |row: usize, column: usize| _mm_loadu_ps(from.add(row * stride + column));
+        let pair = |row: usize, column: usize| _mm256_set_m128(half(row + 4, column), half(row, column));
+        for column in [0, 4] {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|row| pair(row, column));
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (low_2, high_2) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let store = |at: usize, values| _mm256_storeu_ps(to.add((column + at) * to_stride), values);
+            store(0, _mm256_shuffle_ps::<0b01_00_01_00>(low, low_2));
+            store(1, _mm256_shuffle_ps::<0b11_10_11_10>(low, low_2));
+            store(2, _mm256_shuffle_ps::<0b01_00_01_00>(high, high_2));
+            store(3, _mm256_shuffle_ps::<0b11_10_11_10>(high, high_2));
         }
     }
 }
@@ -358,7 +395,7 @@ mod tests {
             let bits = |c: Vec<f32>| c.into_iter().map(f32::to_bits).collect::<Vec<_>>();
             prop_assert_eq!(&bits(with::<f32>(m, k, n, Left { values: &a, row: k, column: 1 }, &b)), &want);
             let mut turned = vec![0.0; m * k];
-            transpose(&a, m, k, &mut turned);
+            transpose::<f32>(&a, m, k, &mut turned);
             prop_assert_eq!(&bits(with::<f32>(m, k, n, Left { values: &turned, row: 1, column: m }, &b)), &want);
         }
 
@@ -366,7 +403,7 @@ mod tests {
         fn a_transpose_moves_every_element(rows in 1usize..40, columns in 1usize..40) {
             let from = values(rows * columns, 3);
             let mut to = vec![0.0; from.len()];
-            transpose(&from, rows, columns, &mut to);
+            transpose::<f32>(&from, rows, columns, &mut to);
             for i in 0..rows {
                 for j in 0..columns {
                     prop_assert_eq!(to[j * rows + i], from[i * columns + j]);

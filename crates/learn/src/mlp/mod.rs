@@ -192,7 +192,7 @@ impl Mlp {
         for layer in 0..layers {
             let (inputs, outputs) = (self.dims[layer], self.dims[layer + 1]);
             let (weight, bias) = self.params[start..][..outputs * (inputs + 1)].split_at(outputs * inputs);
-            transpose(weight, outputs, inputs, &mut self.turned[..inputs * outputs]);
+            transpose::<V>(weight, outputs, inputs, &mut self.turned[..inputs * outputs]);
             let (before, after) = self.activations.split_at_mut(layer + 1);
             let x = Left { values: &before[layer], row: inputs, column: 1 };
             let mut y = Layer { to: &mut after[0], outputs, bias, relu: layer + 1 < layers };
