@@ -20,6 +20,8 @@ pub enum Command {
     Simulate(Simulate),
     /// Show a federation of made-up people at work; needs no data
     Demo(Demo),
+    /// Verify the journal of a federation
+    Federation(Federation),
     /// List, show and check recipes
     Recipe(Recipe),
     /// Look at a data set and its split
@@ -85,6 +87,28 @@ pub struct Demo {
     /// From which everybody is made up
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+}
+
+#[derive(Debug, Arguments)]
+pub struct Federation {
+    #[command(subcommand)]
+    pub command: FederationCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FederationCommand {
+    /// Walk a journal's chain, hold every event to the rules, and name the first that is broken
+    Verify {
+        /// A journal: the journal.jsonl of a run
+        #[arg(value_name = "JOURNAL")]
+        journal: PathBuf,
+        /// A file with a head of this journal that was kept elsewhere, such as the run's result.json: shows an end that was cut off
+        #[arg(long, value_name = "FILE")]
+        witness: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Arguments)]

@@ -7,6 +7,7 @@ mod bench;
 mod data;
 mod demo;
 mod fail;
+mod federation;
 mod model;
 mod output;
 mod recipe;
@@ -41,6 +42,7 @@ fn run(args: Args, started: Instant) -> Result<String, Fail> {
     match args.command {
         Command::Simulate(args) => simulate::run(&args, started),
         Command::Demo(args) => demo::run(&args, started),
+        Command::Federation(args) => federation::run(&args),
         Command::Recipe(args) => recipe::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Model(args) => model::run(&args),

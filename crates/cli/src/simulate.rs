@@ -2,23 +2,20 @@
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
-use anyhow::Context as _;
 use dure_core::{event::Event, journal};
-use dure_learn::{
-    data::{DataSet, table::read_bounded},
-    work::Work,
-};
+use dure_learn::{data::DataSet, work::Work};
 use dure_sim::{
     Simulation, baselines,
     clients::Clients,
     replay::{Replayed, replay},
-    report::{DataReport, Figures, JournalReport, ModelReport, Report, rounds_csv},
+    report::{DataReport, Figures, ModelReport, Report, rounds_csv},
     simulate,
 };
 
 use crate::{
     args::{DataArgs, Simulate},
     fail::Fail,
+    federation::read_journal,
     output::Output,
     show::{self, Bar, METRICS},
     source::{self, Found},
@@ -26,9 +23,6 @@ use crate::{
 
 /// The files of a run, in the order in which they appear: the last one names the digests of the others.
 const RESULTS: [&str; 4] = ["model.safetensors", "journal.jsonl", "rounds.csv", "result.json"];
-
-/// The largest journal that is read, in bytes.
-const MAX_JOURNAL_BYTES: u64 = 16 << 30;
 
 /// Trains a whole federation, or repeats a journal.
 pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
@@ -116,7 +110,7 @@ pub fn report(
             parameters: models.map_or(0, |models| models.params().values().len()),
             sha256: models.map_or(journal::GENESIS, |models| models.sha256()),
         },
-        journal: JournalReport { events: run.head.sequence, head: run.head.hash },
+        journal: run.head,
         rounds,
         refit,
         last: run.tested.as_ref().map(Figures::of_test).unwrap_or_default(),
@@ -156,24 +150,13 @@ fn tables(found: &Found, clients: &Clients, report: &Report, out: Option<&Path>)
         said += &format!("\n{}\n", show::figures(report, &found.recipe.schema.target.unit));
     }
     said += &format!("\nmodel    {} parameters, sha256 {}\n", model.parameters, model.sha256);
-    said += &format!("journal  {} events, head {}\n", journal.events, journal.head);
+    said += &format!("journal  {} events, head {}\n", journal.sequence, journal.hash);
     let memory = show::bytes(report.peak_rss_bytes);
     said += &format!("took     {wall_s:.2} s on {threads} threads, {memory} of memory at most\n");
     if let Some(out) = out {
         said += &format!("written  {}/{{result.json, rounds.csv, model.safetensors, journal.jsonl}}\n", out.display());
     }
     said
-}
-
-/// Reads a journal file and verifies its chain.
-pub fn read_journal(path: &Path) -> Result<(Vec<dure_core::event::Record>, journal::Head), Fail> {
-    let shown = path.display();
-    let bytes = read_bounded(path, MAX_JOURNAL_BYTES).with_context(|| format!("{shown}: cannot be read"))?;
-    let text = String::from_utf8(bytes).with_context(|| format!("{shown}: is not UTF-8 text"))?;
-    let whole = text
-        .strip_suffix('\n')
-        .ok_or_else(|| anyhow::anyhow!("{shown}: the last line is cut off, or there is none"))?;
-    Ok(journal::verify(whole.split('\n')).map_err(|broken| anyhow::anyhow!("{shown}:{}: {broken}", broken.sequence))?)
 }
 
 fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant) -> Result<String, Fail> {
@@ -183,7 +166,7 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     if let Some(typed) = typed {
         return Err(Fail::usage(format!("{typed} does nothing to a replay: the plan is the journal's")));
     }
-    let (records, head) = read_journal(path)?;
+    let (records, head) = read_journal(path, None)?;
     let created = records.iter().find_map(|record| match &record.event {
         Event::JobCreated { seed, plan, .. } => Some((*seed, plan)),
         _ => None,
@@ -204,8 +187,7 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     let (name, journal::Head { sequence, hash }) = (federation.name, head);
     if args.json {
         let told = serde_json::json!({
-            "federation": name, "events": sequence, "head": hash,
-            "answers": answers, "versions": versions, "model": {"sha256": sha256},
+            "federation": name, "journal": head, "answers": answers, "versions": versions, "model": {"sha256": sha256},
         });
         return Ok(format!("{told:#}\n"));
     }

@@ -77,10 +77,11 @@ const RESULTS: [&str; 4] = ["journal.jsonl", "model.safetensors", "result.json",
 
 #[test]
 fn help_says_what_there_is() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &[],
         &["simulate"],
         &["demo"],
+        &["federation", "verify"],
         &["recipe"],
         &["data", "describe"],
         &["model"],
@@ -153,7 +154,7 @@ fn a_replay_repeats_a_run_and_finds_one_changed_byte() {
     let told: Value = serde_json::from_slice(&replayed.stdout).unwrap_or_else(|_| panic!("{}", text(&replayed.stderr)));
     let result: Value = serde_json::from_slice(&fs::read(folder.path("out/result.json")).unwrap()).unwrap();
     assert_eq!(told["model"]["sha256"], result["model"]["sha256"]);
-    assert_eq!(told["head"], result["journal"]["head"]);
+    assert_eq!(told["journal"], result["journal"]);
 
     let whole = fs::read_to_string(&journal).unwrap();
     let check = |changed: String, want: &str| {
@@ -162,6 +163,18 @@ fn a_replay_repeats_a_run_and_finds_one_changed_byte() {
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(want), "{}", text(&output.stderr));
     };
+    let witness = folder.text("out/result.json");
+    let verified = done(&["federation", "verify", &journal, "--witness", &witness]);
+    assert!(verified.contains("the chain holds, and every event keeps the rules"), "{verified}");
+    let check = |changed: String, want: &str| {
+        check(changed, want);
+        let error = fails(1, &["federation", "verify", &journal]);
+        assert!(error.contains(want), "{error}");
+    };
+    fs::write(&journal, whole.split_inclusive('\n').take(40).collect::<String>()).unwrap();
+    done(&["federation", "verify", &journal]);
+    let cut = fails(1, &["federation", "verify", &journal, "--witness", &witness]);
+    assert!(cut.contains("journal.jsonl:41: entry 41 is broken: the witness saw") && cut.contains("cut off"), "{cut}");
     check(whole.replacen("\"epoch\":1", "\"epoch\":2", 1), "journal.jsonl:2: entry 2 is broken: its hash should be");
     check(whole.trim_end().to_owned(), "the last line is cut off");
     check(

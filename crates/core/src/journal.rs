@@ -14,10 +14,11 @@ use crate::{
 /// The head of an empty chain.
 pub const GENESIS: Digest = Digest([0; 32]);
 
-/// Where a chain ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a chain ends. Whoever keeps one is a witness: a chain that was cut off or rewritten no longer has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// How many entries there are.
+    #[serde(with = "crate::event::text")]
     pub sequence: u64,
     /// The last entry's hash.
     pub hash: Digest,
@@ -100,10 +101,23 @@ impl Entry {
 
 /// Verifies a journal's lines and reads their records; returns where the chain ends.
 pub fn verify<'a>(lines: impl Iterator<Item = &'a str>) -> Result<(Vec<Record>, Head), Broken> {
+    verify_against(lines, Head::default())
+}
+
+/// As above, and holds the chain to a head that somebody has kept.
+pub fn verify_against<'a>(lines: impl Iterator<Item = &'a str>, witness: Head) -> Result<(Vec<Record>, Head), Broken> {
     let (mut head, mut records) = (Head::default(), Vec::new());
     for line in lines {
         let entry = Entry::parse(line).map_err(|why| Broken { sequence: head.sequence + 1, why })?;
         records.push(head.follow(&entry)?);
+        if head.sequence == witness.sequence && head != witness {
+            let why = format!("the witness saw the hash {} here; what came before was rewritten", witness.hash);
+            return Err(Broken { sequence: head.sequence, why });
+        }
+    }
+    if head.sequence < witness.sequence {
+        let why = format!("the witness saw {} entries; the end was cut off", witness.sequence);
+        return Err(Broken { sequence: head.sequence + 1, why });
     }
     Ok((records, head))
 }
@@ -140,6 +154,19 @@ mod tests {
         assert_eq!(verify(without_second).unwrap_err().sequence, 2);
         let swapped = [lines[0], lines[2], lines[1]];
         assert_eq!(verify(swapped.into_iter()).unwrap_err().sequence, 2);
+    }
+
+    #[test]
+    fn a_witness_shows_a_cut_off_end_and_a_rewritten_past() {
+        let (records, text, head) = journal();
+        assert!(verify_against(text.lines(), head).is_ok());
+        let cut = verify_against(text.lines().take(3), head).unwrap_err();
+        assert_eq!((cut.sequence, cut.why.as_str()), (4, "the witness saw 5 entries; the end was cut off"));
+        let mut rewritten = Head::default();
+        let lines: Vec<_> =
+            records.iter().skip(1).chain(&records).map(|record| rewritten.append(record).line()).collect();
+        let error = verify_against(lines.iter().map(String::as_str), head).unwrap_err();
+        assert!(error.sequence == 5 && error.why.contains("what came before was rewritten"), "{error}");
     }
 
     #[test]

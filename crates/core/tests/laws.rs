@@ -121,13 +121,8 @@ impl World {
 fn held(records: &[Record]) -> Option<usize> {
     let (mut federation, mut due) = (Federation::default(), std::collections::VecDeque::new());
     for (i, record) in records.iter().enumerate() {
-        match due.pop_front() {
-            Some(event) if event == record.event => {}
-            Some(_) => return Some(i),
-            None => match federation.would_decide(&record.event, record.at) {
-                Some(rest) => due.extend(rest),
-                None => return Some(i),
-            },
+        if federation.hold(record, &mut due).is_none() {
+            return Some(i);
         }
         federation.apply(record);
     }

@@ -77,7 +77,7 @@ pub fn replay(
 ) -> Result<(Federation, Option<Models>, Replayed), ReplayError> {
     let mut replay = Replay::default();
     for (i, record) in records.iter().enumerate() {
-        replay.follow_rules(i + 1, record)?;
+        replay.federation.hold(record, &mut replay.due).ok_or(ReplayError::Unruly { entry: i + 1 })?;
         replay.make_again(i + 1, &record.event, clients)?;
         replay.federation.apply(record);
         if let (Event::ModelPublished { .. }, Some(job)) = (&record.event, replay.federation.active()) {
@@ -98,19 +98,6 @@ struct Replay {
 }
 
 impl Replay {
-    /// Holds a record to the rules, before it is applied.
-    fn follow_rules(&mut self, entry: usize, record: &Record) -> Result<(), ReplayError> {
-        match self.due.pop_front() {
-            Some(event) if event == record.event => Ok(()),
-            Some(_) => Err(ReplayError::Unruly { entry }),
-            None => {
-                let rest = self.federation.would_decide(&record.event, record.at);
-                self.due.extend(rest.ok_or(ReplayError::Unruly { entry })?);
-                Ok(())
-            }
-        }
-    }
-
     /// Makes again what `event` says was made, before it is applied.
     fn make_again(&mut self, entry: usize, event: &Event, clients: &mut Clients) -> Result<(), ReplayError> {
         match event {

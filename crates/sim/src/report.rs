@@ -6,6 +6,7 @@ use dure_core::{
     digest::Digest,
     event::Answer,
     job::Collection,
+    journal::Head,
     statistics::{Metrics, Moments, Statistics, merge, regression},
 };
 use serde::Serialize;
@@ -21,8 +22,8 @@ pub struct Report {
     pub data: DataReport,
     /// The reported model.
     pub model: ModelReport,
-    /// The journal: hold it against its file.
-    pub journal: JournalReport,
+    /// Where the journal's chain ends: a witness of its file.
+    pub journal: Head,
     /// The rounds of the job that everything was chosen by; their metrics are on validation rows.
     pub rounds: Vec<RoundRow>,
     /// The rounds of the job that was trained again on training and validation rows, and is reported.
@@ -60,15 +61,6 @@ pub struct ModelReport {
     pub parameters: usize,
     /// The digest of `model.safetensors`.
     pub sha256: Digest,
-}
-
-/// Where the journal's chain ends.
-#[derive(Clone, Debug, Serialize)]
-pub struct JournalReport {
-    /// How many events.
-    pub events: u64,
-    /// The last one's hash.
-    pub head: Digest,
 }
 
 /// One training round.

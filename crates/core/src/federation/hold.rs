@@ -1,16 +1,27 @@
 //! Holds a journal to the rules: whether an event is one that the rules would have decided.
 
+use std::collections::VecDeque;
+
 use super::{Command, Federation};
 use crate::{
-    event::{Event, Outcome, Stop},
+    event::{Event, Outcome, Record, Stop},
     round::TaskId,
     time::Time,
 };
 
 impl Federation {
+    /// Holds the next record of a journal to the rules, before it is applied. `due` is what they decided together with the
+    /// records before it; begin with nothing. `None` if they would not have decided this one.
+    pub fn hold(&self, record: &Record, due: &mut VecDeque<Event>) -> Option<()> {
+        match due.pop_front() {
+            Some(event) => (event == record.event).then_some(()),
+            None => self.would_decide(&record.event, record.at).map(|rest| due.extend(rest)),
+        }
+    }
+
     /// If the rules, at `now`, would have decided `event`, as it stands: what they decided together with it, and which must
     /// follow at once. `None` if they would not have.
-    pub fn would_decide(&self, event: &Event, now: Time) -> Option<Vec<Event>> {
+    fn would_decide(&self, event: &Event, now: Time) -> Option<Vec<Event>> {
         let asked = std::iter::once(Command::Tick).chain(command_of(event)).chain(self.abort_of(event));
         asked.filter_map(|command| self.decide(&command, now).ok()).find_map(|mut decided| {
             let is_first = decided.first() == Some(event);
