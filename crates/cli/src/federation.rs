@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow};
 use dure_core::{
     event::{Event, Record},
     federation::Federation,
+    job::Status,
     journal::{self, Head},
 };
 use dure_learn::data::table::read_bounded;
@@ -31,15 +32,26 @@ pub fn run(args: &args::Federation) -> Result<String, Fail> {
         let shown = journal.display();
         anyhow!("{shown}:{entry}: the rules would not have decided this event after those before it")
     })?;
-    let Head { sequence, hash } = head;
+    let (standing, Head { sequence, hash }) = (standing(&federation), head);
     if *json {
-        let (name, versions) = (federation.name, federation.versions.len());
-        let told = serde_json::json!({"federation": name, "journal": head, "versions": versions, "witnessed": witness.is_some()});
+        let (name, witnessed) = (&federation.name, witness.is_some());
+        let told =
+            serde_json::json!({"federation": name, "journal": head, "standing": standing, "witnessed": witnessed});
         return Ok(format!("{told:#}\n"));
     }
     let seen =
         witness.map_or(String::new(), |head| format!(", and it has what the witness saw at event {}", head.sequence));
-    Ok(format!("{sequence} events: the chain holds, and every event keeps the rules{seen}\nhead {hash}\n"))
+    Ok(format!("{sequence} events: the chain holds, and every event keeps the rules{seen}; {standing}\nhead {hash}\n"))
+}
+
+/// Whether a journal goes to the end of what it began.
+pub fn standing(federation: &Federation) -> String {
+    match (federation.active(), federation.jobs.last()) {
+        (Some(job), _) => format!("job {} had not ended: {} of {} rounds", job.id, job.completed, job.plan.rounds),
+        (None, Some(job)) if job.status == Status::Created => format!("job {} was not started", job.id),
+        (None, Some(job)) => format!("job {} had ended", job.id),
+        (None, None) => "there was no job".into(),
+    }
 }
 
 /// Holds every record to the rules; the number of the first, counted from 1, that they would not have decided.

@@ -53,7 +53,9 @@ fn run(args: Args, started: Instant) -> Result<String, Fail> {
 /// Prints to standard output. A reader that has seen enough, like `head`, is no failure.
 fn print(text: &str) -> Result<(), Fail> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).context("standard output").into())
+        }
         _ => Ok(()),
     }
 }

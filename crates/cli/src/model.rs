@@ -108,7 +108,7 @@ fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preproc
     let dims = mlp::dims_of(params.layout()).filter(|dims| dims[0] == schema.features.len() && dims.last() == Some(&1));
     let dims = dims.ok_or_else(|| anyhow!("{file}: its tensors are not those of an MLP for its schema"))?;
     let hidden = dims[1..dims.len() - 1].to_vec();
-    let (loss, optimizer) = (Loss::Mse, LocalOptimizer::Sgd { learning_rate: 1.0 });
+    let (loss, optimizer) = (Loss::Mse {}, LocalOptimizer::Sgd { learning_rate: 1.0 });
     let work = Work {
         schema: schema.clone(),
         split: SplitSpec { test: 0.0, validation: 0.0 },
@@ -141,7 +141,7 @@ fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
             )
             .into());
         }
-        csv.push_str(&format!("{},{},{prediction:.1}\n", quoted(&row.id), row.date));
+        csv.push_str(&format!("{},{},{}\n", quoted(&row.id), row.date, prediction as f32));
     }
     match out {
         Some(out) => {

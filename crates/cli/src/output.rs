@@ -48,7 +48,10 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 fn rename(file: NamedTempFile, path: &Path) -> Result<()> {
-    file.persist(path).map(drop).with_context(|| format!("{}: cannot be written", path.display()))
+    file.persist(path)
+        .map(drop)
+        .map_err(|failed| failed.error)
+        .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// `content` in a file beside `path` that goes away unless it is kept. Like any other file, the umask says who may read it.

@@ -74,12 +74,10 @@ pub fn figures(report: &Report, unit: &str) -> Table {
     let row = |(name, figures): (&str, &Figures)| {
         let mut cells = vec![name.to_owned()];
         cells.extend(METRICS.iter().map(|metric| figure(figures.pooled.get(*metric))));
-        cells.push(
-            figures
-                .over_clients
-                .get("mae")
-                .map_or_else(|| "–".into(), |spread| format!("{:.1} ± {:.1}", spread.mean, spread.sd)),
-        );
+        cells.push(figures.over_clients.get("mae").map_or_else(
+            || "–".into(),
+            |spread| format!("{} ± {}", figure(Some(&spread.mean)), figure(Some(&spread.sd))),
+        ));
         cells
     };
     let (mae, rmse) = (format!("MAE, {unit}"), format!("RMSE, {unit}"));

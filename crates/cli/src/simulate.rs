@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
-use dure_core::{event::Event, journal};
+use anyhow::Context as _;
+use dure_core::{
+    event::{Event, Stop},
+    journal,
+};
 use dure_learn::{data::DataSet, work::Work};
 use dure_sim::{
     Simulation, baselines,
@@ -15,7 +19,7 @@ use dure_sim::{
 use crate::{
     args::{DataArgs, Simulate},
     fail::Fail,
-    federation::read_journal,
+    federation::{read_journal, standing},
     output::Output,
     show::{self, Bar, METRICS},
     source::{self, Found},
@@ -41,6 +45,9 @@ pub fn train(
     started: Instant,
 ) -> Result<String, Fail> {
     let plan = found.recipe.plan(&found.origin)?;
+    if plan.stop.time_limit_s.is_some() {
+        eprintln!("dure: stop.time_limit_s does nothing here: the time of a simulation stands still");
+    }
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
     let mut clients = clients(data(found)?, &found.recipe.work(), args.data.seed, threads)?;
@@ -60,7 +67,11 @@ pub fn train(
             (result, format!("{json}\n").as_bytes()),
         ])?;
     }
-    if args.json { Ok(json + "\n") } else { Ok(tables(found, &clients, &report, args.out.as_deref())) }
+    if args.json {
+        return Ok(json + "\n");
+    }
+    let written = args.out.as_ref().map(|out| format!("written  {}/{{{}}}\n", out.display(), RESULTS.join(", ")));
+    Ok(tables(found, &clients, &run, &report) + &written.unwrap_or_default())
 }
 
 /// How many threads train.
@@ -134,18 +145,19 @@ pub fn peak_rss_of(status: &Path) -> Option<u64> {
 }
 
 /// What the run came to, for people.
-fn tables(found: &Found, clients: &Clients, report: &Report, out: Option<&Path>) -> String {
+fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -> String {
     let Report { model, journal, threads, wall_s, .. } = report;
     let mut said = format!("{}\n{}\n", found.recipe.title, source::describe(clients.data()));
     said += &format!("\n{}\n", show::rounds(&report.rounds));
-    if report.refit.is_empty() {
-        said += "Metrics are on validation rows.\n";
-    } else {
-        let rounds = report.refit.len();
-        said += &format!(
-            "Metrics are on validation rows. Then {rounds} rounds from the start, on training and validation rows together.\n"
-        );
+    said += stop_words(run);
+    if report.rounds.iter().any(|row| !row.metrics.is_empty()) {
+        said += "Metrics are on validation rows. ";
     }
+    if !report.refit.is_empty() {
+        let rounds = report.refit.len();
+        said += &format!("Then {rounds} rounds from the start, on training and validation rows together.");
+    }
+    said += "\n";
     if !report.last.is_empty() {
         said += &format!("\n{}\n", show::figures(report, &found.recipe.schema.target.unit));
     }
@@ -153,10 +165,16 @@ fn tables(found: &Found, clients: &Clients, report: &Report, out: Option<&Path>)
     said += &format!("journal  {} events, head {}\n", journal.sequence, journal.hash);
     let memory = show::bytes(report.peak_rss_bytes);
     said += &format!("took     {wall_s:.2} s on {threads} threads, {memory} of memory at most\n");
-    if let Some(out) = out {
-        said += &format!("written  {}/{{result.json, rounds.csv, model.safetensors, journal.jsonl}}\n", out.display());
-    }
     said
+}
+
+/// Why the training of the first job ended, where it was not by its number of rounds.
+fn stop_words(run: &Simulation) -> &'static str {
+    match run.federation.jobs.first().and_then(|job| job.trained) {
+        Some(Stop::Target) => "Training stopped: the metric reached its target. ",
+        Some(Stop::Patience) => "Training stopped: the metric had not improved for too long. ",
+        _ => "",
+    }
 }
 
 fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant) -> Result<String, Fail> {
@@ -179,20 +197,23 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     let found = Found { recipe, origin: found.origin.clone() };
     let data_args = DataArgs { data: args.data.data.clone(), seed };
     let mut clients = clients(source::data(&found, &data_args)?, &work, seed, threads)?;
+    let rows = source::describe(clients.data());
     let mut bar = Bar::new(started);
-    let (federation, models, seen) = replay(&records, &mut clients, &mut |progress| bar.show(progress))?;
+    let replayed = replay(&records, &mut clients, &mut |progress| bar.show(progress));
+    let (federation, models, seen) = replayed.with_context(|| format!("{}: on {rows}", path.display()))?;
     bar.clear();
     let sha256 = models.as_ref().map_or(journal::GENESIS, |models| models.sha256());
     let Replayed { answers, versions } = seen;
-    let (name, journal::Head { sequence, hash }) = (federation.name, head);
+    let (standing, journal::Head { sequence, hash }) = (standing(&federation), head);
     if args.json {
         let told = serde_json::json!({
-            "federation": name, "journal": head, "answers": answers, "versions": versions, "model": {"sha256": sha256},
+            "federation": federation.name, "standing": standing, "journal": head, "answers": answers, "versions": versions, "model": {"sha256": sha256},
         });
         return Ok(format!("{told:#}\n"));
     }
     Ok(format!(
-        "journal  {sequence} events, the chain holds, head {hash}\n\
+        "rows     {rows}\n\
+         journal  {sequence} events, the chain holds, head {hash}; {standing}\n\
          replay   {answers} answers and {versions} model versions came out alike\n\
          model    sha256 {sha256}\n"
     ))

@@ -48,7 +48,7 @@ pub fn text(name: &str) -> Result<(String, String), Fail> {
     let near =
         BUILT_IN.iter().map(|(built_in, _)| *built_in).find(|built_in| strsim::jaro_winkler(built_in, name) > 0.7);
     let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
-    Err(Fail::usage(format!("there is no recipe {name:?}{hint} `dure recipe list` shows those that are built in")))
+    Err(Fail::usage(format!("there is no recipe {name:?}{hint} (`dure recipe list` shows those that are built in)")))
 }
 
 /// The rows that a recipe is to be used on: `--data`, else `$DURE_DATA/<data set>`, else made-up ones.

@@ -37,7 +37,7 @@ pub struct Job {
     pub version: Option<u32>,
     /// Training rounds that ended in a new version.
     pub completed: u32,
-    /// Attempts at the next round that were abandoned.
+    /// Rounds that were abandoned in a row.
     pub abandoned: u32,
     /// The last training round whose model was evaluated.
     pub evaluated: u32,
@@ -192,7 +192,8 @@ impl Job {
     }
 
     fn open(&self, kind: Kind, ordinal: u32) -> Next {
-        Next::Open(RoundId { job: self.id, kind, ordinal, attempt: self.abandoned + 1 })
+        let before = self.last.as_ref().map(|last| last.id).filter(|id| (id.kind, id.ordinal) == (kind, ordinal));
+        Next::Open(RoundId { job: self.id, kind, ordinal, attempt: before.map_or(1, |id| id.attempt + 1) })
     }
 
     /// Every so many rounds, and after the last.

@@ -204,6 +204,24 @@ fn an_abandoned_round_leaves_no_trace_in_the_model() {
 }
 
 #[test]
+fn a_round_that_was_abandoned_before_a_stop_is_another_attempt_after_it() {
+    let mut world = World::new(1, spec());
+    let open_after = |world: &mut World, wait| {
+        world.now = Time(world.now.0 + wait);
+        world.settle();
+        world.open().unwrap().to_string()
+    };
+    for round in ["1-measure-0-1", "1-train-1-1", "1-train-2-1"] {
+        assert_eq!(open_after(&mut world, 0), round);
+        world.answer(round.parse().unwrap(), &client(0)).unwrap();
+    }
+    assert_eq!(open_after(&mut world, 600_000), "1-evaluate-2-1");
+    assert_eq!(open_after(&mut world, 600_000), "1-evaluate-2-2");
+    world.must(Command::Stop { job: 1 });
+    assert_eq!(open_after(&mut world, 600_000), "1-evaluate-2-3");
+}
+
+#[test]
 fn a_job_gives_up_after_too_many_abandoned_rounds() {
     let mut world = World::new(2, PlanSpec { stop: StopRules { abandoned: 3, ..StopRules::default() }, ..spec() });
     for _ in 0..3 {

@@ -11,8 +11,8 @@ pub enum Loss {
         /// Where the parabola ends, in units of the scaled target.
         delta: f32,
     },
-    /// The squared error.
-    Mse,
+    /// The squared error. (Braces, so that a key it does not have is refused.)
+    Mse {},
 }
 
 impl Loss {
@@ -24,7 +24,7 @@ impl Loss {
                 let clamped = error.clamp(-delta, delta);
                 (clamped * (error - 0.5 * clamped), clamped)
             }
-            Self::Mse => (error * error, 2.0 * error),
+            Self::Mse {} => (error * error, 2.0 * error),
         }
     }
 }
@@ -38,6 +38,6 @@ mod tests {
         let huber = Loss::Huber { delta: 0.5 };
         assert_eq!(huber.of(0.25), (0.03125, 0.25));
         assert_eq!(huber.of(-2.0), (0.5 * (2.0 - 0.25), -0.5));
-        assert_eq!(Loss::Mse.of(-3.0), (9.0, -6.0));
+        assert_eq!(Loss::Mse {}.of(-3.0), (9.0, -6.0));
     }
 }

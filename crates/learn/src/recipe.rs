@@ -135,7 +135,7 @@ impl Recipe {
             let typed = set.iter().any(|typed| typed.starts_with(&key) || key.starts_with(typed.as_str()));
             let line = line_of(text, &key).filter(|_| !typed);
             let origin = line.map_or_else(
-                || if typed { "override".into() } else { origin.into() },
+                || if typed { "on the command line".into() } else { origin.into() },
                 |line| format!("{origin}:{line}"),
             );
             RecipeError::Key { origin, key, why }
@@ -189,6 +189,13 @@ impl Recipe {
                 self.site.prefix.chars().take(80).collect(),
                 "1 to 56 of a-z, 0-9, '.', '_' and '-'",
             );
+        }
+        let known: Vec<&str> = self.schema.columns().map(|column| column.name.as_str()).collect();
+        let mapped = self.site.columns.keys().map(|name| ("site.columns", name));
+        let mut named = mapped.chain(self.site.drop_if_zero.iter().map(|name| ("site.drop_if_zero", name)));
+        if let Some((key, name)) = named.find(|(_, name)| !known.contains(&name.as_str())) {
+            let near = nearest(name, &known).unwrap_or_default();
+            return refuse(key, format!("{name:?}"), &format!("columns of the schema; did you mean {near:?}?"));
         }
         if let Some(Generator { people, days }) = self.generator
             && !((1..=100_000).contains(&people) && (1..=10_000).contains(&days))
@@ -254,13 +261,16 @@ fn explain(path: &str, message: &str) -> (String, String) {
             let parent = path.strip_suffix(name).map_or(path, |p| p.trim_end_matches('.')).trim_end_matches("..");
             let parent = if parent == "." { "" } else { parent };
             let key = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}.{name}") };
-            let near =
-                allowed.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-            let near = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            let near = nearest(name, allowed).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
             (key, format!("no such key{near} Known here: {}", allowed.join(", ")))
         }
-        _ => (path.to_owned(), message.replace('\n', ", ")),
+        _ => (if path == "." { "the recipe".into() } else { path.to_owned() }, message.replace('\n', ", ")),
     }
+}
+
+/// The one of `known` that is most like `name`.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    known.iter().copied().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
 }
 
 /// The line on which a key is set, as far as a look at the text can tell.
@@ -315,10 +325,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
-        assert!(refused(&["round=7"]).starts_with("override: plan.round: no such key; did you mean \"rounds\"?"));
+        assert!(
+            refused(&["round=7"]).starts_with("on the command line: plan.round: no such key; did you mean \"rounds\"?")
+        );
         assert!(
             refused(&["training.epoch=7"])
-                .starts_with("override: plan.training.epoch: no such key; did you mean \"epochs\"?")
+                .starts_with("on the command line: plan.training.epoch: no such key; did you mean \"epochs\"?")
         );
         let bad = FITBIT.replace("batch_size = 32", "batchsize = 32");
         let error = Recipe::parse("my.toml", &bad, &[]).unwrap_err().to_string();
@@ -340,6 +352,16 @@ mod tests {
         let error = refused(&["strategy.name=fedmagic"]);
         assert_eq!(error, "fitbit.toml: strategy.name = fedmagic is not allowed: one of fedavg");
         assert_eq!(refused(&["rounds"]), "\"rounds\" sets nothing: write key=value, as in strategy.learning_rate=0.5");
+    }
+
+    #[test]
+    fn a_name_that_means_nothing_is_refused_wherever_it_stands() {
+        let error = refused(&["training.loss={name=\"mse\",delta=0.5}"]);
+        assert!(error.contains("plan.training.loss") && error.contains("delta"), "{error}");
+        let error = refused(&["site.drop_if_zero=[\"Step\"]"]);
+        assert!(error.contains("site.drop_if_zero = \"Step\" is not allowed: columns of the schema"), "{error}");
+        let error = refused(&["site.columns.TotlSteps=Steps"]);
+        assert!(error.contains("did you mean \"TotalSteps\"?"), "{error}");
     }
 
     #[test]

@@ -95,6 +95,9 @@ impl Work {
         if hidden.iter().any(|units| !(1..=1 << 16).contains(units)) || hidden.len() > 64 {
             return refuse("model.hidden", format!("{hidden:?}"), "up to 64 layers of 1 to 65536 units");
         }
+        if self.personalise.epochs > 100_000 {
+            return refuse("personalise.epochs", self.personalise.epochs, "0 to 100000");
+        }
         check_schema(&self.schema)?;
         self.training.check()?;
         let bytes = self.trainer_bytes();

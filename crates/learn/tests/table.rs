@@ -83,6 +83,13 @@ fn bad_input_is_named_by_file_line_and_column() {
     check(&with("3,", ","), "days.csv:4: column \"Id\" holds \"\"");
     check(&with("4/11/2016", "04/12/2016"), "days.csv:5: \"Id\" = \"7\" has 2016-04-12 already in line 2; remove one");
     check(&with(",1800", ""), "days.csv:4: the row has 4 columns where the first line names 5");
+    for (lf, line) in
+        [(with("1.5", "one"), 2), (with("1800", "NaN"), 4), (with(",1800", ""), 4), (with("4/11/2016", "4/12/2016"), 5)]
+    {
+        let (crlf, blank) = (lf.replace('\n', "\r\n"), lf.replacen("\n", "\n\n", 1));
+        check(&crlf, &format!("days.csv:{line}: "));
+        check(&blank, &format!("days.csv:{}: ", line + 1));
+    }
     let not_text = [GOOD.as_bytes(), b"7,4/14/2016,\xff,1,1\n"].concat();
     let recipe = recipe();
     let error = parse(Path::new("days.csv"), &not_text, &recipe.schema, &recipe.site, Target::Needed).unwrap_err();

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use dure_core::{
     digest::Digest,
-    event::{Event, Record},
+    event::{Answer, Event, Record},
     federation::{Federation, Owed},
     job::{Collection, Job},
     name::ClientName,
@@ -36,7 +36,7 @@ pub struct Replayed {
 pub enum ReplayError {
     /// Something came out otherwise.
     #[error(
-        "entry {entry}: {what} came out otherwise: the journal has {want}, this replay {got}; the data, the recipe or the program differ"
+        "entry {entry}: {what} came out otherwise: the journal has {want}, this replay {got}; other figures of these, or other data, another recipe or another program"
     )]
     Differs {
         /// The entry, counted from 1.
@@ -156,12 +156,7 @@ impl Replay {
                     self.seen.answers += 1;
                 }
                 Reply::Ok((got, _)) => {
-                    return Err(ReplayError::Differs {
-                        entry,
-                        what,
-                        want: format!("{want:?}"),
-                        got: format!("{got:?}"),
-                    });
+                    return Err(ReplayError::Differs { entry, what, want: brief(want), got: brief(&got) });
                 }
                 Reply::Err(error) => return Err(ReplayError::Impossible { entry, what: error.to_string() }),
             }
@@ -172,4 +167,19 @@ impl Replay {
 
 fn open(federation: &Federation, id: RoundId) -> Option<(&Job, &Collection)> {
     Some((federation.job(id.job)?, federation.open_round().filter(|round| round.id == id)?))
+}
+
+/// An answer in a few words.
+fn brief(answer: &Answer) -> String {
+    match answer {
+        Answer::Update { sha256, weight, .. } => format!("an update {sha256} of {} examples", weight.get()),
+        Answer::Measured { statistics } => {
+            let rows = statistics.values().next().map_or(0, |moments| moments.n);
+            format!("moments of {} columns over {rows} rows", statistics.len())
+        }
+        Answer::Evaluated { sums } => {
+            let rows = sums.values().flat_map(|sums| sums.values()).next().map_or(0, |moments| moments.n);
+            format!("errors over {rows} rows")
+        }
+    }
 }

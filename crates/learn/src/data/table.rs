@@ -154,14 +154,34 @@ pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, Data
 /// Reads rows of a file that is `bytes`.
 pub fn parse(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, target: Target) -> Result<Vec<Row>, DataError> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let header = reader.headers().map_err(|error| broken(file, &error))?.clone();
+    let mut lines = Lines { bytes, at: 0, line: 1 };
+    let header = reader.headers().map_err(|error| broken(file, &error, &mut lines))?.clone();
     let columns = Columns::find(file, &header, schema, site, target)?;
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| broken(file, &error))?;
-        rows.push(columns.row(file, &record)?);
+        let record = record.map_err(|error| broken(file, &error, &mut lines))?;
+        rows.push(columns.row(file, &record, lines.of(record.position()))?);
     }
     if rows.is_empty() { Err(DataError::Empty { file: file.into() }) } else { Ok(rows) }
+}
+
+/// Counts lines as positions go on. The reader's own count is one short where lines end in CR LF.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of a position that is not before the last one asked for; the first if there is none.
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let byte = position.map_or(0, |position| position.byte() as usize).clamp(self.at, self.bytes.len());
+        // A record's position may be that of the line end before it.
+        let ends = self.bytes[byte..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let newlines = self.bytes[self.at..byte + ends].iter().filter(|b| **b == b'\n').count();
+        (self.at, self.line) = (byte + ends, self.line + newlines as u64);
+        self.line
+    }
 }
 
 /// Where a file has its columns.
@@ -195,8 +215,7 @@ impl<'a> Columns<'a> {
         })
     }
 
-    fn row(&self, file: &Path, record: &csv::StringRecord) -> Result<Row, DataError> {
-        let line = record.position().map_or(0, csv::Position::line);
+    fn row(&self, file: &Path, record: &csv::StringRecord, line: u64) -> Result<Row, DataError> {
         let bad = |column: usize, want| DataError::Value {
             file: file.into(),
             line,
@@ -243,8 +262,8 @@ fn likeness(a: &str, b: &str) -> f64 {
 }
 
 /// What the reader says of a row, in our words.
-fn broken(file: &Path, error: &csv::Error) -> DataError {
-    let line = error.position().map_or(1, csv::Position::line);
+fn broken(file: &Path, error: &csv::Error, lines: &mut Lines) -> DataError {
+    let line = lines.of(error.position());
     let why = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("the row has {len} columns where the first line names {expected_len}")
@@ -288,10 +307,10 @@ pub fn group(file: &Path, rows: Vec<Row>, schema: &Schema, site: &Site, source: 
     });
     let clients: Vec<ClientRows> = clients.collect::<Result<_, _>>()?;
     if clients.is_empty() {
-        Err(DataError::Empty { file: file.into() })
-    } else {
-        Ok(DataSet { source, clients, dropped })
+        let why = format!("all {dropped} rows were dropped: {} are 0 in each", site.drop_if_zero.join(" and "));
+        return Err(DataError::Row { file: file.into(), line: 2, why });
     }
+    Ok(DataSet { source, clients, dropped })
 }
 
 fn client(name: ClientName, id: String, days: BTreeMap<Date, Row>) -> ClientRows {
