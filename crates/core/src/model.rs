@@ -163,6 +163,11 @@ impl Params {
         &self.values
     }
 
+    /// Whether every value is finite. Looks at all of them, for that vectorises.
+    pub fn is_finite(&self) -> bool {
+        self.values.iter().fold(true, |finite, value| finite & value.is_finite())
+    }
+
     /// The flat buffer, to be written.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values

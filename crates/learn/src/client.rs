@@ -135,10 +135,10 @@ impl Trainer {
         let delta: Vec<f32> =
             self.mlp.params().iter().zip(base.values()).map(|(after, before)| after - before).collect();
         let weight = Weight::new(rows.len() as f64).map_err(|_| TrainError::Diverged(client.name.clone()))?;
-        if !loss.is_finite() || delta.iter().any(|value| !value.is_finite()) {
+        let delta = Params::new(Arc::clone(base.layout()), delta)?;
+        if !loss.is_finite() || !delta.is_finite() {
             return Err(TrainError::Diverged(client.name.clone()));
         }
-        let delta = Params::new(Arc::clone(base.layout()), delta)?;
         let mut update = Update::of_delta(delta, weight);
         update.scalars.insert(TRAIN_LOSS.into(), loss);
         Ok(update)

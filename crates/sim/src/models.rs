@@ -68,7 +68,7 @@ impl Models {
             threads.install(|| delta.par_chunks_mut(CHUNK).enumerate().try_for_each(combine))?;
         }
         strategy.optimizer.step(&mut self.params, &mut self.state, &delta)?;
-        if self.params.values().iter().any(|value| !value.is_finite()) {
+        if !self.params.is_finite() {
             return Err(AdvanceError::NotFinite { round: job.completed + 1 });
         }
         self.blob = encode_model(&self.params, &self.about);
