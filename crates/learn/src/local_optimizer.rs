@@ -36,10 +36,8 @@ impl Moments {
         Self { first: vec![0.0; parameters], second: vec![0.0; parameters], steps: 0 }
     }
 
-    /// Forgets every step.
+    /// Forgets every step. The first step does not look at what is there.
     pub fn reset(&mut self) {
-        self.first.fill(0.0);
-        self.second.fill(0.0);
         self.steps = 0;
     }
 }
@@ -66,17 +64,19 @@ impl LocalOptimizer {
 
 #[inline(always)]
 fn adam(learning_rate: f32, params: &mut [f32], gradient: &[f32], moments: &mut Moments) {
+    let first_step = moments.steps == 0;
     moments.steps = moments.steps.saturating_add(1);
     let correction = |beta: f32| 1.0 - f64::from(beta).powi(moments.steps);
     let rate = (f64::from(learning_rate) / correction(BETA_1)) as f32;
     let root = (1.0 / correction(BETA_2).sqrt()) as f32;
     let both = moments.first.iter_mut().zip(&mut moments.second);
     for ((param, gradient), (first, second)) in params.iter_mut().zip(gradient).zip(both) {
-        let next = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+        let (before, before_2) = if first_step { (0.0, 0.0) } else { (*first, *second) };
+        let next = BETA_1 * before + (1.0 - BETA_1) * gradient;
         // The first moment of a dead unit decays into denormal numbers, on which CPUs are a hundred times slower. One this
         // small moves its parameter by less than 1e-22 and counts as zero.
         *first = if next.abs() < 1e-30 { 0.0 } else { next };
-        *second = BETA_2 * *second + (1.0 - BETA_2) * (gradient * gradient);
+        *second = BETA_2 * before_2 + (1.0 - BETA_2) * (gradient * gradient);
         let root = *second * inverse_root(*second) * root;
         *param -= rate * (*first * inverse(root + EPSILON));
     }
@@ -117,6 +117,21 @@ mod tests {
             prop_assert!(error(inverse_root(x), 1.0 / f64::from(x).sqrt()) < 3e-7, "{x}");
             prop_assert!(error(inverse(x), 1.0 / f64::from(x)) < 3e-7, "{x}");
         }
+    }
+
+    #[test]
+    fn a_reset_is_a_fresh_start() {
+        let adam = LocalOptimizer::Adam { learning_rate: 0.1 };
+        let two_steps = |moments: &mut Moments| {
+            let mut params = [1.0, -2.0];
+            adam.step(&mut params, &[0.5, -3.0], moments);
+            adam.step(&mut params, &[0.2, 4.0], moments);
+            params
+        };
+        let mut used = Moments::new(2);
+        two_steps(&mut used);
+        used.reset();
+        assert_eq!(two_steps(&mut used), two_steps(&mut Moments::new(2)));
     }
 
     #[test]
