@@ -46,6 +46,13 @@ impl Row {
 
 /// Measures, and prints a table or JSON.
 pub fn run(args: &args::Bench) -> Result<String, Fail> {
+    let (BenchCommand::Train(bench) | BenchCommand::Simulate { bench, .. }) = &args.command;
+    if let Some(python) = &bench.python {
+        let answers = Command::new(python).arg("--version").output().is_ok_and(|output| output.status.success());
+        if !answers {
+            return Err(Fail::usage(format!("--python {}: is no Python that runs", python.display())));
+        }
+    }
     let (rows, json) = match &args.command {
         BenchCommand::Train(args) => (train::run(args)?, args.json),
         BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),

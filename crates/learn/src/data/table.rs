@@ -204,6 +204,10 @@ impl<'a> Columns<'a> {
         if header.iter().all(str::is_empty) {
             return Err(DataError::Empty { file: file.into() });
         }
+        if header.len() == 1 && header[0].contains([';', '\t']) {
+            let why = "the columns are not separated by commas; save the file as comma-separated values".into();
+            return Err(DataError::Row { file: file.into(), line: 1, why });
+        }
         let find = |column: String| position(file, header, column);
         let own = |name: &str| site.columns.get(name).cloned().unwrap_or_else(|| name.to_owned());
         Ok(Self {
