@@ -61,6 +61,7 @@ fn bad_input_is_named_by_file_line_and_column() {
     let with = |from: &str, to: &str| GOOD.replacen(from, to, 1);
     check("", "days.csv: has no rows");
     check("Id,ActivityDate,Steps,Km,Calories\n", "days.csv: has no rows");
+    check(&GOOD.replace(',', ";"), "days.csv:1: the columns are not separated by commas");
     check(
         &with("Km", "km"),
         "days.csv:1: has no column \"Km\"; if \"km\" is meant, say so in the recipe's [site.columns]: Km = \"km\"",
