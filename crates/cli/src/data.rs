@@ -1,7 +1,7 @@
 //! `dure data`
 
-use dure_core::statistics::{Moments, Statistics, merge};
-use dure_learn::{client::measure, data::ClientRows, split::Split};
+use dure_core::statistics::Moments;
+use dure_learn::{client::measure_everybody, data::ClientRows, split::Split};
 use dure_sim::clients::split;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ pub fn run(args: &args::Data) -> Result<String, Fail> {
     let rows = source::data(&found, data)?;
     let splits = split(&rows, &found.recipe.plan.split, data.seed);
     let splits = splits.map_err(|few| anyhow::anyhow!("a client has fewer rows than the {} needed", few.needed))?;
-    let columns = columns(&found, &rows.clients);
+    let columns = measure_everybody(&rows, &found.recipe.schema);
     if *json {
         let clients: Vec<_> =
             rows.clients.iter().zip(&splits).map(|(client, split)| client_json(&found, client, split)).collect();
@@ -32,21 +32,10 @@ pub fn run(args: &args::Data) -> Result<String, Fail> {
     let unit =
         |name: &String| found.recipe.schema.columns().find(|c| c.name == *name).map_or("", |c| &c.unit).to_owned();
     let column = |(name, m): (&String, &Moments)| {
-        let sd = if m.n > 1 { (m.m2 / (m.n - 1) as f64).sqrt() } else { 0.0 };
-        vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&sd))]
+        vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&m.deviation()))]
     };
     let columns = show::table(&["column", "unit", "mean", "sd"], columns.iter().map(column));
     Ok(format!("{}\n\n{clients}\n\n{columns}\n", source::describe(&rows)))
-}
-
-/// The moments of every column over all rows, merged as a federation would.
-fn columns(found: &Found, clients: &[ClientRows]) -> Statistics {
-    let mut total = Statistics::new();
-    for client in clients {
-        let all: Vec<u32> = (0..client.target.len() as u32).collect();
-        merge(&mut total, &measure(client, &found.recipe.schema, &all));
-    }
-    total
 }
 
 /// Whose rows they are, where that may be said.

@@ -50,7 +50,7 @@ pub fn train(
     }
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
-    let mut clients = clients(data(found)?, &found.recipe.work(), args.data.seed, threads)?;
+    let mut clients = Clients::new(data(found)?, found.recipe.work(), args.data.seed, threads)?;
     let mut bar = Bar::new(started);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
@@ -83,11 +83,6 @@ fn threads(asked: Option<usize>) -> Result<usize, Fail> {
     }
 }
 
-/// Everybody with their rows, divided by `seed`.
-pub fn clients(data: DataSet, work: &Work, seed: u64, threads: usize) -> Result<Clients, Fail> {
-    Ok(Clients::new(data, work.clone(), seed, threads)?)
-}
-
 fn baselines(clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
     let Some(job) = run.federation.jobs.last().filter(|job| job.completed > 0) else { return Ok(BTreeMap::new()) };
     Ok(BTreeMap::from([
@@ -97,7 +92,7 @@ fn baselines(clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Fig
 }
 
 /// What the run came to.
-pub fn report(
+fn report(
     found: &Found,
     seed: u64,
     clients: &Clients,
@@ -196,7 +191,7 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     (recipe.schema, recipe.plan.split) = (work.schema.clone(), work.split);
     let found = Found { recipe, origin: found.origin.clone() };
     let data_args = DataArgs { data: args.data.data.clone(), seed };
-    let mut clients = clients(source::data(&found, &data_args)?, &work, seed, threads)?;
+    let mut clients = Clients::new(source::data(&found, &data_args)?, work, seed, threads)?;
     let rows = source::describe(clients.data());
     let mut bar = Bar::new(started);
     let replayed = replay(&records, &mut clients, &mut |progress| bar.show(progress));

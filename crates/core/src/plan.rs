@@ -128,11 +128,6 @@ impl Plan {
         let rows = TrainingRows::TrainingAndValidation;
         Self(PlanSpec { rounds: rounds.max(1), rows, stop, evaluate_every: 0, refit: false, ..self.0.clone() })
     }
-
-    /// What the plan says.
-    pub fn spec(&self) -> &PlanSpec {
-        &self.0
-    }
 }
 
 impl std::ops::Deref for Plan {

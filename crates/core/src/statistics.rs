@@ -54,8 +54,12 @@ impl Moments {
 
     /// The standard deviation with n − 1 below; 1 where it is zero or undefined, so that dividing by it is harmless.
     pub fn scale(&self) -> f64 {
-        let variance = if self.n > 1 { self.m2 / (self.n - 1) as f64 } else { 0.0 };
-        if variance > 0.0 { variance.sqrt() } else { 1.0 }
+        Some(self.deviation()).filter(|deviation| *deviation > 0.0).unwrap_or(1.0)
+    }
+
+    /// The standard deviation with n − 1 below; 0 of fewer than two values.
+    pub fn deviation(&self) -> f64 {
+        if self.n > 1 { (self.m2 / (self.n - 1) as f64).sqrt() } else { 0.0 }
     }
 
     /// Whether these can be moments of anything measured: no negative spread, and small enough that merging a million of

@@ -7,12 +7,12 @@ use dure_core::{
     name::ClientName,
     plan::TrainingRows,
     random::{Purpose, SliceRandom, Stream, stream},
-    statistics::{Statistics, regression},
+    statistics::{Moments, Statistics, merge, regression},
     update::{Update, Weight},
 };
 
 use crate::{
-    data::ClientRows,
+    data::{ClientRows, DataSet},
     mlp::{Mlp, Simd},
     schema::Schema,
     split::Split,
@@ -60,10 +60,20 @@ pub fn measure(data: &ClientRows, schema: &Schema, rows: &[u32]) -> Statistics {
     for row in rows.iter().map(|row| *row as usize) {
         let values = data.features[row * width..][..width].iter().chain([&data.target[row]]);
         for ((_, moments), value) in statistics.iter_mut().zip(values) {
-            dure_core::statistics::Moments::add(moments, *value);
+            Moments::add(moments, *value);
         }
     }
     statistics.into_iter().collect()
+}
+
+/// The moments of every column over everybody's rows, merged as a federation would.
+pub fn measure_everybody(data: &DataSet, schema: &Schema) -> Statistics {
+    let mut total = Statistics::new();
+    for client in &data.clients {
+        let all: Vec<u32> = (0..client.target.len() as u32).collect();
+        merge(&mut total, &measure(client, schema, &all));
+    }
+    total
 }
 
 impl Rows {
@@ -115,7 +125,7 @@ impl Trainer {
     /// `most_rows` is the most that any client trains on: a batch is never larger.
     pub fn new(work: &Work, preprocessing: &Preprocessing, most_rows: usize) -> Self {
         let target = preprocessing.of_column(&work.schema.target);
-        let mlp = Mlp::new(&work.dims(), work.training.batch_size.min(most_rows.max(1)), Simd::Avx512);
+        let mlp = Mlp::new(&work.dims(), work.training.batch_size.min(most_rows.max(1)), Simd::detect());
         Self { mlp, training: work.training, target, order: vec![] }
     }
 
@@ -173,11 +183,6 @@ impl Trainer {
             }
         }
         total / (f64::from(epochs) * rows.len() as f64)
-    }
-
-    /// The order in which [`Trainer::epochs`] went through its rows last.
-    pub fn order(&self) -> &[u32] {
-        &self.order
     }
 
     /// The errors of the model as it is, on `rows`, in the target's unit: sums that add across clients.

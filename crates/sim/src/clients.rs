@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use dure_core::{
@@ -13,7 +10,6 @@ use dure_core::{
     digest::Digest,
     event::Answer,
     job::{Collection, Job},
-    model::{Layout, Params},
     name::ClientName,
     plan::TrainingRows,
     random::{Purpose, stream},
@@ -30,6 +26,8 @@ use dure_learn::{
 };
 use dure_wire::{Expected, decode_update, encode_update};
 use rayon::prelude::*;
+
+use crate::models::Models;
 
 /// What comes back for a task: the answer that the journal keeps, and for a training task the decoded update.
 pub type Reply = Result<(Answer, Option<Update>), TrainError>;
@@ -61,15 +59,6 @@ impl From<TooFewRows> for ClientsError {
     }
 }
 
-/// The model that a round's clients are given.
-#[derive(Clone, Copy)]
-pub struct Base<'a> {
-    /// Its parameters.
-    pub params: &'a Params,
-    /// The digest of its blob.
-    pub sha256: Digest,
-}
-
 impl Clients {
     /// Divides everybody's rows by `seed`, for work on `threads` threads.
     pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, ClientsError> {
@@ -98,16 +87,23 @@ impl Clients {
         &self.threads
     }
 
-    /// The answers of `names` to a round's tasks, in the order of names. `base` is absent when columns are measured.
-    pub fn answer(&mut self, job: &Job, round: &Collection, base: Option<Base>, names: &[ClientName]) -> Vec<Reply> {
+    /// The answers of `names` to a round's tasks, in the order of names. `models` has the version that they are given, if the
+    /// round gives one.
+    pub fn answer(
+        &mut self,
+        job: &Job,
+        round: &Collection,
+        models: Option<&Models>,
+        names: &[ClientName],
+    ) -> Vec<Reply> {
         let positions: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();
         assert_eq!(positions.len(), names.len(), "only clients of the data set are asked");
-        let Some(base) = base else {
+        let Some(base) = models.filter(|_| round.version.is_some()) else {
             return positions.iter().map(|i| Ok((self.measure(*i, job.plan.rows), None))).collect();
         };
         self.prepare(job);
         let Some((_, clients, trainers)) = &mut self.prepared else { unreachable!("just prepared") };
-        let task = Task { job, round, base, layout: base.params.layout() };
+        let task = Task { job, round, base, work: &self.work };
         let next = AtomicUsize::new(0);
         // Every thread takes the next client until there is none, so that a slow one holds up nobody.
         let take = |trainer: &mut Trainer| {
@@ -160,8 +156,8 @@ pub fn split(data: &DataSet, spec: &SplitSpec, seed: u64) -> Result<Vec<Split>, 
 struct Task<'a> {
     job: &'a Job,
     round: &'a Collection,
-    base: Base<'a>,
-    layout: &'a Arc<Layout>,
+    base: &'a Models,
+    work: &'a Work,
 }
 
 impl Task<'_> {
@@ -170,7 +166,7 @@ impl Task<'_> {
             Kind::Train => self.train(trainer, client),
             Kind::Test => Ok((Answer::Evaluated { sums: self.test(trainer, client)? }, None)),
             Kind::Evaluate | Kind::Measure => {
-                trainer.load(self.base.params)?;
+                trainer.load(self.base.params())?;
                 let sums = judge(trainer, client, &client.split.validation)?;
                 Ok((Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }, None))
             }
@@ -180,15 +176,15 @@ impl Task<'_> {
     /// Stops 4 to 6 of a round: train, encode, and read back what was encoded, as a server would.
     fn train(&self, trainer: &mut Trainer, client: &Client) -> Reply {
         let plan = &self.job.plan;
-        let update = trainer.train(self.base.params, client, plan.rows, (self.job.seed, self.round.id.ordinal))?;
-        let bytes = encode_update(&update, plan.codec, self.base.sha256);
+        let update = trainer.train(self.base.params(), client, plan.rows, (self.job.seed, self.round.id.ordinal))?;
+        let bytes = encode_update(&update, plan.codec, self.base.sha256());
         let sha256 = Digest::of(&bytes);
         let expected = Expected {
-            layout: self.layout,
+            layout: self.base.params().layout(),
             groups: &[DELTA],
             scalars: &plan.scalars,
             codec: plan.codec,
-            base: self.base.sha256,
+            base: self.base.sha256(),
         };
         let update = match plan.codec {
             // Exact: reading it back would change nothing, and the tests hold that it does not.
@@ -203,8 +199,8 @@ impl Task<'_> {
 
     /// The final model on test rows, as it is and as the client makes it its own.
     fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Statistics>, TrainError> {
-        let (epochs, rows) = (personal_epochs(self.job), client.split.rows(self.job.plan.rows));
-        trainer.load(self.base.params)?;
+        let (epochs, rows) = (self.work.personalise.epochs, client.split.rows(self.job.plan.rows));
+        trainer.load(self.base.params())?;
         let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test)?)]);
         if epochs > 0 {
             let mut numbers = stream(self.job.seed, Purpose::Personalise, client.name.as_str(), 0);
@@ -221,11 +217,6 @@ fn judge(trainer: &mut Trainer, client: &Client, rows: &[u32]) -> Result<Statist
     let sums = trainer.evaluate(client.rows(), rows);
     let possible = sums.values().all(Moments::is_possible);
     if possible { Ok(sums) } else { Err(TrainError::Unpredictable(client.name.clone())) }
-}
-
-/// How long the plan lets a client make the final model its own.
-fn personal_epochs(job: &Job) -> u32 {
-    Work::of(&job.plan).map_or(0, |work| work.personalise.epochs)
 }
 
 /// The mean training loss of a round, weighted as its updates are.

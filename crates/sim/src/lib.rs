@@ -5,8 +5,9 @@
 
 #![warn(clippy::unwrap_used)]
 
-pub mod clients;
 pub mod models;
+
+pub mod clients;
 pub mod simulation;
 
 pub mod baselines;

@@ -11,13 +11,13 @@ use dure_core::{
     federation::{Federation, Owed},
     job::{Collection, Job},
     name::ClientName,
-    round::{Kind, RoundId},
+    round::RoundId,
     update::Update,
 };
 use dure_learn::work::Work;
 
 use crate::{
-    clients::{Base, Clients, Reply},
+    clients::{Clients, Reply},
     models::{AdvanceError, Models},
     simulation::Progress,
 };
@@ -144,9 +144,7 @@ impl Replay {
     fn answers(&mut self, entry: usize, id: RoundId, clients: &mut Clients) -> Result<(), ReplayError> {
         let Some((job, round)) = open(&self.federation, id) else { return Ok(()) };
         let names: Vec<ClientName> = round.answers.keys().cloned().collect();
-        let models = self.models.as_ref().filter(|_| id.kind != Kind::Measure);
-        let base = models.map(|models| Base { params: models.params(), sha256: models.sha256() });
-        let replies = clients.answer(job, round, base, &names);
+        let replies = clients.answer(job, round, self.models.as_ref(), &names);
         self.updates.clear();
         for ((client, want), reply) in round.answers.iter().zip(replies) {
             let what = format!("{client}'s answer in round {id}");

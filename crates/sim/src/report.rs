@@ -128,8 +128,7 @@ impl Figures {
             }
         }
         let spread = |(metric, (moments, min, max)): (String, (Moments, f64, f64))| {
-            let sd = if moments.n > 1 { (moments.m2 / (moments.n - 1) as f64).sqrt() } else { 0.0 };
-            (metric, Spread { clients: moments.n, mean: moments.mean, sd, min, max })
+            (metric, Spread { clients: moments.n, mean: moments.mean, sd: moments.deviation(), min, max })
         };
         Self { pooled: regression::metrics(&total), over_clients: spreads.into_iter().map(spread).collect() }
     }

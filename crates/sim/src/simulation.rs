@@ -16,7 +16,7 @@ use dure_core::{
 };
 
 use crate::{
-    clients::{Base, Clients, train_loss},
+    clients::{Clients, train_loss},
     models::{AdvanceError, Models},
     report::RoundRow,
 };
@@ -152,9 +152,7 @@ impl Driver {
             dure_core::round::Round::Collecting { awaited, .. } => awaited.iter().cloned().collect(),
             _ => return Ok(()),
         };
-        let version = self.models.as_ref().filter(|_| round.version.is_some());
-        let base = version.map(|models| Base { params: models.params(), sha256: models.sha256() });
-        let replies = clients.answer(job, round, base, &names);
+        let replies = clients.answer(job, round, self.models.as_ref(), &names);
         self.updates.clear();
         for (client, reply) in names.into_iter().zip(replies) {
             let task = TaskId { round: id, client };

@@ -6,14 +6,14 @@
 use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result};
-use dure_core::{combine::InMemory, model::Params, plan::TrainingRows, statistics::merge, update::DELTA};
+use dure_core::{combine::InMemory, model::Params, plan::TrainingRows, update::DELTA};
 use dure_learn::{
-    client::{Client, Trainer, measure},
+    client::{Client, Trainer, measure_everybody},
     recipe::Recipe,
     split::Split,
     standardise::Preprocessing,
 };
-use dure_sim::simulate;
+use dure_sim::{clients::Clients, simulate};
 
 use super::{Peer, Row, median, script, watch};
 use crate::{
@@ -77,7 +77,7 @@ fn load(found: &Found, data: &Path) -> Result<dure_learn::data::DataSet, Fail> {
 fn round_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
     let mut times = vec![];
     for _ in 0..REPEATS {
-        let mut clients = crate::simulate::clients(load(found, data)?, &found.recipe.work(), 0, 1)?;
+        let mut clients = Clients::new(load(found, data)?, found.recipe.work(), 0, 1)?;
         let run = simulate(found.recipe.plan(&found.origin)?, 0, &mut clients, &mut |_| {})?;
         times.extend(run.rounds.iter().skip(1).map(|row| row.wall_s * 1e3));
     }
@@ -90,9 +90,7 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
     let plan = found.recipe.plan(&found.origin)?;
     let (rows, strategy) = (load(found, data)?, plan.strategy.build().context("a strategy")?);
     let all = |n: usize| (0..n as u32).collect::<Vec<u32>>();
-    let mut statistics = Default::default();
-    rows.clients.iter().for_each(|client| merge(&mut statistics, &measure(client, schema, &all(client.target.len()))));
-    let preprocessing = Preprocessing::of(&statistics);
+    let preprocessing = Preprocessing::of(&measure_everybody(&rows, schema));
     let split = |n| Split { training: all(n), both: all(n), ..Split::default() };
     let clients: Vec<Client> = rows
         .clients

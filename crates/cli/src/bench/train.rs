@@ -36,7 +36,7 @@ pub fn run(args: &BenchArgs) -> Result<Vec<Row>> {
 fn fitbit_step_us() -> Result<f64> {
     let dims = [10, 64, 64, 32, 1];
     let params = Params::initial(Layout::new(layout(&dims))?.into(), 0);
-    let mut mlp = Mlp::new(&dims, 32, Simd::Avx512);
+    let mut mlp = Mlp::new(&dims, 32, Simd::detect());
     mlp.load(params.values());
     let mut numbers = stream(0, Purpose::People, "bench", 0);
     let mut draw = |n: usize| (0..n).map(|_| numbers.random::<f32>() * 4.0 - 2.0).collect::<Vec<f32>>();
