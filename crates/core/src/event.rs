@@ -41,10 +41,23 @@ impl Record {
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are the nouns of the design; a line on each would repeat its name")]
 pub enum Event {
-    /// The journal begins.
-    FederationCreated { name: String },
+    /// The journal begins. The recipe is the one that sites look for; the schema is what their rows must mean.
+    FederationCreated {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recipe: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schema: Option<serde_json::Map<String, serde_json::Value>>,
+    },
     /// A client is a member from now on, or again. `epoch` counts its joins and returns.
-    ClientJoined { client: ClientName, epoch: u32 },
+    ClientJoined {
+        client: ClientName,
+        epoch: u32,
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        ready: bool,
+    },
+    /// A client takes tasks from now on, or takes none until it is ready again.
+    ReadinessChanged { client: ClientName, ready: bool, reason: String },
     /// A client said goodbye.
     ClientLeft { client: ClientName, reason: String },
     /// The operator sent a client away.
@@ -61,18 +74,41 @@ pub enum Event {
         refit_of: Option<u32>,
         plan: Box<Plan>,
     },
-    /// A job opens rounds from now on.
-    JobStarted { job: u32 },
+    /// A job opens rounds from now on; with `rounds`, so many, and then it pauses.
+    JobStarted {
+        job: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rounds: Option<u32>,
+    },
     /// A job opens no round until it is resumed; an open round goes on.
     JobPaused { job: u32 },
-    /// A paused job goes on.
-    JobResumed { job: u32 },
+    /// A paused job goes on; with `rounds`, for so many.
+    JobResumed {
+        job: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rounds: Option<u32>,
+    },
+    /// A job that is stepped by hand goes on to its next training round, which ends when someone aggregates it.
+    JobStepped { job: u32 },
     /// The training of a job is over: a stop rule fired, or someone stopped it.
     TrainingEnded { job: u32, reason: Stop },
-    /// A job is over.
-    JobEnded { job: u32, outcome: Outcome },
-    /// A round asks its cohort.
-    RoundOpened { round: RoundId, version: Option<u32>, cohort: BTreeSet<ClientName>, quorum: usize, deadline: Time },
+    /// A job is over. A failure has a reason.
+    JobEnded {
+        job: u32,
+        outcome: Outcome,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A round asks its cohort. With `goal` it asks more clients than it wants answers, and ends when it has them.
+    RoundOpened {
+        round: RoundId,
+        version: Option<u32>,
+        cohort: BTreeSet<ClientName>,
+        quorum: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        goal: Option<usize>,
+        deadline: Time,
+    },
     /// A client's answer counts.
     AnswerAccepted { round: RoundId, client: ClientName, answer: Answer },
     /// A client will not answer.
@@ -87,6 +123,16 @@ pub enum Event {
     ModelPublished { version: u32, job: u32, round: u32, sha256: Digest, parent: Option<u32> },
     /// A model version is this good, over all participants' rows together.
     Evaluated { round: RoundId, version: u32, metrics: BTreeMap<String, Metrics> },
+    /// A name stands for a model version from now on.
+    AliasSet { alias: String, version: u32 },
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// A client's answer, as the journal keeps it. Tensors are blobs; the journal has their digest.
@@ -134,6 +180,8 @@ pub enum Outcome {
     Aborted,
     /// Too many rounds in a row were abandoned.
     GaveUp,
+    /// There is no next model version.
+    Failed,
 }
 
 /// 64-bit numbers are strings in JSON: many readers keep only 53 bits of a number.

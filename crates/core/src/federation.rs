@@ -11,13 +11,15 @@ mod reject;
 
 pub use reject::Reject;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     digest::Digest,
     event::Answer,
     job::{Collection, Job, Next, Stage, Status},
     name::ClientName,
     plan::Plan,
-    round::{Round, RoundId, TaskId},
+    round::{Kind, Round, RoundId, TaskId},
     statistics::Metrics,
     time::Time,
 };
@@ -27,12 +29,18 @@ use crate::{
 pub struct Federation {
     /// Its name; empty before the first event.
     pub name: String,
+    /// The recipe that its sites look for.
+    pub recipe: Option<String>,
+    /// What everybody's rows mean. The rules look at it only to hold plans to it.
+    pub schema: Option<serde_json::Map<String, serde_json::Value>>,
     /// Everyone who ever joined.
     pub members: BTreeMap<ClientName, Member>,
     /// Every job; the one called n is at n − 1.
     pub jobs: Vec<Job>,
     /// Every model version; the one called n is at n − 1.
     pub versions: Vec<Version>,
+    /// What names stand for: the last version of each, after those before it.
+    pub aliases: BTreeMap<String, Vec<u32>>,
     /// When the last event happened.
     pub at: Time,
 }
@@ -44,6 +52,24 @@ pub struct Member {
     pub standing: Standing,
     /// How often it has joined or returned. What concerns an earlier epoch is ignored.
     pub epoch: u32,
+    /// Whether it takes tasks.
+    pub ready: bool,
+    /// Why not, in its own words.
+    pub reason: String,
+}
+
+/// What has become of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Its answer is awaited.
+    Awaited,
+    /// It was answered, and its round is not over.
+    Answered,
+    /// Its round counts.
+    Committed,
+    /// Its round does not count, or the answer came too late for it.
+    Dropped,
 }
 
 /// Whether a member takes part.
@@ -66,6 +92,8 @@ pub struct Version {
     pub job: u32,
     /// After which training round; 0 is the initial model.
     pub round: u32,
+    /// Which attempt at it succeeded; 1 for the initial model.
+    pub attempt: u32,
     /// The digest of its blob.
     pub sha256: Digest,
     /// The version it was trained from.
@@ -78,10 +106,12 @@ pub struct Version {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the fields are the nouns of the design; a line on each would repeat its name")]
 pub enum Command {
-    /// Begin the journal.
-    Create { name: String },
+    /// Begin the journal; harmless if it has begun so.
+    Create { name: String, recipe: Option<String>, schema: Option<serde_json::Map<String, serde_json::Value>> },
     /// Become a member; harmless for one who is.
-    Join { client: ClientName },
+    Join { client: ClientName, ready: bool },
+    /// Take tasks, or take none for a while.
+    SetReady { client: ClientName, ready: bool, reason: String },
     /// Say goodbye.
     Leave { client: ClientName, reason: String },
     /// Send a client away for good.
@@ -92,12 +122,16 @@ pub enum Command {
     Return { client: ClientName },
     /// Make a job.
     CreateJob { plan: Box<Plan>, seed: u64 },
-    /// Let a job open rounds.
-    Start { job: u32 },
+    /// Let a job open rounds, or so many.
+    Start { job: u32, rounds: Option<u32> },
     /// Let it open none.
     Pause { job: u32 },
-    /// Let it go on.
-    Resume { job: u32 },
+    /// Let it go on, or for so many rounds.
+    Resume { job: u32, rounds: Option<u32> },
+    /// Step by hand: go on to the next training round, which ends by [`Command::Aggregate`].
+    Train { job: u32 },
+    /// End the open training round with the answers that it has.
+    Aggregate { job: u32 },
     /// End its training after the round it is in.
     Stop { job: u32 },
     /// End it now; an open round is abandoned.
@@ -108,6 +142,10 @@ pub enum Command {
     Decline { task: TaskId, reason: String },
     /// The blob of the model version that is owed exists.
     Publish { job: u32, sha256: Digest },
+    /// There can be no next model version.
+    Fail { job: u32, reason: String },
+    /// Let a name stand for a version. Naming the one before the last takes the last back.
+    SetAlias { alias: String, version: u32 },
     /// Time has passed, or something has happened: whatever is due.
     Tick,
 }
@@ -135,6 +173,21 @@ pub enum Waiting {
     Answers {
         /// The round.
         round: RoundId,
+        /// How many have answered.
+        reported: usize,
+        /// How many are needed.
+        quorum: usize,
+        /// Who has not answered.
+        awaited: BTreeSet<ClientName>,
+    },
+    /// Someone to aggregate the round.
+    Aggregate {
+        /// The round.
+        round: RoundId,
+        /// How many have answered.
+        reported: usize,
+        /// How many are needed.
+        quorum: usize,
         /// Who has not answered.
         awaited: BTreeSet<ClientName>,
     },
@@ -158,10 +211,44 @@ impl Federation {
         self.jobs.iter().find(|job| matches!(job.status, Status::Running | Status::Paused))
     }
 
-    /// The members who take part.
+    /// The members who take tasks.
     pub fn eligible(&self) -> BTreeSet<ClientName> {
-        let active = self.members.iter().filter(|(_, member)| member.standing == Standing::Active);
-        active.map(|(name, _)| name.clone()).collect()
+        let ready = self.members.iter().filter(|(_, member)| member.standing == Standing::Active && member.ready);
+        ready.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The open round that awaits an answer of `client`.
+    pub fn task_of(&self, client: &ClientName) -> Option<(&Job, &Collection)> {
+        let open = self.open_round()?;
+        open.round.admits(client).is_ok().then_some((self.active()?, open))
+    }
+
+    /// What has become of a task; `None` if there never was one of this name.
+    pub fn task_state(&self, task: &TaskId) -> Option<TaskState> {
+        let job = self.job(task.round.job)?;
+        let known = [job.stage.collection(), job.last.as_ref()].into_iter().flatten().find(|c| c.id == task.round);
+        if known.is_some_and(|round| !round.cohort.contains(&task.client)) {
+            return None;
+        }
+        if let Some(open) = job.stage.collection().filter(|open| open.id == task.round) {
+            let answered = open.answers.contains_key(&task.client);
+            let awaited = open.round.admits(&task.client).is_ok();
+            return Some(match (answered, awaited) {
+                (true, _) => TaskState::Answered,
+                (false, true) => TaskState::Awaited,
+                (false, false) => TaskState::Dropped,
+            });
+        }
+        let RoundId { job: id, kind, ordinal, attempt } = task.round;
+        let made = |v: &Version| (v.job, v.round, v.attempt) == (id, ordinal, attempt) && ordinal > 0;
+        let trained = kind == Kind::Train && self.versions.iter().rev().any(made);
+        let answered = known.is_none_or(|round| round.answers.contains_key(&task.client));
+        Some(if trained && answered { TaskState::Committed } else { TaskState::Dropped })
+    }
+
+    /// The version that a name stands for.
+    pub fn alias(&self, alias: &str) -> Option<u32> {
+        self.aliases.get(alias)?.last().copied()
     }
 
     /// The round that collects answers.
@@ -177,7 +264,7 @@ impl Federation {
         let job = self.active()?;
         match &job.stage {
             Stage::Commit(round) => Some(Owed::Next(job, round)),
-            Stage::Idle if job.status == Status::Running && job.next(self.at) == Next::Initialise => {
+            Stage::Idle if job.may(Next::Initialise) && job.next(self.at) == Next::Initialise => {
                 Some(Owed::Initial(job))
             }
             _ => None,
@@ -188,10 +275,14 @@ impl Federation {
     pub fn waiting(&self) -> Option<Waiting> {
         let job = self.active()?;
         match &job.stage {
-            Stage::Open(Collection { id, round: Round::Collecting { awaited, .. }, .. }) => {
-                Some(Waiting::Answers { round: *id, awaited: awaited.clone() })
+            Stage::Open(Collection { id, round: Round::Collecting { awaited, reported, quorum, .. }, .. }) => {
+                let (round, reported, quorum, awaited) = (*id, reported.len(), *quorum, awaited.clone());
+                Some(match job.is_by_hand(round) && reported >= quorum {
+                    true => Waiting::Aggregate { round, reported, quorum, awaited },
+                    false => Waiting::Answers { round, reported, quorum, awaited },
+                })
             }
-            Stage::Idle if job.status == Status::Paused => Some(Waiting::Resume),
+            Stage::Idle if !job.may(job.next(self.at)) => Some(Waiting::Resume),
             Stage::Idle => {
                 let (needed, present) = (job.plan.cohort.needed(), self.eligible().len());
                 (present < needed).then_some(Waiting::Clients { needed, present })
@@ -205,12 +296,19 @@ impl std::fmt::Display for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Clients { needed, present } => write!(f, "{needed} clients are needed, {present} are there"),
-            Self::Answers { round, awaited } => {
+            Self::Answers { round, reported, quorum, awaited } => {
                 let names: Vec<_> = awaited.iter().take(5).map(ClientName::as_str).collect();
                 let more = if awaited.len() > 5 { ", …" } else { "" };
-                write!(f, "{} answers in round {round}: {}{more}", awaited.len(), names.join(", "))
+                write!(
+                    f,
+                    "round {round} has {reported} answers of {quorum} needed; it waits for {}{more}",
+                    names.join(", ")
+                )
             }
-            Self::Resume => write!(f, "the job is paused; resume it"),
+            Self::Aggregate { round, reported, awaited, .. } => {
+                write!(f, "round {round} has {reported} answers and awaits {} more; aggregate it", awaited.len())
+            }
+            Self::Resume => write!(f, "the job is paused; resume it, or train one round"),
         }
     }
 }

@@ -5,12 +5,14 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::json;
+
 use crate::{
     event::{Answer, Outcome, Stop},
     name::ClientName,
     plan::Plan,
     round::{Kind, Round, RoundId},
-    statistics::{Metrics, Statistics, larger_is_better},
+    statistics::{Metrics, Statistics, larger_is_better, scales},
     time::{Duration, Time},
 };
 
@@ -27,6 +29,8 @@ pub struct Job {
     pub refit_of: Option<u32>,
     /// Whether it runs.
     pub status: Status,
+    /// The last training round that it opens by itself. While paused: it is stepped by hand, up to this round.
+    pub limit: Option<u32>,
     /// When it was started.
     pub started: Time,
     /// The round it is in.
@@ -77,6 +81,16 @@ pub enum Stage {
     Commit(Collection),
 }
 
+impl Stage {
+    /// The round whose answers are still to count.
+    pub fn collection(&self) -> Option<&Collection> {
+        match self {
+            Self::Open(collection) | Self::Commit(collection) => Some(collection),
+            Self::Idle => None,
+        }
+    }
+}
+
 /// A round with the answers that were accepted in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
@@ -114,6 +128,7 @@ impl Job {
             plan: Arc::new(plan),
             refit_of,
             status: Status::Created,
+            limit: None,
             started: Time::default(),
             stage: Stage::Idle,
             statistics: None,
@@ -151,6 +166,34 @@ impl Job {
         }
         let test = self.plan.test && !self.plan.refit && !self.tested && self.completed > 0;
         if test { self.open(Kind::Test, self.completed) } else { Next::End }
+    }
+
+    /// Whether it may do `next` without another command.
+    pub fn may(&self, next: Next) -> bool {
+        let within = |limit| !matches!(next, Next::Open(RoundId { kind: Kind::Train, ordinal, .. }) if ordinal > limit);
+        match self.status {
+            Status::Running => self.limit.is_none_or(within),
+            Status::Paused => self.limit.is_some_and(within),
+            Status::Created | Status::Ended(_) => false,
+        }
+    }
+
+    /// Whether `round` ends only when someone aggregates it.
+    pub fn is_by_hand(&self, round: RoundId) -> bool {
+        round.kind == Kind::Train && self.status == Status::Paused && self.limit.is_some()
+    }
+
+    /// What a file of this job's model says of itself: all that using it needs.
+    pub fn about(&self) -> serde_json::Map<String, serde_json::Value> {
+        let told = |key: &str| self.plan.work.get(key).cloned().unwrap_or_default();
+        let preprocessing = self.statistics.as_ref().map(scales);
+        let about = [
+            ("recipe", json!(self.plan.name)),
+            ("schema", told("schema")),
+            ("model", told("model")),
+            ("preprocessing", json!(preprocessing)),
+        ];
+        about.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
     /// The first stop rule that fires at `now`.

@@ -130,10 +130,12 @@ mod tests {
     use crate::{event::Event, name::ClientName, time::Time};
 
     fn journal() -> (Vec<Record>, String, Head) {
-        let mut events = vec![Event::FederationCreated { name: "test".into() }];
-        events.extend(
-            (0..4).map(|i| Event::ClientJoined { client: ClientName::new(format!("c{i}")).unwrap(), epoch: 1 }),
-        );
+        let mut events = vec![Event::FederationCreated { name: "test".into(), recipe: None, schema: None }];
+        events.extend((0..4).map(|i| Event::ClientJoined {
+            client: ClientName::new(format!("c{i}")).unwrap(),
+            epoch: 1,
+            ready: true,
+        }));
         let records: Vec<_> = (0..).zip(events).map(|(i, event)| Record { v: SCHEMA, at: Time(i), event }).collect();
         let mut head = Head::default();
         let lines: Vec<_> = records.iter().map(|record| head.append(record).line()).collect();

@@ -212,6 +212,14 @@ fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
     if !is_length(cohort.deadline_s) {
         return refuse("cohort.deadline_s", cohort.deadline_s, LENGTHS);
     }
+    if !(1.0..=100.0).contains(&cohort.over_selection) {
+        return refuse("cohort.over_selection", cohort.over_selection, "1 to 100");
+    }
+    if cohort.over_selection > 1.0 && cohort.size.is_none() {
+        let over = format!("cohort.over_selection = {}", cohort.over_selection);
+        let why = "without a size everybody is asked anyway; give the number of answers that a round wants";
+        return contradiction(over, "no cohort.size".into(), why);
+    }
     match (cohort.size, cohort.quorum, cohort.min_clients) {
         (Some(size), Some(quorum), _) if quorum > size => {
             let why = "a round cannot need more answers than it asks clients; lower the quorum";
@@ -293,6 +301,8 @@ pub(crate) mod tests {
             "cohort.deadline_s = 0 is not allowed: 0.001 to 1e12 seconds"
         );
         assert_eq!(refused(|p| p.cohort.quorum = Some(0)), "cohort.quorum = 0 is not allowed: at least 1");
+        let over = CohortSpec { size: Some(2), over_selection: 0.5, ..CohortSpec::default() };
+        assert_eq!(refused(|p| p.cohort = over), "cohort.over_selection = 0.5 is not allowed: 1 to 100");
         assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));
     }
 
@@ -300,6 +310,8 @@ pub(crate) mod tests {
     fn contradictory_choices_are_refused() {
         let quorum = refused(|p| p.cohort = CohortSpec { size: Some(2), quorum: Some(3), ..CohortSpec::default() });
         assert!(quorum.starts_with("cohort.quorum = 3 and cohort.size = 2 contradict each other"), "{quorum}");
+        let over = refused(|p| p.cohort.over_selection = 1.3);
+        assert!(over.starts_with("cohort.over_selection = 1.3 and no cohort.size contradict each other"), "{over}");
         let patience = refused(|p| (p.stop.patience, p.evaluate_every) = (Some(3), 0));
         assert!(patience.starts_with("stop.patience = 3 and evaluate.every = 0 contradict"), "{patience}");
         let rows = refused(|p| p.rows = TrainingRows::TrainingAndValidation);

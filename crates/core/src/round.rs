@@ -59,6 +59,8 @@ pub enum Round {
         reported: BTreeSet<ClientName>,
         /// How many answers it needs.
         quorum: usize,
+        /// How many answers it wants; with so many it ends.
+        goal: usize,
     },
     /// Enough clients answered.
     Complete {
@@ -89,9 +91,10 @@ pub enum NotTaken {
 }
 
 impl Round {
-    /// A round that asks `cohort` and needs `quorum` answers.
-    pub fn open(cohort: BTreeSet<ClientName>, quorum: usize, deadline: Time) -> Self {
-        Self::Collecting { deadline, awaited: cohort, reported: BTreeSet::new(), quorum: quorum.max(1) }
+    /// A round that asks `cohort`, needs `quorum` answers and wants `goal`; all of the cohort's if `None`.
+    pub fn open(cohort: BTreeSet<ClientName>, quorum: usize, goal: Option<usize>, deadline: Time) -> Self {
+        let (quorum, goal) = (quorum.max(1), goal.unwrap_or(cohort.len()));
+        Self::Collecting { deadline, awaited: cohort, reported: BTreeSet::new(), quorum, goal: goal.max(quorum) }
     }
 
     /// Whether `client`'s answer would be taken.
@@ -120,18 +123,18 @@ impl Round {
         }
     }
 
-    /// The round as it stands at `now`. It ends when every answer is in, when the deadline passes, or when the quorum is
-    /// out of reach.
+    /// The round as it stands at `now`. It ends when every answer that it wants is in, when nobody is left to wait for, when
+    /// the deadline passes, or when the quorum is out of reach.
     pub fn at(self, now: Time) -> Self {
         match self {
-            Self::Collecting { deadline, awaited, reported, quorum } => {
+            Self::Collecting { deadline, awaited, reported, quorum, goal } => {
                 let enough = reported.len() >= quorum;
-                if enough && (awaited.is_empty() || now >= deadline) {
+                if enough && (reported.len() >= goal || awaited.is_empty() || now >= deadline) {
                     Self::Complete { participants: reported }
                 } else if reported.len() + awaited.len() < quorum || now >= deadline {
                     Self::Abandoned { reported: reported.len(), quorum }
                 } else {
-                    Self::Collecting { deadline, awaited, reported, quorum }
+                    Self::Collecting { deadline, awaited, reported, quorum, goal }
                 }
             }
             ended => ended,
@@ -245,7 +248,7 @@ mod tests {
     }
 
     fn round(quorum: usize) -> Round {
-        Round::open(["a", "b", "c"].map(client).into(), quorum, Time(100))
+        Round::open(["a", "b", "c"].map(client).into(), quorum, None, Time(100))
     }
 
     fn reported(quorum: usize, names: &[&str]) -> Round {
@@ -258,6 +261,15 @@ mod tests {
     fn a_round_is_complete_when_all_have_answered() {
         let ended = reported(3, &["c", "a", "b"]).at(Time(0));
         assert_eq!(ended, Round::Complete { participants: ["a", "b", "c"].map(client).into() });
+    }
+
+    #[test]
+    fn a_round_that_asks_more_than_it_wants_ends_when_it_has_them() {
+        let mut round = Round::open(["a", "b", "c"].map(client).into(), 1, Some(2), Time(100));
+        round.report(&client("c")).unwrap();
+        assert!(matches!(round.clone().at(Time(0)), Round::Collecting { .. }));
+        round.report(&client("a")).unwrap();
+        assert_eq!(round.at(Time(0)), Round::Complete { participants: ["a", "c"].map(client).into() });
     }
 
     #[test]

@@ -133,6 +133,33 @@ pub mod regression {
     }
 }
 
+/// A column becomes (value − mean) ÷ scale.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// In the column's unit.
+    pub mean: f64,
+    /// In the column's unit; the standard deviation, or 1 where there is none.
+    pub scale: f64,
+}
+
+/// How columns of these moments are standardised.
+pub fn scales(statistics: &Statistics) -> BTreeMap<String, Scale> {
+    statistics.iter().map(|(name, m)| (name.clone(), Scale { mean: m.mean, scale: m.scale() })).collect()
+}
+
+impl Scale {
+    /// To the model's scale.
+    pub fn apply(self, value: f64) -> f32 {
+        ((value - self.mean) / self.scale) as f32
+    }
+
+    /// Back to the column's unit.
+    pub fn undo(self, value: f32) -> f64 {
+        f64::from(value) * self.scale + self.mean
+    }
+}
+
 /// The metrics that a job can be stopped by.
 pub const METRICS: [&str; 4] = ["mae", "rmse", "r2", "pearson_r"];
 
@@ -163,6 +190,12 @@ mod tests {
         assert_eq!(moments(&[3.0]).scale(), 1.0);
         assert_eq!(Moments::default().scale(), 1.0);
         assert_eq!(moments(&[1.0, 3.0]).scale(), 2f64.sqrt());
+    }
+
+    #[test]
+    fn what_was_scaled_comes_back() {
+        let scale = Scale { mean: 2303.6, scale: 718.2 };
+        assert!((scale.undo(scale.apply(1985.0)) - 1985.0).abs() < 1e-3);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dure_core::{
+    cohort::CohortSpec,
     combine::{Combine, InMemory, Mean},
     digest::Digest,
     event::{Answer, Event, Outcome, Record, Stop},
-    federation::{Command, Federation, Owed, Reject},
+    federation::{Command, Federation, Owed, Reject, TaskState},
     job::{Stage, Status},
     journal,
     model::{Initial, Layout, TensorSpec},
@@ -55,10 +56,10 @@ struct World {
 impl World {
     fn new(clients: u8, plan: PlanSpec) -> Self {
         let mut world = Self::default();
-        world.must(Command::Create { name: "laws".into() });
-        (0..clients).for_each(|i| world.must(Command::Join { client: client(i) }));
+        world.must(Command::Create { name: "laws".into(), recipe: None, schema: None });
+        (0..clients).for_each(|i| world.must(Command::Join { client: client(i), ready: true }));
         world.must(Command::CreateJob { plan: Box::new(Plan::new(plan).unwrap()), seed: 5 });
-        world.must(Command::Start { job: 1 });
+        world.must(Command::Start { job: 1, rounds: None });
         world
     }
 
@@ -286,7 +287,7 @@ fn a_lost_client_is_not_waited_for_and_may_return() {
     world.must(Command::Return { client: client(2) });
     assert_eq!(world.federation.members[&client(2)].epoch, 2);
     world.must(Command::Evict { client: client(2), reason: "bad data".into() });
-    assert_eq!(world.command(Command::Join { client: client(2) }), Err(Reject::Evicted(client(2))));
+    assert_eq!(world.command(Command::Join { client: client(2), ready: true }), Err(Reject::Evicted(client(2))));
 }
 
 #[test]
@@ -298,8 +299,8 @@ fn pause_stop_and_abort_do_what_they_say() {
     world.answer(round, &client(0)).unwrap();
     world.settle();
     assert_eq!((world.open(), world.federation.versions.len()), (None, 2), "the open round went on, no other opened");
-    assert_eq!(world.federation.waiting().unwrap().to_string(), "the job is paused; resume it");
-    world.must(Command::Resume { job: 1 });
+    assert_eq!(world.federation.waiting().unwrap().to_string(), "the job is paused; resume it, or train one round");
+    world.must(Command::Resume { job: 1, rounds: None });
     world.settle();
     world.must(Command::Stop { job: 1 });
     world.finish();
@@ -315,15 +316,149 @@ fn pause_stop_and_abort_do_what_they_say() {
 
 #[test]
 fn a_job_says_what_it_waits_for() {
-    let mut world = World::new(
-        1,
-        PlanSpec { cohort: dure_core::cohort::CohortSpec { size: Some(3), ..Default::default() }, ..spec() },
-    );
+    let mut world = World::new(1, PlanSpec { cohort: CohortSpec { size: Some(3), ..Default::default() }, ..spec() });
     world.settle();
     assert_eq!(world.federation.waiting().unwrap().to_string(), "3 clients are needed, 1 are there");
-    (1..3).for_each(|i| world.must(Command::Join { client: client(i) }));
+    (1..3).for_each(|i| world.must(Command::Join { client: client(i), ready: true }));
     world.settle();
-    assert_eq!(world.federation.waiting().unwrap().to_string(), "3 answers in round 1-measure-0-1: c0, c1, c2");
+    assert_eq!(
+        world.federation.waiting().unwrap().to_string(),
+        "round 1-measure-0-1 has 0 answers of 3 needed; it waits for c0, c1, c2"
+    );
+}
+
+#[test]
+fn a_job_that_is_stepped_by_hand_waits_for_every_command() {
+    let mut world = World::new(2, PlanSpec { cohort: quorum(1), ..spec() });
+    world.must(Command::Abort { job: 1 });
+    world.must(Command::CreateJob {
+        plan: Box::new(Plan::new(PlanSpec { cohort: quorum(1), evaluate_every: 1, ..spec() }).unwrap()),
+        seed: 5,
+    });
+    assert_eq!(world.command(Command::Aggregate { job: 2 }), Err(Reject::NothingToAggregate(2)));
+    assert_eq!(world.command(Command::Train { job: 2 }), Ok(1));
+    assert_eq!(world.command(Command::Train { job: 2 }), Ok(0), "said twice, done once");
+    world.settle();
+    (0..2).for_each(|i| assert_eq!(world.answer(world.open().unwrap(), &client(i)).unwrap(), 1));
+    world.settle();
+    let round = world.open().unwrap();
+    assert_eq!(round.to_string(), "2-train-1-1", "measured and initialised by itself");
+    let few = Reject::TooFew { round, reported: 0, quorum: 1 };
+    assert_eq!(world.command(Command::Aggregate { job: 2 }), Err(few));
+    (0..2).for_each(|i| assert_eq!(world.answer(round, &client(i)).unwrap(), 1));
+    world.now = Time(10_000_000);
+    world.settle();
+    assert_eq!(world.open(), Some(round), "neither all answers nor the deadline end it");
+    assert!(world.federation.waiting().unwrap().to_string().ends_with("has 2 answers and awaits 0 more; aggregate it"));
+    world.must(Command::Aggregate { job: 2 });
+    world.settle();
+    let evaluation = world.open().unwrap();
+    assert_eq!(evaluation.to_string(), "2-evaluate-1-1", "the new model is evaluated by itself");
+    (0..2).for_each(|i| assert_eq!(world.answer(evaluation, &client(i)).unwrap(), 1));
+    world.settle();
+    assert_eq!((world.open(), world.federation.jobs[1].completed), (None, 1), "and no round follows");
+    world.must(Command::Resume { job: 2, rounds: None });
+    world.finish();
+    assert_eq!(world.federation.jobs[1].status, Status::Ended(Outcome::Completed));
+    assert_eq!(held(&world.records), None);
+}
+
+#[test]
+fn a_round_may_be_aggregated_before_all_have_answered() {
+    let mut world = World::new(3, PlanSpec { measure: vec![], cohort: quorum(2), ..spec() });
+    world.settle();
+    let round = world.open().unwrap();
+    (0..2).for_each(|i| assert_eq!(world.answer(round, &client(i)).unwrap(), 1));
+    world.must(Command::Aggregate { job: 1 });
+    world.settle();
+    let task = |i| TaskId { round, client: client(i) };
+    assert_eq!(world.federation.task_state(&task(0)), Some(TaskState::Committed));
+    assert_eq!(world.federation.task_state(&task(2)), Some(TaskState::Dropped));
+    assert_eq!(world.federation.task_state(&task(9)), None);
+    assert_eq!(world.answer(round, &client(2)), Err(Reject::Stale { round, current: world.open().unwrap() }));
+}
+
+#[test]
+fn an_auto_run_pauses_after_its_rounds() {
+    let mut world = World::new(1, spec());
+    world.must(Command::Abort { job: 1 });
+    world.must(Command::CreateJob { plan: Box::new(Plan::new(PlanSpec { rounds: 9, ..spec() }).unwrap()), seed: 5 });
+    world.must(Command::Start { job: 2, rounds: Some(2) });
+    world.finish();
+    assert_eq!((world.federation.jobs[1].status, world.federation.jobs[1].completed), (Status::Paused, 2));
+    world.must(Command::Resume { job: 2, rounds: Some(3) });
+    world.finish();
+    assert_eq!((world.federation.jobs[1].status, world.federation.jobs[1].completed), (Status::Paused, 5));
+    assert_eq!(held(&world.records), None);
+}
+
+#[test]
+fn who_is_not_ready_is_not_asked() {
+    let mut world = World::new(2, PlanSpec { measure: vec![], ..spec() });
+    let rest = |ready| Command::SetReady { client: client(1), ready, reason: "outside the site's hours".into() };
+    world.must(rest(false));
+    assert_eq!(world.command(rest(false)), Ok(0));
+    world.settle();
+    assert_eq!(world.federation.open_round().unwrap().cohort, BTreeSet::from([client(0)]));
+    world.must(rest(true));
+    world.answer(world.open().unwrap(), &client(0)).unwrap();
+    world.settle();
+    assert_eq!(world.federation.open_round().unwrap().cohort.len(), 2, "it takes part from the next round on");
+}
+
+#[test]
+fn a_round_asks_more_than_it_wants_and_ends_with_what_it_wants() {
+    let cohort = CohortSpec { size: Some(3), over_selection: 1.5, ..Default::default() };
+    let mut world = World::new(8, PlanSpec { measure: vec![], cohort, ..spec() });
+    world.settle();
+    let open = world.federation.open_round().unwrap();
+    let (round, cohort) = (open.id, open.cohort.clone());
+    assert_eq!(cohort.len(), 5);
+    cohort.iter().take(3).for_each(|name| assert_eq!(world.answer(round, name).unwrap(), 1));
+    world.settle();
+    assert_eq!(world.federation.versions.len(), 2);
+    let late = world.answer(round, cohort.last().unwrap());
+    assert!(matches!(late, Err(Reject::Stale { .. })), "{late:?}");
+    assert_eq!(held(&world.records), None);
+}
+
+#[test]
+fn a_name_stands_for_a_version_and_can_be_taken_back() {
+    let mut world = World::new(1, spec());
+    world.finish();
+    let set = |version| Command::SetAlias { alias: "production".into(), version };
+    for (version, stands) in [(1, vec![1]), (3, vec![1, 3]), (3, vec![1, 3]), (1, vec![1]), (2, vec![1, 2])] {
+        world.must(set(version));
+        assert_eq!(world.federation.aliases["production"], stands);
+    }
+    assert_eq!(world.command(set(99)), Err(Reject::UnknownVersion(99)));
+    let bad = Command::SetAlias { alias: "../x".into(), version: 1 };
+    assert!(matches!(world.command(bad), Err(Reject::BadAlias(_))));
+}
+
+#[test]
+fn a_plan_is_held_to_the_schema_of_the_federation() {
+    let schema = |unit: &str| serde_json::Map::from_iter([("target".to_owned(), serde_json::json!(unit))]);
+    let create = Command::Create { name: "laws".into(), recipe: Some("fitbit".into()), schema: Some(schema("kcal")) };
+    let mut world = World::default();
+    assert_eq!((world.command(create.clone()), world.command(create)), (Ok(1), Ok(0)));
+    let plan = |unit| {
+        let work = serde_json::Map::from_iter([("schema".to_owned(), serde_json::json!(schema(unit)))]);
+        Command::CreateJob { plan: Box::new(Plan::new(PlanSpec { work, ..spec() }).unwrap()), seed: 0 }
+    };
+    assert_eq!((world.command(plan("kJ")), world.command(plan("kcal"))), (Err(Reject::OtherSchema), Ok(1)));
+}
+
+#[test]
+fn a_job_that_cannot_go_on_fails_with_its_reason() {
+    let mut world = World::new(1, PlanSpec { measure: vec![], ..spec() });
+    world.must(Command::Fail { job: 1, reason: "a parameter is not finite".into() });
+    assert_eq!(world.federation.jobs[0].status, Status::Ended(Outcome::Failed));
+    assert_eq!(held(&world.records), None);
+}
+
+fn quorum(quorum: usize) -> CohortSpec {
+    CohortSpec { quorum: Some(quorum), ..Default::default() }
 }
 
 /// One step of a random history.
@@ -336,8 +471,11 @@ enum Step {
     Lose(u8),
     Return(u8),
     Wait(u64),
+    Ready(u8, bool),
     Pause,
-    Resume,
+    Resume(Option<u32>),
+    Train,
+    Aggregate,
     Stop,
     Abort,
 }
@@ -352,15 +490,17 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0u8..5).prop_map(Step::Return),
         2 => (1u64..700_000).prop_map(Step::Wait),
         1 => Just(Step::Pause),
-        2 => Just(Step::Resume),
+        1 => (0u8..5, any::<bool>()).prop_map(|(i, ready)| Step::Ready(i, ready)),
+        2 => prop::option::of(0u32..2).prop_map(Step::Resume),
+        1 => Just(Step::Train),
+        1 => Just(Step::Aggregate),
         1 => Just(Step::Stop),
         1 => Just(Step::Abort),
     ]
 }
 
 fn live(steps: &[Step], quorum: usize) -> World {
-    let cohort = dure_core::cohort::CohortSpec { quorum: Some(quorum), ..Default::default() };
-    let mut world = World::new(3, PlanSpec { cohort, refit: true, ..spec() });
+    let mut world = World::new(3, PlanSpec { cohort: self::quorum(quorum), refit: true, ..spec() });
     for step in steps {
         world.settle();
         let job = world.federation.jobs.len() as u32;
@@ -370,7 +510,7 @@ fn live(steps: &[Step], quorum: usize) -> World {
         let _ = match step {
             Step::Answer(i) => round.map(|round| world.answer(round, &client(*i))),
             Step::Decline(i) => task(*i).map(|task| world.command(Command::Decline { task, reason: "busy".into() })),
-            Step::Join(i) => Some(world.command(Command::Join { client: client(*i) })),
+            Step::Join(i) => Some(world.command(Command::Join { client: client(*i), ready: true })),
             Step::Leave(i) => Some(world.command(Command::Leave { client: client(*i), reason: "bye".into() })),
             Step::Lose(i) => Some(world.command(Command::Lose { client: client(*i), epoch: 1 })),
             Step::Return(i) => Some(world.command(Command::Return { client: client(*i) })),
@@ -379,7 +519,12 @@ fn live(steps: &[Step], quorum: usize) -> World {
                 None
             }
             Step::Pause => Some(world.command(Command::Pause { job })),
-            Step::Resume => Some(world.command(Command::Resume { job })),
+            Step::Ready(i, ready) => {
+                Some(world.command(Command::SetReady { client: client(*i), ready: *ready, reason: "night".into() }))
+            }
+            Step::Resume(rounds) => Some(world.command(Command::Resume { job, rounds: *rounds })),
+            Step::Train => Some(world.command(Command::Train { job })),
+            Step::Aggregate => Some(world.command(Command::Aggregate { job })),
             Step::Stop => Some(world.command(Command::Stop { job })),
             Step::Abort => Some(world.command(Command::Abort { job })),
         };

@@ -7,7 +7,7 @@ use dure_core::{
     name::ClientName,
     plan::TrainingRows,
     random::{Purpose, SliceRandom, Stream, stream},
-    statistics::{Moments, Statistics, merge, regression},
+    statistics::{Moments, Scale, Statistics, merge, regression},
     update::{Update, Weight},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     mlp::{Mlp, Simd},
     schema::Schema,
     split::Split,
-    standardise::{Preprocessing, Scale},
+    standardise::Preprocessing,
     work::{TRAIN_LOSS, Training, Work},
 };
 

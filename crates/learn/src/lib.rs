@@ -15,6 +15,7 @@ pub mod loss;
 pub mod mlp;
 
 pub mod client;
+pub mod task;
 pub mod work;
 
 pub mod recipe;

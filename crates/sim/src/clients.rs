@@ -1,9 +1,6 @@
 //! Everybody's rows and the threads that work on them: tasks in, answers out, in the order of names.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dure_core::{
     codec::Codec,
@@ -12,9 +9,7 @@ use dure_core::{
     job::{Collection, Job},
     name::ClientName,
     plan::TrainingRows,
-    random::{Purpose, stream},
-    round::Kind,
-    statistics::{Moments, Statistics},
+    statistics::Statistics,
     update::{DELTA, Update},
 };
 use dure_learn::{
@@ -22,12 +17,11 @@ use dure_learn::{
     data::DataSet,
     split::{Split, SplitSpec, TooFewRows},
     standardise::Preprocessing,
+    task::{Done, Task},
     work::{TRAIN_LOSS, Work},
 };
-use dure_wire::{Expected, decode_update, encode_update};
+use dure_wire::{Expected, Models, decode_update, encode_update};
 use rayon::prelude::*;
-
-use crate::models::Models;
 
 /// What comes back for a task: the answer that the journal keeps, and for a training task the decoded update.
 pub type Reply = Result<(Answer, Option<Update>), TrainError>;
@@ -103,13 +97,16 @@ impl Clients {
         };
         self.prepare(job);
         let Some((_, clients, trainers)) = &mut self.prepared else { unreachable!("just prepared") };
-        let task = Task { job, round, base, work: &self.work };
+        let task = Task::of(job, round.id, base.params(), &self.work);
+        let (codec, digest) = (job.plan.codec, base.sha256());
         let next = AtomicUsize::new(0);
         // Every thread takes the next client until there is none, so that a slow one holds up nobody.
         let take = |trainer: &mut Trainer| {
             let mut replies = Vec::new();
             while let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                replies.push((*position, task.reply(trainer, &clients[*position])));
+                let client = &clients[*position];
+                let done = task.answer(trainer, client);
+                replies.push((*position, done.and_then(|done| reply(done, &task, codec, digest, client))));
             }
             replies
         };
@@ -152,71 +149,23 @@ pub fn split(data: &DataSet, spec: &SplitSpec, seed: u64) -> Result<Vec<Split>, 
     data.clients.iter().map(|client| spec.divide(client.target.len(), seed, &client.name)).collect()
 }
 
-/// What a round asks of each of its clients.
-struct Task<'a> {
-    job: &'a Job,
-    round: &'a Collection,
-    base: &'a Models,
-    work: &'a Work,
-}
-
-impl Task<'_> {
-    fn reply(&self, trainer: &mut Trainer, client: &Client) -> Reply {
-        match self.round.id.kind {
-            Kind::Train => self.train(trainer, client),
-            Kind::Test => Ok((Answer::Evaluated { sums: self.test(trainer, client)? }, None)),
-            Kind::Evaluate | Kind::Measure => {
-                trainer.load(self.base.params())?;
-                let sums = judge(trainer, client, &client.split.validation)?;
-                Ok((Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }, None))
-            }
-        }
-    }
-
-    /// Stops 4 to 6 of a round: train, encode, and read back what was encoded, as a server would.
-    fn train(&self, trainer: &mut Trainer, client: &Client) -> Reply {
-        let plan = &self.job.plan;
-        let update = trainer.train(self.base.params(), client, plan.rows, (self.job.seed, self.round.id.ordinal))?;
-        let bytes = encode_update(&update, plan.codec, self.base.sha256());
-        let sha256 = Digest::of(&bytes);
-        let expected = Expected {
-            layout: self.base.params().layout(),
-            groups: &[DELTA],
-            scalars: &plan.scalars,
-            codec: plan.codec,
-            base: self.base.sha256(),
-        };
-        let update = match plan.codec {
-            // Exact: reading it back would change nothing, and the tests hold that it does not.
-            Codec::F32 => update,
-            Codec::Bf16 => {
-                decode_update(&bytes, &expected, None).map_err(|_| TrainError::Diverged(client.name.clone()))?
-            }
-        };
-        let (weight, scalars) = (update.weight, update.scalars.clone());
-        Ok((Answer::Update { sha256, bytes: bytes.len() as u64, weight, scalars }, Some(update)))
-    }
-
-    /// The final model on test rows, as it is and as the client makes it its own.
-    fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Statistics>, TrainError> {
-        let (epochs, rows) = (self.work.personalise.epochs, client.split.rows(self.job.plan.rows));
-        trainer.load(self.base.params())?;
-        let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test)?)]);
-        if epochs > 0 {
-            let mut numbers = stream(self.job.seed, Purpose::Personalise, client.name.as_str(), 0);
-            trainer.epochs(client.rows(), rows, epochs, &mut numbers);
-            // Fine-tuning that diverges is this client's loss alone: it has no personal model, and figures say how many have.
-            sums.extend(judge(trainer, client, &client.split.test).ok().map(|sums| ("personalised".into(), sums)));
-        }
-        Ok(sums)
-    }
-}
-
-/// The errors of the trainer's model on some of a client's rows.
-fn judge(trainer: &mut Trainer, client: &Client, rows: &[u32]) -> Result<Statistics, TrainError> {
-    let sums = trainer.evaluate(client.rows(), rows);
-    let possible = sums.values().all(Moments::is_possible);
-    if possible { Ok(sums) } else { Err(TrainError::Unpredictable(client.name.clone())) }
+/// Stops 5 and 6 of a round: what was done becomes an answer. An update is encoded, and read back as a server would.
+fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest, client: &Client) -> Reply {
+    let update = match done {
+        Done::Evaluated(sums) => return Ok((Answer::Evaluated { sums }, None)),
+        Done::Trained(update) => update,
+    };
+    let bytes = encode_update(&update, codec, base);
+    let sha256 = Digest::of(&bytes);
+    let names: Vec<String> = update.scalars.keys().cloned().collect();
+    let expected = Expected { layout: task.base.layout(), groups: &[DELTA], scalars: &names, codec, base };
+    let update = match codec {
+        // Exact: reading it back would change nothing, and the tests hold that it does not.
+        Codec::F32 => update,
+        Codec::Bf16 => decode_update(&bytes, &expected, None).map_err(|_| TrainError::Diverged(client.name.clone()))?,
+    };
+    let (weight, scalars) = (update.weight, update.scalars.clone());
+    Ok((Answer::Update { sha256, bytes: bytes.len() as u64, weight, scalars }, Some(update)))
 }
 
 /// The mean training loss of a round, weighted as its updates are.

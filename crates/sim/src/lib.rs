@@ -5,8 +5,6 @@
 
 #![warn(clippy::unwrap_used)]
 
-pub mod models;
-
 pub mod clients;
 pub mod simulation;
 

@@ -15,10 +15,10 @@ use dure_core::{
     update::Update,
 };
 use dure_learn::work::Work;
+use dure_wire::{AdvanceError, Models};
 
 use crate::{
     clients::{Clients, Reply},
-    models::{AdvanceError, Models},
     simulation::Progress,
 };
 
@@ -132,7 +132,7 @@ impl Replay {
             Some(Owed::Initial(owing)) if owing.id == job => self.models = Some(Models::initial(owing)),
             Some(Owed::Next(owing, _)) if owing.id == job => {
                 if let Some(models) = &mut self.models {
-                    models.advance(owing, &self.updates, clients.threads())?;
+                    models.advance(owing, &self.updates, clients.threads().current_num_threads())?;
                 }
             }
             _ => return Ok(None),

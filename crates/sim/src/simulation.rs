@@ -14,10 +14,10 @@ use dure_core::{
     time::Time,
     update::Update,
 };
+use dure_wire::{AdvanceError, Models};
 
 use crate::{
     clients::{Clients, train_loss},
-    models::{AdvanceError, Models},
     report::RoundRow,
 };
 
@@ -78,12 +78,12 @@ pub fn simulate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Simulation, SimError> {
     let mut driver = Driver::default();
-    driver.command(Command::Create { name: plan.name.clone() })?;
+    driver.command(Command::Create { name: plan.name.clone(), recipe: None, schema: None })?;
     for client in &clients.data().clients {
-        driver.command(Command::Join { client: client.name.clone() })?;
+        driver.command(Command::Join { client: client.name.clone(), ready: true })?;
     }
     driver.command(Command::CreateJob { plan: Box::new(plan), seed })?;
-    driver.command(Command::Start { job: 1 })?;
+    driver.command(Command::Start { job: 1, rounds: None })?;
     while driver.go_on(clients)? {
         if let Some(job) = driver.federation.active() {
             progress(Progress { job: job.id, round: job.completed, rounds: job.plan.rounds });
@@ -177,7 +177,7 @@ impl Driver {
         };
         let updates = std::mem::take(&mut self.updates);
         let bytes_down = (models.blob().len() * round.cohort.len()) as u64;
-        models.advance(job, &updates, clients.threads())?;
+        models.advance(job, &updates, clients.threads().current_num_threads())?;
         let (id, sha256) = (job.id, models.sha256());
         let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
         self.rounds.push(RoundRow {

@@ -1,4 +1,4 @@
-//! What crosses a process boundary: the tensor container.
+//! What crosses a process boundary: the tensor container, and the REST types.
 //!
 //! An update or a model is one [safetensors](https://github.com/huggingface/safetensors) file, which any language reads
 //! with a library that it already has. What is not a tensor travels as JSON in the `dure` entry of `__metadata__`. On
@@ -29,7 +29,12 @@ mod error;
 
 mod compress;
 
+pub mod models;
+
+pub mod api;
+
 pub use compress::{compress, decompress};
 pub use error::{DecodeError, WrongLayout};
 pub use model::{MAX_HEADER, decode_model, encode_model};
+pub use models::{AdvanceError, Models};
 pub use update::{Expected, decode_update, encode_update};

@@ -13,8 +13,11 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CohortSpec {
-    /// How many clients a round asks; all that are eligible if absent.
+    /// How many answers a round wants; those of all that are eligible if absent.
     pub size: Option<usize>,
+    /// How many times as many clients it asks: 1.3 asks 13 for 10 answers, and the first 10 count (Bonawitz et al. 2019, §2.2,
+    /// <https://arxiv.org/abs/1902.01046>).
+    pub over_selection: f64,
     /// How many answers make a round; all of the cohort if absent.
     pub quorum: Option<usize>,
     /// How many eligible clients a job waits for before it opens a round; the cohort's size, or 1, if absent.
@@ -25,7 +28,7 @@ pub struct CohortSpec {
 
 impl Default for CohortSpec {
     fn default() -> Self {
-        Self { size: None, quorum: None, min_clients: None, deadline_s: 600.0 }
+        Self { size: None, over_selection: 1.0, quorum: None, min_clients: None, deadline_s: 600.0 }
     }
 }
 
@@ -35,9 +38,19 @@ impl CohortSpec {
         self.min_clients.or(self.size).unwrap_or(1).max(self.quorum.unwrap_or(1))
     }
 
-    /// How many answers a round of `cohort` clients needs.
-    pub fn quorum_of(&self, cohort: usize) -> usize {
-        self.quorum.unwrap_or(cohort).min(cohort).max(1)
+    /// How many clients a training round asks; all that are eligible if `None`.
+    pub fn asked(&self) -> Option<usize> {
+        self.size.map(|size| (size as f64 * self.over_selection).ceil() as usize)
+    }
+
+    /// How many answers a round of `cohort` clients wants, if that is fewer than it asks.
+    pub fn goal_of(&self, cohort: usize) -> Option<usize> {
+        self.size.filter(|size| *size < cohort)
+    }
+
+    /// How many answers a round that wants `wanted` needs.
+    pub fn quorum_of(&self, wanted: usize) -> usize {
+        self.quorum.unwrap_or(wanted).min(wanted).max(1)
     }
 }
 

@@ -22,10 +22,26 @@ impl Federation {
     pub fn apply(&mut self, record: &Record) {
         self.at = record.at;
         match &record.event {
-            Event::FederationCreated { name } => self.name.clone_from(name),
-            Event::ClientJoined { client, epoch } | Event::ClientReturned { client, epoch } => {
-                self.members.insert(client.clone(), Member { standing: Standing::Active, epoch: *epoch });
+            Event::FederationCreated { name, recipe, schema } => {
+                self.name.clone_from(name);
+                self.recipe.clone_from(recipe);
+                self.schema.clone_from(schema);
             }
+            Event::ClientJoined { client, epoch, ready } => {
+                let (standing, epoch, ready) = (Standing::Active, *epoch, *ready);
+                self.members.insert(client.clone(), Member { standing, epoch, ready, reason: String::new() });
+            }
+            Event::ClientReturned { client, epoch } => {
+                if let Some(member) = self.members.get_mut(client) {
+                    (member.standing, member.epoch) = (Standing::Active, *epoch);
+                }
+            }
+            Event::ReadinessChanged { client, ready, reason } => {
+                if let Some(member) = self.members.get_mut(client) {
+                    (member.ready, member.reason) = (*ready, reason.clone());
+                }
+            }
+            Event::AliasSet { alias, version } => self.name_version(alias, *version),
             Event::ClientLeft { client, .. } => self.away(client, Standing::Left),
             Event::ClientEvicted { client, .. } => self.away(client, Standing::Evicted),
             Event::ClientLost { client, .. } => self.away(client, Standing::Lost),
@@ -48,17 +64,39 @@ impl Federation {
         }
     }
 
+    /// The version before the last takes the last one's place back; any other comes after it.
+    fn name_version(&mut self, alias: &str, version: u32) {
+        let named = self.aliases.entry(alias.to_owned()).or_default();
+        if named.len() > 1 && named[named.len() - 2] == version {
+            named.pop();
+        } else {
+            named.push(version);
+        }
+    }
+
     fn apply_to_job(&mut self, event: &Event, record: &Record) {
         let Some(job) = job_of(event).and_then(|id| self.jobs.get_mut((id as usize).checked_sub(1)?)) else { return };
         match event {
-            Event::JobStarted { .. } => (job.status, job.started) = (Status::Running, record.at),
-            Event::JobPaused { .. } => job.status = Status::Paused,
-            Event::JobResumed { .. } => job.status = Status::Running,
+            Event::JobStarted { rounds, .. } => {
+                (job.status, job.started) = (Status::Running, record.at);
+                job.limit = rounds.map(|rounds| rounds.saturating_add(job.completed));
+            }
+            Event::JobPaused { .. } => (job.status, job.limit) = (Status::Paused, None),
+            Event::JobResumed { rounds, .. } => {
+                job.status = Status::Running;
+                job.limit = rounds.map(|rounds| rounds.saturating_add(job.completed));
+            }
+            Event::JobStepped { .. } => {
+                if job.status == Status::Created {
+                    job.started = record.at;
+                }
+                (job.status, job.limit) = (Status::Paused, Some(job.completed + 1));
+            }
             Event::TrainingEnded { reason, .. } => (job.trained, job.abandoned) = (Some(*reason), 0),
             Event::JobEnded { outcome, .. } => (job.status, job.stage) = (Status::Ended(*outcome), Stage::Idle),
-            Event::RoundOpened { round, version, cohort, quorum, deadline } => {
+            Event::RoundOpened { round, version, cohort, quorum, goal, deadline } => {
                 let (id, version, cohort) = (*round, *version, cohort.clone());
-                let round = Round::open(cohort.clone(), *quorum, *deadline);
+                let round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
                 job.stage = Stage::Open(Collection { id, version, cohort, round, answers: BTreeMap::new() });
             }
             Event::AnswerAccepted { round, client, answer } => {
@@ -81,11 +119,13 @@ impl Federation {
             Event::Measured { statistics, .. } => job.statistics = Some(statistics.clone()),
             Event::ModelPublished { version, round, sha256, parent, .. } => {
                 (job.version, job.completed, job.abandoned) = (Some(*version), *round, 0);
+                let mut attempt = 1;
                 if let Stage::Commit(closed) = std::mem::replace(&mut job.stage, Stage::Idle) {
+                    attempt = closed.id.attempt;
                     job.last = Some(closed);
                 }
                 let (job, round, sha256, parent) = (job.id, *round, *sha256, *parent);
-                self.versions.push(Version { job, round, sha256, parent, metrics: BTreeMap::new() });
+                self.versions.push(Version { job, round, attempt, sha256, parent, metrics: BTreeMap::new() });
             }
             Event::Evaluated { round, version, metrics } => {
                 match round.kind {
@@ -134,9 +174,10 @@ impl Job {
 /// The job that an event concerns.
 fn job_of(event: &Event) -> Option<u32> {
     match event {
-        Event::JobStarted { job }
+        Event::JobStarted { job, .. }
         | Event::JobPaused { job }
-        | Event::JobResumed { job }
+        | Event::JobResumed { job, .. }
+        | Event::JobStepped { job }
         | Event::TrainingEnded { job, .. }
         | Event::JobEnded { job, .. }
         | Event::Measured { job, .. }

@@ -8,31 +8,42 @@ use crate::{
     job::{Collection, Job, Next, Stage, Status},
     name::ClientName,
     plan::Plan,
-    round::{Kind, NotTaken, RoundId, TaskId},
+    round::{Kind, NotTaken, Round, RoundId, TaskId},
     statistics::{Moments, Statistics, regression},
     time::Time,
 };
+
+type Schema = serde_json::Map<String, serde_json::Value>;
 
 impl Federation {
     /// The events that `command` means at `now`; none if it asks for what is so already. Refusals change nothing.
     pub fn decide(&self, command: &Command, now: Time) -> Result<Vec<Event>, Reject> {
         match command {
-            Command::Create { name } => self.create(name),
-            Command::Join { client } => self.join(client),
+            Command::Create { name, recipe, schema } => self.create(name, recipe, schema),
+            Command::Join { client, ready } => self.join(client, *ready),
+            Command::SetReady { client, ready, reason } => self.set_ready(client, *ready, reason),
             Command::Leave { client, reason } => self.leave(client, reason),
             Command::Evict { client, reason } => self.evict(client, reason),
             Command::Lose { client, epoch } => self.lose(client, *epoch),
             Command::Return { client } => self.come_back(client),
-            Command::CreateJob { plan, seed } => Ok(vec![self.new_job(plan.clone(), *seed)]),
-            Command::Start { job } => self.start(*job),
+            Command::CreateJob { plan, seed } => self.new_job(plan.clone(), *seed),
+            Command::Start { job, rounds } => {
+                self.first(*job, &[Status::Created], Event::JobStarted { job: *job, rounds: *rounds })
+            }
             Command::Pause { job } => self.change(*job, &[Status::Running], Event::JobPaused { job: *job }),
-            Command::Resume { job } => self.change(*job, &[Status::Paused], Event::JobResumed { job: *job }),
+            Command::Resume { job, rounds } => {
+                self.change(*job, &[Status::Paused], Event::JobResumed { job: *job, rounds: *rounds })
+            }
+            Command::Train { job } => self.train(*job),
+            Command::Aggregate { job } => self.aggregate(*job),
             Command::Stop { job } => {
                 let event = Event::TrainingEnded { job: *job, reason: Stop::Stopped };
                 let trained = self.job(*job).is_some_and(|job| job.trained.is_some());
                 if trained { Ok(vec![]) } else { self.change(*job, &[Status::Running, Status::Paused], event) }
             }
-            Command::Abort { job } => self.abort(*job),
+            Command::Abort { job } => self.abort(*job, Outcome::Aborted, ""),
+            Command::Fail { job, reason } => self.abort(*job, Outcome::Failed, reason),
+            Command::SetAlias { alias, version } => self.set_alias(alias, *version),
             Command::Report { task, answer } => self.report(task, answer),
             Command::Decline { task, reason } => self.decline(task, reason),
             Command::Publish { job, sha256 } => self.publish(*job, *sha256),
@@ -40,20 +51,33 @@ impl Federation {
         }
     }
 
-    fn create(&self, name: &str) -> Result<Vec<Event>, Reject> {
-        match self.name.is_empty() {
-            true => Ok(vec![Event::FederationCreated { name: short(name)? }]),
-            false => Err(Reject::Exists(self.name.clone())),
+    fn create(&self, name: &str, recipe: &Option<String>, schema: &Option<Schema>) -> Result<Vec<Event>, Reject> {
+        let (recipe, schema) = (recipe.clone(), schema.clone());
+        match self.name.as_str() {
+            "" => Ok(vec![Event::FederationCreated { name: short(name)?, recipe, schema }]),
+            same if same == name && self.recipe == recipe && self.schema == schema => Ok(vec![]),
+            _ => Err(Reject::Exists(self.name.clone())),
         }
     }
 
-    fn join(&self, client: &ClientName) -> Result<Vec<Event>, Reject> {
-        let joined = |epoch| Ok(vec![Event::ClientJoined { client: client.clone(), epoch }]);
+    fn join(&self, client: &ClientName, ready: bool) -> Result<Vec<Event>, Reject> {
+        let joined = |epoch| Ok(vec![Event::ClientJoined { client: client.clone(), epoch, ready }]);
         match self.members.get(client) {
             None => joined(1),
             Some(Member { standing: Standing::Active, .. }) => Ok(vec![]),
             Some(Member { standing: Standing::Evicted, .. }) => Err(Reject::Evicted(client.clone())),
             Some(member) => joined(member.epoch + 1),
+        }
+    }
+
+    fn set_ready(&self, client: &ClientName, ready: bool, reason: &str) -> Result<Vec<Event>, Reject> {
+        let member = self.member(client)?;
+        let reason = if ready { String::new() } else { short(reason)? };
+        match member.standing {
+            Standing::Evicted => Err(Reject::Evicted(client.clone())),
+            Standing::Left => Err(Reject::UnknownClient(client.clone())),
+            _ if (member.ready, &member.reason) == (ready, &reason) => Ok(vec![]),
+            _ => Ok(vec![Event::ReadinessChanged { client: client.clone(), ready, reason }]),
         }
     }
 
@@ -91,15 +115,42 @@ impl Federation {
         self.members.get(client).ok_or_else(|| Reject::UnknownClient(client.clone()))
     }
 
-    fn new_job(&self, plan: Box<Plan>, seed: u64) -> Event {
-        Event::JobCreated { job: self.jobs.len() as u32 + 1, seed, refit_of: None, plan }
+    fn new_job(&self, plan: Box<Plan>, seed: u64) -> Result<Vec<Event>, Reject> {
+        let told = plan.work.get("schema").and_then(serde_json::Value::as_object);
+        if self.schema.is_some() && self.schema.as_ref() != told {
+            return Err(Reject::OtherSchema);
+        }
+        Ok(vec![Event::JobCreated { job: self.jobs.len() as u32 + 1, seed, refit_of: None, plan }])
     }
 
-    fn start(&self, job: u32) -> Result<Vec<Event>, Reject> {
+    /// As [`Self::change`], where no other job is active.
+    fn first(&self, job: u32, from: &[Status], event: Event) -> Result<Vec<Event>, Reject> {
         match self.active() {
             Some(active) if active.id != job => Err(Reject::Busy(active.id)),
-            _ => self.change(job, &[Status::Created], Event::JobStarted { job }),
+            _ => self.change(job, from, event),
         }
+    }
+
+    fn train(&self, id: u32) -> Result<Vec<Event>, Reject> {
+        match self.job(id) {
+            Some(job) if job.status == Status::Paused && job.limit == Some(job.completed + 1) => Ok(vec![]),
+            _ => self.first(id, &[Status::Created, Status::Paused], Event::JobStepped { job: id }),
+        }
+    }
+
+    fn aggregate(&self, id: u32) -> Result<Vec<Event>, Reject> {
+        match &self.job(id).ok_or(Reject::UnknownJob(id))?.stage {
+            Stage::Open(open) if open.id.kind == Kind::Train => open.aggregated().map(|event| vec![event]),
+            Stage::Commit(_) => Ok(vec![]),
+            Stage::Open(_) | Stage::Idle => Err(Reject::NothingToAggregate(id)),
+        }
+    }
+
+    fn set_alias(&self, alias: &str, version: u32) -> Result<Vec<Event>, Reject> {
+        ClientName::new(alias).map_err(|_| Reject::BadAlias(alias.chars().take(80).collect()))?;
+        self.version(version).ok_or(Reject::UnknownVersion(version))?;
+        let same = self.alias(alias) == Some(version);
+        Ok(if same { vec![] } else { vec![Event::AliasSet { alias: alias.into(), version }] })
     }
 
     /// `event`, if the job's status is one of `from`.
@@ -109,6 +160,7 @@ impl Federation {
             Event::JobStarted { .. } => "only a job that was not started yet can be",
             Event::JobPaused { .. } => "only a running job can be paused",
             Event::JobResumed { .. } => "only a paused job can be resumed",
+            Event::JobStepped { .. } => "only a job that is paused or was not started yet can be stepped by hand",
             _ => "only a job that was started and is not over can be stopped",
         };
         if from.contains(&status) {
@@ -118,7 +170,7 @@ impl Federation {
         }
     }
 
-    fn abort(&self, id: u32) -> Result<Vec<Event>, Reject> {
+    fn abort(&self, id: u32, outcome: Outcome, reason: &str) -> Result<Vec<Event>, Reject> {
         let job = self.job(id).ok_or(Reject::UnknownJob(id))?;
         if let Status::Ended(_) = job.status {
             return Ok(vec![]);
@@ -128,7 +180,8 @@ impl Federation {
             // A round that is complete has ended; its model is simply not made.
             Stage::Commit(_) | Stage::Idle => None,
         };
-        Ok(open.into_iter().chain([Event::JobEnded { job: id, outcome: Outcome::Aborted }]).collect())
+        let ended = Event::JobEnded { job: id, outcome, reason: short(reason)? };
+        Ok(open.into_iter().chain([ended]).collect())
     }
 
     fn report(&self, task: &TaskId, answer: &Answer) -> Result<Vec<Event>, Reject> {
@@ -166,7 +219,7 @@ impl Federation {
         let version = self.versions.len() as u32 + 1;
         let round = match &job.stage {
             Stage::Commit(closed) => closed.id.ordinal,
-            Stage::Idle if job.status == Status::Running && job.next(self.at) == Next::Initialise => 0,
+            Stage::Idle if job.may(Next::Initialise) && job.next(self.at) == Next::Initialise => 0,
             _ => return Err(Reject::NothingOwed(id)),
         };
         Ok(vec![Event::ModelPublished { version, job: id, round, sha256, parent: job.version }])
@@ -207,11 +260,23 @@ impl Collection {
         }
     }
 
+    /// The end of the round with what it has.
+    fn aggregated(&self) -> Result<Event, Reject> {
+        let round = self.id;
+        match &self.round {
+            Round::Collecting { reported, quorum, .. } if reported.len() < *quorum => {
+                Err(Reject::TooFew { round, reported: reported.len(), quorum: *quorum })
+            }
+            Round::Collecting { reported, .. } => Ok(Event::RoundCompleted { round, participants: reported.clone() }),
+            Round::Complete { .. } | Round::Abandoned { .. } => Err(Reject::Closed(round)),
+        }
+    }
+
     pub(super) fn abandoned(&self) -> Event {
         let (reported, quorum) = match &self.round {
-            crate::round::Round::Collecting { reported, quorum, .. } => (reported.len(), *quorum),
-            crate::round::Round::Abandoned { reported, quorum } => (*reported, *quorum),
-            crate::round::Round::Complete { participants } => (participants.len(), participants.len()),
+            Round::Collecting { reported, quorum, .. } => (reported.len(), *quorum),
+            Round::Abandoned { reported, quorum } => (*reported, *quorum),
+            Round::Complete { participants } => (participants.len(), participants.len()),
         };
         Event::RoundAbandoned { round: self.id, reported, quorum }
     }

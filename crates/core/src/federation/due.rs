@@ -19,9 +19,9 @@ impl Federation {
         match &job.stage {
             Stage::Commit(_) => vec![],
             Stage::Open(collection) => end_of(collection, job, now),
-            Stage::Idle if job.status == Status::Paused => vec![],
+            Stage::Idle if job.status == Status::Paused && job.limit.is_none() => vec![],
             Stage::Idle if job.abandoned >= job.plan.stop.abandoned => {
-                vec![Event::JobEnded { job: job.id, outcome: Outcome::GaveUp }]
+                vec![Event::JobEnded { job: job.id, outcome: Outcome::GaveUp, reason: String::new() }]
             }
             Stage::Idle => self.next_of(job, now),
         }
@@ -30,11 +30,17 @@ impl Federation {
     /// Stop 2 of a round: whom it asks. Nothing while too few are there; [`Federation::waiting`] says so.
     fn next_of(&self, job: &Job, now: Time) -> Vec<Event> {
         match job.next(now) {
+            next if !job.may(next) => self.limit_of(job),
             Next::Initialise => vec![],
             Next::EndTraining(reason) => vec![Event::TrainingEnded { job: job.id, reason }],
             Next::End => self.end(job),
             Next::Open(round) => self.open(job, round, now).into_iter().collect(),
         }
+    }
+
+    /// A job that was to do so many rounds pauses after them.
+    fn limit_of(&self, job: &Job) -> Vec<Event> {
+        if job.status == Status::Running { vec![Event::JobPaused { job: job.id }] } else { vec![] }
     }
 
     fn open(&self, job: &Job, round: RoundId, now: Time) -> Option<Event> {
@@ -43,19 +49,22 @@ impl Federation {
             return None;
         }
         // Only training draws a sample; what is measured or judged concerns everybody.
-        let size = if round.kind == Kind::Train { spec.size } else { None };
-        let cohort = cohort::random(&eligible, size, job.seed, round.ordinal, round.attempt);
+        let samples = round.kind == Kind::Train;
+        let asked = if samples { spec.asked() } else { None };
+        let cohort = cohort::random(&eligible, asked, job.seed, round.ordinal, round.attempt);
+        let goal = if samples { spec.goal_of(cohort.len()) } else { None };
+        let quorum = spec.quorum_of(goal.unwrap_or(cohort.len()));
         let deadline = now + Duration((spec.deadline_s * 1000.0) as u64);
-        Some(Event::RoundOpened { round, version: job.version, quorum: spec.quorum_of(cohort.len()), cohort, deadline })
+        Some(Event::RoundOpened { round, version: job.version, quorum, goal, cohort, deadline })
     }
 
     /// The end of a job, and the refit that follows one which chose its number of rounds on validation rows.
     fn end(&self, job: &Job) -> Vec<Event> {
-        let mut events = vec![Event::JobEnded { job: job.id, outcome: Outcome::Completed }];
+        let mut events = vec![Event::JobEnded { job: job.id, outcome: Outcome::Completed, reason: String::new() }];
         if job.plan.refit && job.completed > 0 {
             let (refit, plan) = (self.jobs.len() as u32 + 1, Box::new(job.plan.refitted(job.chosen_rounds())));
             events.push(Event::JobCreated { job: refit, seed: job.seed, refit_of: Some(job.id), plan });
-            events.push(Event::JobStarted { job: refit });
+            events.push(Event::JobStarted { job: refit, rounds: None });
         }
         events
     }
@@ -65,6 +74,7 @@ impl Federation {
 fn end_of(collection: &Collection, job: &Job, now: Time) -> Vec<Event> {
     match collection.round.clone().at(now) {
         Round::Collecting { .. } => vec![],
+        Round::Complete { .. } if job.is_by_hand(collection.id) => vec![],
         Round::Abandoned { .. } => vec![collection.abandoned()],
         Round::Complete { participants } => {
             let completed = Event::RoundCompleted { round: collection.id, participants };

@@ -6,7 +6,7 @@ use crate::{name::ClientName, round::RoundId};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Reject {
     /// The journal has begun already.
-    #[error("the federation exists already, as {0:?}")]
+    #[error("the federation exists already, as {0:?}, with another recipe or schema; choose another name")]
     Exists(String),
     /// Nobody of this name.
     #[error("{0} is not a member of this federation; join first")]
@@ -76,6 +76,30 @@ pub enum Reject {
         /// What does not fit.
         why: String,
     },
+    /// The plan is about other rows than the federation's.
+    #[error("the plan's schema is another than the federation's; use its recipe, or create a federation for this one")]
+    OtherSchema,
+    /// Too few answers to aggregate.
+    #[error("round {round} has {reported} answers, and needs {quorum}; wait for more, or abort the job")]
+    TooFew {
+        /// The round.
+        round: RoundId,
+        /// How many there are.
+        reported: usize,
+        /// How many are needed.
+        quorum: usize,
+    },
+    /// No training round is open.
+    #[error("job {0} has no training round open to aggregate; train first")]
+    NothingToAggregate(u32),
+    /// No such version.
+    #[error("there is no model version {0}")]
+    UnknownVersion(u32),
+    /// A text that cannot be an alias.
+    #[error(
+        "{0:?} cannot name a version: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit"
+    )]
+    BadAlias(String),
     /// No model version is owed.
     #[error("job {0} owes no model version now")]
     NothingOwed(u32),

@@ -1,19 +1,18 @@
-//! Stops 8 and 9 of a round: the updates become the next model version.
+//! Stops 8 and 9 of a round: the updates become the next model version, and its file. For whoever drives a federation.
 
 use std::sync::Arc;
 
 use dure_core::{
-    combine::InMemory,
+    combine::{Combine, InMemory},
     digest::Digest,
     job::Job,
     model::{LayoutMismatch, Params},
     optimizer::State,
     update::{DELTA, Update, Weight},
 };
-use dure_learn::standardise::Preprocessing;
-use dure_wire::encode_model;
-use rayon::prelude::*;
-use serde_json::{Map, json};
+use serde_json::Map;
+
+use crate::{DecodeError, decode_model, encode_model};
 
 /// How many coordinates are combined at a time; bounds the memory of combining, whatever the model's size.
 pub const CHUNK: usize = 1 << 14;
@@ -45,28 +44,27 @@ impl Models {
     /// The first version of `job`: parameters drawn from its seed.
     pub fn initial(job: &Job) -> Self {
         let params = Params::initial(Arc::new(job.plan.layout.clone()), job.seed);
-        let about = about(job);
+        let about = job.about();
         let blob = encode_model(&params, &about);
         Self { params, state: State::default(), about, sha256: Digest::of(&blob), blob }
     }
 
-    /// Combines `updates` (in the order of names), steps, and makes the next version.
-    pub fn advance(&mut self, job: &Job, updates: &[Update], threads: &rayon::ThreadPool) -> Result<(), AdvanceError> {
+    /// The newest version of `job`, from its file.
+    pub fn read(job: &Job, blob: Vec<u8>, sha256: Digest) -> Result<Self, DecodeError> {
+        let layout = Arc::new(job.plan.layout.clone());
+        let (params, _) = decode_model(&blob, Some(&layout), blob.len(), Some(sha256))?;
+        Ok(Self { params, state: State::default(), about: job.about(), blob, sha256 })
+    }
+
+    /// Combines `updates` (in the order of names) on `threads` threads, steps, and makes the next version.
+    pub fn advance(&mut self, job: &Job, updates: &[Update], threads: usize) -> Result<(), AdvanceError> {
         let Some(strategy) = job.plan.strategy.build() else {
             unreachable!("a checked plan names a strategy that exists")
         };
         let deltas: Vec<(Weight, &[f32])> =
             updates.iter().filter_map(|update| Some((update.weight, update.groups.get(DELTA)?.values()))).collect();
         let mut delta = vec![0.0; self.params.values().len()];
-        let combine = |(i, out): (usize, &mut [f32])| {
-            let range = i * CHUNK..i * CHUNK + out.len();
-            strategy.combine.combine(range, &mut InMemory::new(&deltas), out)
-        };
-        if delta.len() <= CHUNK || threads.current_num_threads() == 1 {
-            delta.chunks_mut(CHUNK).enumerate().try_for_each(combine)?;
-        } else {
-            threads.install(|| delta.par_chunks_mut(CHUNK).enumerate().try_for_each(combine))?;
-        }
+        combine(&*strategy.combine, &deltas, &mut delta, threads)?;
         strategy.optimizer.step(&mut self.params, &mut self.state, &delta)?;
         if !self.params.is_finite() {
             return Err(AdvanceError::NotFinite { round: job.completed + 1 });
@@ -92,15 +90,27 @@ impl Models {
     }
 }
 
-/// What a model file says of itself: all that predicting with it needs.
-fn about(job: &Job) -> Map<String, serde_json::Value> {
-    let told = |key: &str| job.plan.work.get(key).cloned().unwrap_or_default();
-    let preprocessing = job.statistics.as_ref().map(Preprocessing::of);
-    let about = [
-        ("recipe", json!(job.plan.name)),
-        ("schema", told("schema")),
-        ("model", told("model")),
-        ("preprocessing", json!(preprocessing)),
-    ];
-    about.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+/// Combines all coordinates, a chunk at a time. Threads take ranges; where a range ends changes nothing.
+fn combine(
+    rule: &dyn Combine,
+    deltas: &[(Weight, &[f32])],
+    out: &mut [f32],
+    threads: usize,
+) -> Result<(), LayoutMismatch> {
+    let part = |first: usize, out: &mut [f32]| {
+        out.chunks_mut(CHUNK).enumerate().try_for_each(|(i, out)| {
+            let begin = first + i * CHUNK;
+            rule.combine(begin..begin + out.len(), &mut InMemory::new(deltas), out)
+        })
+    };
+    if out.len() <= CHUNK || threads <= 1 {
+        return part(0, out);
+    }
+    let share = out.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let parts = out.chunks_mut(share).enumerate();
+        let parts: Vec<_> = parts.map(|(i, out)| scope.spawn(move || part(i * share, out))).collect();
+        let done = |part: std::thread::ScopedJoinHandle<'_, _>| part.join().expect("combining does not panic");
+        parts.into_iter().try_for_each(done)
+    })
 }

@@ -1,0 +1,86 @@
+//! What a client is asked, on a model that it is given: train, evaluate, test. The simulator and the agent both answer here.
+
+use std::collections::BTreeMap;
+
+use dure_core::{
+    job::Job,
+    model::Params,
+    plan::TrainingRows,
+    random::{Purpose, stream},
+    round::{Kind, RoundId},
+    statistics::{Moments, Statistics},
+    update::Update,
+};
+
+use crate::{
+    client::{Client, TrainError, Trainer},
+    work::Work,
+};
+
+/// What a round asks of each of its clients.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// The round.
+    pub round: RoundId,
+    /// The job's seed.
+    pub seed: u64,
+    /// The rows that the job trains on.
+    pub rows: TrainingRows,
+    /// The model.
+    pub base: &'a Params,
+    /// What trainers are told.
+    pub work: &'a Work,
+}
+
+/// What comes of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Done {
+    /// What training changed.
+    Trained(Update),
+    /// Sums of the errors, by the model that made them (`global`, `personalised`).
+    Evaluated(BTreeMap<String, Statistics>),
+}
+
+impl<'a> Task<'a> {
+    /// What `round` of `job` asks.
+    pub fn of(job: &Job, round: RoundId, base: &'a Params, work: &'a Work) -> Self {
+        Self { round, seed: job.seed, rows: job.plan.rows, base, work }
+    }
+
+    /// Stop 4 of a round: a client does what it is asked. `trainer` may have served others before.
+    pub fn answer(&self, trainer: &mut Trainer, client: &Client) -> Result<Done, TrainError> {
+        match self.round.kind {
+            Kind::Train => {
+                let drawn = (self.seed, self.round.ordinal);
+                trainer.train(self.base, client, self.rows, drawn).map(Done::Trained)
+            }
+            Kind::Test => self.test(trainer, client).map(Done::Evaluated),
+            Kind::Evaluate | Kind::Measure => {
+                trainer.load(self.base)?;
+                let sums = judge(trainer, client, &client.split.validation)?;
+                Ok(Done::Evaluated(BTreeMap::from([("global".into(), sums)])))
+            }
+        }
+    }
+
+    /// The final model on test rows, as it is and as the client makes it its own.
+    fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Statistics>, TrainError> {
+        let (epochs, rows) = (self.work.personalise.epochs, client.split.rows(self.rows));
+        trainer.load(self.base)?;
+        let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test)?)]);
+        if epochs > 0 {
+            let mut numbers = stream(self.seed, Purpose::Personalise, client.name.as_str(), 0);
+            trainer.epochs(client.rows(), rows, epochs, &mut numbers);
+            // Fine-tuning that diverges is this client's loss alone: it has no personal model, and figures say how many have.
+            sums.extend(judge(trainer, client, &client.split.test).ok().map(|sums| ("personalised".into(), sums)));
+        }
+        Ok(sums)
+    }
+}
+
+/// The errors of the trainer's model on some of a client's rows.
+fn judge(trainer: &mut Trainer, client: &Client, rows: &[u32]) -> Result<Statistics, TrainError> {
+    let sums = trainer.evaluate(client.rows(), rows);
+    let possible = sums.values().all(Moments::is_possible);
+    if possible { Ok(sums) } else { Err(TrainError::Unpredictable(client.name.clone())) }
+}

@@ -1,0 +1,1 @@
+//! Serves federations over HTTP.

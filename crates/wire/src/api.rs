@@ -1,0 +1,471 @@
+//! The REST types: what servers, agents and command lines say to one another as JSON. Routes are in the server's
+//! `/openapi.json`; tensors travel as the files of this crate's other modules.
+//!
+//! Requests refuse unknown fields, so that a misspelt one is an error and not a default.
+
+use std::collections::BTreeMap;
+
+use dure_core::{
+    digest::Digest,
+    event::{Outcome, Stop},
+    federation::TaskState,
+    journal::Head,
+    name::ClientName,
+    plan::PlanSpec,
+    round::{Kind, RoundId, TaskId},
+    statistics::{Metrics, Scale, Statistics},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// Where the API begins.
+pub const PREFIX: &str = "/v1";
+
+/// The header that names the head of the journal in answers to clients: `12 5f0c…`.
+pub const JOURNAL_HEADER: &str = "dure-journal";
+
+/// The longest that a client may ask to wait for a task, in seconds.
+pub const MAX_WAIT_S: u64 = 60;
+
+/// The body of every error: RFC 9457 <https://www.rfc-editor.org/rfc/rfc9457>, `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// Which kind of problem: a path below `/problems/`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// This one's cause, and what to do about it.
+    pub detail: String,
+}
+
+/// A federation to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FederationSpec {
+    /// 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`.
+    pub name: String,
+    /// The recipe that its sites look for to read their rows.
+    #[serde(default)]
+    pub recipe: Option<String>,
+    /// What everybody's rows mean; jobs are held to it.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub schema: Option<Map<String, Value>>,
+}
+
+/// A federation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FederationView {
+    /// Its name.
+    pub name: String,
+    /// The recipe that its sites look for.
+    pub recipe: Option<String>,
+    /// What everybody's rows mean.
+    #[schema(value_type = Option<Object>)]
+    pub schema: Option<Map<String, Value>>,
+    /// How many clients there are in each state.
+    #[schema(value_type = Object)]
+    pub clients: BTreeMap<ClientState, usize>,
+    /// How many jobs there are; the newest has this number.
+    pub jobs: u32,
+    /// The job that is started and not over.
+    pub active_job: Option<u32>,
+    /// How many model versions there are; the newest has this number.
+    pub versions: u32,
+    /// For how long a client that is not heard of stays, in seconds.
+    pub lease_s: f64,
+    /// Where its journal ends.
+    #[schema(value_type = Object)]
+    pub journal: Head,
+}
+
+/// An invitation to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct InvitationSpec {
+    /// How many clients may join by it; any number if absent.
+    pub uses: Option<u32>,
+    /// For how long, in seconds; for ever if absent.
+    pub expires_in_s: Option<u64>,
+    /// For whom it is.
+    pub note: String,
+}
+
+/// An invitation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct InvitationView {
+    /// Its number.
+    pub id: i64,
+    /// What joins; told once, when it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// How many clients may join by it.
+    pub uses: Option<u32>,
+    /// How many have.
+    pub used: u32,
+    /// When it ends, as RFC 3339.
+    pub expires: Option<String>,
+    /// For whom it is.
+    pub note: String,
+}
+
+/// How a client stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientState {
+    /// A member that takes no tasks yet, or for a while.
+    Joined,
+    /// Takes tasks, and has none.
+    Ready,
+    /// Works on a task.
+    Training,
+    /// Sends its answer.
+    Updating,
+    /// Has answered in the open round.
+    Finished,
+    /// Its lease has ended.
+    Lost,
+    /// Said goodbye.
+    Left,
+    /// Was sent away.
+    Evicted,
+}
+
+/// Asks to be a member. The bearer is an invitation, or the client's own secret if it has been one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinSpec {
+    /// 64 hexadecimal digits that the client has drawn itself: its bearer from now on.
+    pub secret: String,
+    /// Whether it takes tasks.
+    #[serde(default = "yes")]
+    pub ready: bool,
+    /// What the site says of itself: size, device, version.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub facts: Map<String, Value>,
+}
+
+/// Changes what a client says of itself; what is absent stays. An empty one renews the lease.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientPatch {
+    /// Whether it takes tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// Why not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What the site says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub facts: Option<Map<String, Value>>,
+}
+
+/// A client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClientView {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub client: ClientName,
+    /// How it stands.
+    pub state: ClientState,
+    /// Why it takes no tasks, in its own words.
+    pub reason: String,
+    /// How often it has joined or returned.
+    pub epoch: u32,
+    /// The task that it works on.
+    #[schema(value_type = Option<String>)]
+    pub task: Option<TaskId>,
+    /// How long ago it was heard of, in seconds.
+    pub last_seen_s: Option<f64>,
+    /// When its lease ends, in seconds from now.
+    pub lease_ends_in_s: Option<f64>,
+    /// What the site says of itself.
+    #[schema(value_type = Object)]
+    pub facts: Map<String, Value>,
+}
+
+/// What a client is asked to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaskView {
+    /// Its name, for the answer.
+    #[schema(value_type = String)]
+    pub task: TaskId,
+    /// `measure`, `train`, `evaluate` or `test`.
+    #[schema(value_type = String)]
+    pub kind: Kind,
+    /// The job; its plan and seed are at `…/jobs/{job}`.
+    pub job: u32,
+    /// The round's ordinal, from which the client's randomness derives.
+    pub ordinal: u32,
+    /// The model version to work on.
+    pub version: Option<u32>,
+    /// The digest of that version's file; an update names it.
+    #[schema(value_type = Option<String>)]
+    pub base: Option<Digest>,
+    /// How many clients the round asks.
+    pub cohort: usize,
+    /// The most bytes that an answer may have, before compression.
+    pub max_bytes: usize,
+    /// How long the round waits, in seconds from now.
+    pub deadline_s: f64,
+    /// Where the journal ends.
+    #[schema(value_type = Object)]
+    pub journal: Head,
+}
+
+/// What has become of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaskOutcome {
+    /// The task.
+    #[schema(value_type = String)]
+    pub task: TaskId,
+    /// `awaited`, `answered`, `committed` or `dropped`.
+    #[schema(value_type = String)]
+    pub state: TaskState,
+    /// Where the journal ends.
+    #[schema(value_type = Object)]
+    pub journal: Head,
+}
+
+/// Says that a task will not be answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decline {
+    /// Why, for the operator to read.
+    pub reason: String,
+}
+
+/// Why a client goes, or is sent away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Goodbye {
+    /// For the operator, or for the client, to read.
+    pub reason: String,
+}
+
+/// A job to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// What is done. `dure recipe plan` prints one.
+    #[schema(value_type = Object)]
+    pub plan: PlanSpec,
+    /// From which all randomness derives; a text, for many readers keep only 53 bits of a number.
+    #[serde(default = "zero")]
+    pub seed: String,
+}
+
+/// How far a job is to go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// So many training rounds, and then it pauses; to its end if absent.
+    pub rounds: Option<u32>,
+}
+
+/// What is done to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobAction {
+    /// Opens rounds from now on.
+    Start,
+    /// Opens none until it is resumed; an open round goes on.
+    Pause,
+    /// Goes on.
+    Resume,
+    /// Ends its training after the round that it is in.
+    Stop,
+    /// Ends now; an open round is abandoned.
+    Abort,
+    /// Opens one training round, which ends by `aggregate`.
+    Train,
+    /// Ends the open training round with the answers that it has.
+    Aggregate,
+}
+
+/// Whether a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// Not started yet.
+    Created,
+    /// Opens rounds.
+    Running,
+    /// Opens no rounds until it is resumed.
+    Paused,
+    /// Did what was asked.
+    Completed,
+    /// Someone aborted it.
+    Aborted,
+    /// Too many rounds in a row were abandoned.
+    GaveUp,
+    /// There is no next model version.
+    Failed,
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobView {
+    /// Its number.
+    pub job: u32,
+    /// Whether it runs.
+    pub status: JobStatus,
+    /// What it waits for, in words; or why it is over.
+    pub waiting: Option<String>,
+    /// From which all randomness derives.
+    pub seed: String,
+    /// The job that chose this one's number of rounds.
+    pub refit_of: Option<u32>,
+    /// Training rounds that ended in a new version.
+    pub completed: u32,
+    /// Training rounds that are planned.
+    pub rounds: u32,
+    /// After which training round it pauses.
+    pub limit: Option<u32>,
+    /// Its newest model version.
+    pub version: Option<u32>,
+    /// Why training ended, once it has.
+    #[schema(value_type = Option<String>)]
+    pub trained: Option<Stop>,
+    /// The best evaluation yet.
+    pub best: Option<Best>,
+    /// The round that collects answers.
+    pub round: Option<RoundView>,
+    /// What is done.
+    #[schema(value_type = Object)]
+    pub plan: PlanSpec,
+    /// The moments of the clients' columns, all together, once measured.
+    #[schema(value_type = Option<Object>)]
+    pub statistics: Option<Statistics>,
+}
+
+/// The best evaluation of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Best {
+    /// After which training round.
+    pub round: u32,
+    /// Which metric.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// A round that collects answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RoundView {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub round: RoundId,
+    /// How many clients it asks.
+    pub cohort: usize,
+    /// How many answers it needs.
+    pub quorum: usize,
+    /// How many answers it wants.
+    pub goal: usize,
+    /// Who has answered.
+    #[schema(value_type = Vec<String>)]
+    pub reported: Vec<ClientName>,
+    /// Who has not.
+    #[schema(value_type = Vec<String>)]
+    pub awaited: Vec<ClientName>,
+    /// When it ends, in seconds from now.
+    pub deadline_s: f64,
+}
+
+/// A model version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct VersionView {
+    /// Its number, across jobs.
+    pub version: u32,
+    /// The version that it was trained from.
+    pub parent: Option<u32>,
+    /// The job that made it.
+    pub job: u32,
+    /// After which training round; 0 is the initial model.
+    pub round: u32,
+    /// The digest of its file.
+    #[schema(value_type = String)]
+    pub sha256: Digest,
+    /// How many parameters it has.
+    pub parameters: usize,
+    /// The recipe that its job came from.
+    pub recipe: String,
+    /// What evaluations (`evaluate`) and tests (`test`) have said of it.
+    #[schema(value_type = Object)]
+    pub metrics: BTreeMap<String, Metrics>,
+    /// How columns are scaled for it, and its answers back.
+    #[schema(value_type = Object)]
+    pub preprocessing: BTreeMap<String, Scale>,
+    /// The names that stand for it.
+    pub aliases: Vec<String>,
+}
+
+/// Which version a name is to stand for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AliasSpec {
+    /// The version. The one before the last takes the last back.
+    pub version: u32,
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AliasView {
+    /// The name.
+    pub alias: String,
+    /// The version.
+    pub version: u32,
+    /// What it stood for before, and would again if it were rolled back.
+    pub previous: Option<u32>,
+}
+
+/// Begins a browser's session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSpec {
+    /// The operator's token.
+    pub token: String,
+}
+
+impl From<Outcome> for JobStatus {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Completed => Self::Completed,
+            Outcome::Aborted => Self::Aborted,
+            Outcome::GaveUp => Self::GaveUp,
+            Outcome::Failed => Self::Failed,
+        }
+    }
+}
+
+impl JobAction {
+    /// All of them, by their names in URLs.
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("start", Self::Start),
+        ("pause", Self::Pause),
+        ("resume", Self::Resume),
+        ("stop", Self::Stop),
+        ("abort", Self::Abort),
+        ("train", Self::Train),
+        ("aggregate", Self::Aggregate),
+    ];
+
+    /// Its name in URLs.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| *word)
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn zero() -> String {
+    "0".into()
+}
