@@ -54,7 +54,7 @@ pub struct Member {
     pub epoch: u32,
     /// Whether it takes tasks.
     pub ready: bool,
-    /// Why not, in its own words.
+    /// Why it takes none, has left or was evicted, in somebody's words.
     pub reason: String,
 }
 

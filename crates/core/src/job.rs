@@ -53,6 +53,8 @@ pub struct Job {
     pub trained: Option<Stop>,
     /// Whether the final model has been tested.
     pub tested: bool,
+    /// Why it failed, if it did.
+    pub reason: String,
     /// The round that ended last, to answer repeats by.
     pub last: Option<Collection>,
 }
@@ -140,6 +142,7 @@ impl Job {
             without_improvement: 0,
             trained: None,
             tested: false,
+            reason: String::new(),
             last: None,
         }
     }

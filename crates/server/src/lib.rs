@@ -1,1 +1,31 @@
 //! Serves federations over HTTP.
+//!
+//! A federation has one driver, the only writer of its journal. A route extracts, authorises, asks the driver or reads the
+//! committed state, and answers. Read the modules in this order:
+
+#![warn(clippy::unwrap_used)]
+
+pub mod config;
+
+pub mod store;
+
+mod clock;
+mod driver;
+mod presence;
+mod work;
+
+mod app;
+mod auth;
+mod body;
+mod problem;
+mod view;
+
+mod metrics;
+mod openapi;
+mod routes;
+
+mod serve;
+
+pub use config::Config;
+pub use openapi::openapi_json;
+pub use serve::{ServeError, Server};

@@ -42,9 +42,9 @@ impl Federation {
                 }
             }
             Event::AliasSet { alias, version } => self.name_version(alias, *version),
-            Event::ClientLeft { client, .. } => self.away(client, Standing::Left),
-            Event::ClientEvicted { client, .. } => self.away(client, Standing::Evicted),
-            Event::ClientLost { client, .. } => self.away(client, Standing::Lost),
+            Event::ClientLeft { client, reason } => self.away(client, Standing::Left, Some(reason)),
+            Event::ClientEvicted { client, reason } => self.away(client, Standing::Evicted, Some(reason)),
+            Event::ClientLost { client, .. } => self.away(client, Standing::Lost, None),
             Event::JobCreated { job, seed, refit_of, plan } => {
                 self.jobs.push(Job::new(*job, *seed, (**plan).clone(), *refit_of));
             }
@@ -53,9 +53,10 @@ impl Federation {
     }
 
     /// A member is gone, and no round waits for it.
-    fn away(&mut self, client: &ClientName, standing: Standing) {
+    fn away(&mut self, client: &ClientName, standing: Standing, reason: Option<&String>) {
         if let Some(member) = self.members.get_mut(client) {
             member.standing = standing;
+            member.reason = reason.unwrap_or(&member.reason).clone();
         }
         for job in &mut self.jobs {
             if let Stage::Open(open) = &mut job.stage {
@@ -93,7 +94,9 @@ impl Federation {
                 (job.status, job.limit) = (Status::Paused, Some(job.completed + 1));
             }
             Event::TrainingEnded { reason, .. } => (job.trained, job.abandoned) = (Some(*reason), 0),
-            Event::JobEnded { outcome, .. } => (job.status, job.stage) = (Status::Ended(*outcome), Stage::Idle),
+            Event::JobEnded { outcome, reason, .. } => {
+                (job.status, job.stage, job.reason) = (Status::Ended(*outcome), Stage::Idle, reason.clone());
+            }
             Event::RoundOpened { round, version, cohort, quorum, goal, deadline } => {
                 let (id, version, cohort) = (*round, *version, cohort.clone());
                 let round = Round::open(cohort.clone(), *quorum, *goal, *deadline);

@@ -1,0 +1,172 @@
+//! What all routes share: the federations' drivers, and who may speak to them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use dure_core::{
+    digest::Digest,
+    federation::{Command, Standing},
+    name::ClientName,
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    auth::{Bearers, Caller},
+    driver::{Driver, ReplayError},
+    metrics::Metrics,
+    problem::Refused,
+    store::{Store, StoreError},
+};
+
+/// What all routes share. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// Behind [`App`].
+pub struct Inner {
+    /// The stores.
+    pub store: Store,
+    /// For Prometheus.
+    pub metrics: Arc<Metrics>,
+    /// Turns true when the server is to stop.
+    pub stopping: watch::Receiver<bool>,
+    /// Held while somebody joins or a federation is made: what is looked up is still so when it is written.
+    pub joining: tokio::sync::Mutex<()>,
+    /// The model file that was compressed last.
+    pub compressed: tokio::sync::Mutex<Option<(Digest, Bytes)>>,
+    lease: Duration,
+    drivers: RwLock<BTreeMap<String, Driver>>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+    bearers: RwLock<Bearers>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// Takes up every federation of the store.
+    pub async fn open(store: Store, lease: Duration, stopping: watch::Receiver<bool>) -> Result<Self, ReplayError> {
+        let bearers = Bearers {
+            operator: store.operator().await?,
+            sessions: store.sessions().await?.into_iter().collect(),
+            secrets: store.secrets().await?.into_iter().map(|secret| (secret.sha256, secret)).collect(),
+            invitations: store.invitations().await?.into_iter().map(|i| (i.sha256, i)).collect(),
+        };
+        let names = store.federations().await?;
+        let app = Self(Arc::new(Inner {
+            store,
+            metrics: Arc::default(),
+            stopping,
+            joining: Default::default(),
+            compressed: Default::default(),
+            lease,
+            drivers: RwLock::default(),
+            writers: Mutex::default(),
+            bearers: RwLock::new(bearers),
+        }));
+        for name in names {
+            app.start(&name).await?;
+        }
+        Ok(app)
+    }
+
+    /// Starts the driver of a federation.
+    pub async fn start(&self, name: &str) -> Result<Driver, ReplayError> {
+        let (driver, writer) = Driver::start(name, &self.store, self.lease, &self.metrics).await?;
+        self.drivers.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), driver.clone());
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner).push(writer);
+        Ok(driver)
+    }
+
+    /// Lets every driver finish what it has begun. Nobody asks them any more.
+    pub async fn close(&self) {
+        self.drivers.write().unwrap_or_else(PoisonError::into_inner).clear();
+        let writers = std::mem::take(&mut *self.writers.lock().unwrap_or_else(PoisonError::into_inner));
+        for writer in writers {
+            drop(tokio::time::timeout(Duration::from_secs(10), writer).await);
+        }
+    }
+
+    /// Everything that authenticates.
+    pub fn bearers(&self) -> RwLockReadGuard<'_, Bearers> {
+        self.bearers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, to change it.
+    pub fn bearers_mut(&self) -> RwLockWriteGuard<'_, Bearers> {
+        self.bearers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every federation's driver, in the order of names.
+    pub fn drivers(&self) -> Vec<Driver> {
+        self.drivers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The driver of a federation, whoever asks.
+    pub fn driver(&self, name: &str) -> Option<Driver> {
+        self.drivers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// A federation, for those who may know of it. A client is greeted.
+    pub async fn federation(&self, caller: &Caller, name: &str) -> Result<Driver, Refused> {
+        let missing = || Refused::NotFound(format!("federation {name:?}"));
+        let driver = self.driver(name).filter(|_| caller.knows(name)).ok_or_else(missing)?;
+        if let Caller::Client { client, .. } = caller {
+            greet(&driver, client).await?;
+        }
+        Ok(driver)
+    }
+
+    /// A federation, for its operator.
+    pub async fn operated(&self, caller: &Caller, name: &str) -> Result<Driver, Refused> {
+        let driver = self.federation(caller, name).await?;
+        caller.operator().map(|()| driver)
+    }
+
+    /// A federation, for the client called `name` itself.
+    pub async fn client(&self, caller: &Caller, federation: &str, name: &ClientName) -> Result<Driver, Refused> {
+        match caller {
+            Caller::Client { federation: own, client } if own == federation && client != name => {
+                Err(Refused::Forbidden("this is another client's; send that client's own secret"))
+            }
+            Caller::Operator | Caller::Invited { .. }
+                if caller.knows(federation) && self.driver(federation).is_some() =>
+            {
+                Err(Refused::Forbidden("only the client itself may do this; send its own secret"))
+            }
+            _ => self.federation(caller, federation).await,
+        }
+    }
+
+    /// Stores what authenticates the operator.
+    pub async fn set_operator(&self, sha256: Digest) -> Result<(), StoreError> {
+        self.store.set_operator(sha256).await?;
+        self.bearers_mut().operator = Some(sha256);
+        Ok(())
+    }
+}
+
+/// Renews a client's lease; a lost one returns. Whoever has left or was evicted is told so.
+async fn greet(driver: &Driver, client: &ClientName) -> Result<(), Refused> {
+    let member = driver.shared.read().members.get(client).cloned();
+    let Some(member) = member else { return Err(Refused::NotAMember(client.clone())) };
+    match member.standing {
+        Standing::Left => return Err(Refused::NotAMember(client.clone())),
+        Standing::Evicted => return Err(Refused::Evicted(client.clone(), member.reason)),
+        Standing::Active => driver.shared.touch(client),
+        Standing::Lost => {
+            driver.shared.touch(client);
+            driver.command(Command::Return { client: client.clone() }).await?;
+        }
+    }
+    Ok(())
+}

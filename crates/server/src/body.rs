@@ -1,0 +1,66 @@
+//! Reads bodies: never more than a bound, never slower than a pace.
+
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody as _};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+
+use crate::{config::MAX_JSON_BYTES, problem::Refused};
+
+/// How long a body may pause.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// How long any body may take, however short.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// The pace that a longer one has to keep after that, in bytes a second.
+const PACE: u64 = 1024;
+
+/// Reads a body of at most `limit` bytes. `progress` is called for each piece.
+pub async fn read(body: Body, limit: usize, mut progress: impl FnMut()) -> Result<Vec<u8>, Refused> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Refused::TooLarge { limit });
+    }
+    let (began, mut read) = (Instant::now(), Vec::with_capacity(body.size_hint().lower() as usize));
+    let mut pieces = body.into_data_stream();
+    loop {
+        let allowed = GRACE + Duration::from_secs(read.len() as u64 / PACE);
+        let left = allowed.saturating_sub(began.elapsed()).min(PAUSE);
+        match tokio::time::timeout(left, pieces.next()).await {
+            Ok(None) => return Ok(read),
+            Ok(Some(Ok(piece))) if read.len() + piece.len() <= limit => read.extend_from_slice(&piece),
+            Ok(Some(Ok(_))) => return Err(Refused::TooLarge { limit }),
+            Ok(Some(Err(_))) | Err(_) => return Err(Refused::TooSlow),
+        }
+        progress();
+    }
+}
+
+/// Reads JSON. What is wrong with it is named by its place.
+pub async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+    parse(&read(body, MAX_JSON_BYTES, || ()).await?)
+}
+
+/// As [`json`]; no body at all is the default.
+pub async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Result<T, Refused> {
+    match &read(body, MAX_JSON_BYTES, || ()).await?[..] {
+        [] => Ok(T::default()),
+        bytes => parse(bytes),
+    }
+}
+
+/// Reads JSON from bytes.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (place, why) = (error.path().to_string(), error.inner().to_string());
+        Refused::Malformed(if place == "." {
+            format!("the body: {why}")
+        } else {
+            format!("the body, at {place}: {why}")
+        })
+    })?;
+    reader.end().map_err(|error| Refused::Malformed(format!("the body: {error}")))?;
+    Ok(value)
+}

@@ -1,0 +1,36 @@
+//! What a server is told when it starts.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// What a server is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of its stores.
+    pub data_dir: PathBuf,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Certificate chain and key, as PEM; without them it speaks plain HTTP.
+    pub tls: Option<Tls>,
+    /// Whether it may speak plain HTTP beyond loopback.
+    pub insecure_http: bool,
+    /// For how long a client that is not heard of stays.
+    pub lease: Duration,
+}
+
+/// A certificate chain and its key, as PEM.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The chain's file, the server's own certificate first.
+    pub cert: PathBuf,
+    /// The key's file.
+    pub key: PathBuf,
+}
+
+/// The port of a server that was told none.
+pub const PORT: u16 = 3873;
+
+/// How long a lease is, where nothing else is said.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// The largest JSON body, in bytes. A plan with many tensors is the largest of them.
+pub const MAX_JSON_BYTES: usize = 8 << 20;

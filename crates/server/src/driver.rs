@@ -1,0 +1,505 @@
+//! The driver of a federation: the only writer of its journal. It takes commands, asks the rules what they mean, makes the
+//! events durable, and only then applies them, answers, and does what the federation owes.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    time::{Duration, Instant},
+};
+
+use dure_core::{
+    digest::Digest,
+    event::{Answer, Event, Record},
+    federation::{Command, Federation, Reject},
+    journal::{Entry, Head},
+    name::ClientName,
+    round::Round,
+    time::{self, Time},
+};
+use dure_wire::Models;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    clock::Clock,
+    metrics::Metrics,
+    presence::{Presences, wall_ms},
+    store::{JobKey, Store, StoreError},
+    work::{Order, WorkError},
+};
+
+/// How many commands wait for the writer at most; who comes later waits before the door.
+const INBOX: usize = 1024;
+
+/// How many commands are made durable together.
+const BATCH: usize = 256;
+
+/// How often rows of last-seen are stored.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Speaks with the driver of one federation.
+#[derive(Clone)]
+pub struct Driver {
+    /// What readers see.
+    pub shared: Arc<Shared>,
+    inbox: mpsc::Sender<Asked>,
+}
+
+/// What readers see of a federation: what is durable, and who is there.
+pub struct Shared {
+    /// The federation's name.
+    pub name: String,
+    /// Federation time.
+    pub clock: Clock,
+    /// Who was heard of when.
+    pub presences: Presences,
+    /// For how long a client that is not heard of stays.
+    pub lease: time::Duration,
+    /// The head of the durable journal; changes with every commit.
+    pub head: watch::Sender<Head>,
+    /// Changes when clients that wait are to look again: there is work, or somebody was sent away.
+    pub news: watch::Sender<u64>,
+    /// Held for reading while an update is stored and reported, for writing while left-overs are cleared.
+    pub uploads: tokio::sync::RwLock<()>,
+    /// Why the driver cannot go on for the moment.
+    trouble: Mutex<Option<String>>,
+    state: RwLock<Federation>,
+    store: Store,
+    metrics: Arc<Metrics>,
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The rules refuse it.
+    #[error(transparent)]
+    Reject(#[from] Reject),
+    /// It could not be made durable.
+    #[error("{0}")]
+    Store(String),
+    /// The driver is gone.
+    #[error("the server is being stopped")]
+    Stopped,
+}
+
+/// A journal that cannot be taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its chain is broken.
+    #[error("the journal of federation {federation:?} is damaged: {broken}; restore the data directory from a copy")]
+    Broken {
+        /// The federation.
+        federation: String,
+        /// Where, and how.
+        broken: dure_core::journal::Broken,
+    },
+}
+
+struct Asked {
+    command: Command,
+    key: Option<(String, Digest)>,
+    reply: oneshot::Sender<Result<Done, CommandError>>,
+}
+
+/// What a command came to.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The events that it meant; none if everything was so already.
+    pub events: Vec<Event>,
+    /// The job of an idempotency key that was used before, with the digest of what it was used for.
+    pub known: Option<JobKey>,
+}
+
+impl Driver {
+    /// Takes up a federation where its journal ends.
+    pub async fn start(
+        name: &str,
+        store: &Store,
+        lease: Duration,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Self, JoinHandle<()>), ReplayError> {
+        let (federation, head) = replay(store, name).await?;
+        let clock = Clock::from(federation.at);
+        let presences = Presences::new(&federation, store.seen(name).await?, federation.at);
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            clock,
+            presences,
+            lease: time::Duration(lease.as_millis() as u64),
+            head: watch::Sender::new(head),
+            news: watch::Sender::new(0),
+            uploads: tokio::sync::RwLock::new(()),
+            trouble: Mutex::new(None),
+            state: RwLock::new(federation.clone()),
+            store: store.clone(),
+            metrics: metrics.clone(),
+        });
+        let (inbox, commands) = mpsc::channel(INBOX);
+        let writer = Writer::new(shared.clone(), commands, federation, head);
+        Ok((Self { shared, inbox }, tokio::spawn(writer.run())))
+    }
+
+    /// Does a command. On return it is durable.
+    pub async fn command(&self, command: Command) -> Result<Vec<Event>, CommandError> {
+        self.ask(command, None).await.map(|done| done.events)
+    }
+
+    /// As [`Self::command`], at most once for each key: a text, and the digest of what it is used for.
+    pub async fn command_once(&self, command: Command, key: (String, Digest)) -> Result<Done, CommandError> {
+        self.ask(command, Some(key)).await
+    }
+
+    async fn ask(&self, command: Command, key: Option<(String, Digest)>) -> Result<Done, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Asked { command, key, reply }).await.map_err(|_| CommandError::Stopped)?;
+        answer.await.map_err(|_| CommandError::Stopped)?
+    }
+}
+
+impl Shared {
+    /// The federation, as far as it is durable. Hold it briefly, and across no `await`.
+    pub fn read(&self) -> RwLockReadGuard<'_, Federation> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the durable journal ends.
+    pub fn head(&self) -> Head {
+        *self.head.borrow()
+    }
+
+    /// Renews a client's lease.
+    pub fn touch(&self, client: &ClientName) {
+        self.presences.touch(client, self.clock.now(), |_| ());
+    }
+
+    /// Why the driver cannot go on for the moment.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, why: Option<String>) {
+        if let Some(why) = &why {
+            tracing::error!(federation = self.name, "federation {} cannot go on: {why}; trying again", self.name);
+        }
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Deletes the updates that no open round names: its round was committed or abandoned, or its upload was refused.
+    async fn clear_updates(&self) -> Result<(), StoreError> {
+        let _no_upload = self.uploads.write().await;
+        let needed = needed_updates(&self.read());
+        for sha256 in self.store.blobs().updates(&self.name).await? {
+            if !needed.contains(&sha256) {
+                self.store.blobs().delete_update(&self.name, sha256).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The updates that rounds which still count have accepted.
+fn needed_updates(federation: &Federation) -> Vec<Digest> {
+    let rounds = federation.jobs.iter().filter_map(|job| job.stage.collection());
+    let answers = rounds.flat_map(|round| round.answers.values());
+    let digest = |answer: &Answer| match answer {
+        Answer::Update { sha256, .. } => Some(*sha256),
+        Answer::Measured { .. } | Answer::Evaluated { .. } => None,
+    };
+    answers.filter_map(digest).collect()
+}
+
+/// The federation that a stored journal makes. The chain is verified on the way.
+async fn replay(store: &Store, name: &str) -> Result<(Federation, Head), ReplayError> {
+    const PAGE: u32 = 1000;
+    let (mut federation, mut head) = (Federation::default(), Head::default());
+    loop {
+        let page = store.after(name, head.sequence, PAGE).await?;
+        if page.is_empty() {
+            return Ok((federation, head));
+        }
+        for stored in page {
+            let broken = |broken| ReplayError::Broken { federation: name.to_owned(), broken };
+            federation.apply(&head.follow(&stored.entry).map_err(broken)?);
+        }
+    }
+}
+
+/// The task that owns the journal.
+struct Writer {
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Asked>,
+    /// The federation with the events that are not durable yet.
+    ahead: Federation,
+    head: Head,
+    pending: Vec<(Record, Entry)>,
+    keys: Vec<JobKey>,
+    /// The newest model version, so that the next round need not read it.
+    held: Option<Models>,
+    work: Option<(u32, JoinHandle<Result<Models, WorkError>>)>,
+    not_before: Instant,
+    saved: Instant,
+}
+
+impl Writer {
+    fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Asked>, ahead: Federation, head: Head) -> Self {
+        let now = Instant::now();
+        let (pending, keys) = (vec![], vec![]);
+        Self { shared, inbox, ahead, head, pending, keys, held: None, work: None, not_before: now, saved: now }
+    }
+
+    async fn run(mut self) {
+        self.clear();
+        loop {
+            self.begin_work();
+            let sleep = tokio::time::sleep(self.until_due());
+            tokio::select! {
+                asked = self.inbox.recv() => match asked {
+                    Some(asked) => self.serve(asked).await,
+                    None => break,
+                },
+                (job, made) = finished(&mut self.work) => self.finish_work(job, made).await,
+                () = sleep => self.tick().await,
+            }
+        }
+        if let Some((_, work)) = self.work.take() {
+            work.abort();
+        }
+        self.save_seen().await;
+    }
+
+    /// Takes `first` and whatever else waits, and makes it durable together.
+    async fn serve(&mut self, first: Asked) {
+        let mut replies = Vec::new();
+        let mut next = Some(first);
+        while let Some(Asked { command, key, reply }) = next.take() {
+            replies.push((reply, self.decide_once(&command, key).await));
+            next = if replies.len() < BATCH { self.inbox.try_recv().ok() } else { None };
+        }
+        let stored = self.commit().await;
+        for (reply, done) in replies {
+            let failed = |why: &String| CommandError::Store(why.clone());
+            // Whatever was decided may rest on events of this batch: if they are not durable, nobody is told anything else.
+            let answer = stored.as_ref().map_err(failed).and(done);
+            drop(reply.send(answer));
+        }
+    }
+
+    async fn decide_once(&mut self, command: &Command, key: Option<(String, Digest)>) -> Result<Done, CommandError> {
+        let Some((key, body_sha256)) = key else { return Ok(Done { events: self.decide(command)?, known: None }) };
+        let known = match self.keys.iter().find(|known| known.key == key) {
+            Some(known) => Some(known.clone()),
+            None => self.shared.store.job_of_key(&self.shared.name, &key).await.map_err(words)?,
+        };
+        if known.is_some() {
+            return Ok(Done { events: vec![], known });
+        }
+        let events = self.decide(command)?;
+        let job = events.iter().find_map(|event| match event {
+            Event::JobCreated { job, .. } => Some(*job),
+            _ => None,
+        });
+        self.keys.extend(job.map(|job| JobKey { key, body_sha256, job }));
+        Ok(Done { events, known: None })
+    }
+
+    /// The events of a command, and after them whatever is due.
+    fn decide(&mut self, command: &Command) -> Result<Vec<Event>, Reject> {
+        let now = self.now();
+        let events = self.ahead.decide(command, now)?;
+        self.chain(&events, now);
+        self.settle();
+        Ok(events)
+    }
+
+    fn settle(&mut self) {
+        let now = self.now();
+        while let Ok(events) = self.ahead.decide(&Command::Tick, now)
+            && !events.is_empty()
+        {
+            self.chain(&events, now);
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.shared.clock.now().max(self.ahead.at)
+    }
+
+    fn chain(&mut self, events: &[Event], now: Time) {
+        for event in events {
+            let record = Record::new(now, event.clone());
+            let entry = self.head.append(&record);
+            self.ahead.apply(&record);
+            self.pending.push((record, entry));
+        }
+    }
+
+    /// Makes what is pending durable, and only then shows it. If that fails, nothing has happened.
+    async fn commit(&mut self) -> Result<(), String> {
+        let (pending, keys) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.keys));
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let (records, entries): (Vec<Record>, Vec<Entry>) = pending.into_iter().unzip();
+        let Shared { store, name, metrics, .. } = &*self.shared;
+        if let Err(error) = store.append(name, &entries, wall_ms(), &keys).await {
+            self.ahead = self.shared.read().clone();
+            self.head = self.shared.head();
+            self.shared.set_trouble(Some(error.to_string()));
+            return Err("its store failed".into());
+        }
+        metrics.appended(name, records.len(), began.elapsed());
+        self.show(&records);
+        Ok(())
+    }
+
+    /// Shows readers what is durable now.
+    fn show(&mut self, records: &[Record]) {
+        {
+            let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+            records.iter().for_each(|record| state.apply(record));
+        }
+        self.shared.head.send_replace(self.head);
+        for record in records {
+            log(&self.shared.name, &record.event);
+        }
+        let wakes = |event: &Event| matches!(event, Event::RoundOpened { .. } | Event::ClientEvicted { .. });
+        if records.iter().any(|record| wakes(&record.event)) {
+            self.shared.news.send_modify(|count| *count += 1);
+        }
+        let ends = |event: &Event| {
+            matches!(event, Event::ModelPublished { .. } | Event::RoundAbandoned { .. } | Event::JobEnded { .. })
+        };
+        if records.iter().any(|record| ends(&record.event)) {
+            self.clear();
+        }
+        self.shared.set_trouble(None);
+    }
+
+    fn clear(&self) {
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            if let Err(error) = shared.clear_updates().await {
+                tracing::warn!("old updates cannot be deleted: {error}");
+            }
+        });
+    }
+
+    /// How long nothing will be due.
+    fn until_due(&self) -> Duration {
+        let now = self.now();
+        let deadline = self.ahead.open_round().and_then(|open| match &open.round {
+            Round::Collecting { deadline, .. } => Some(deadline.since(now).0),
+            _ => None,
+        });
+        let look = (self.shared.lease.0 / 4).clamp(10, 1000);
+        // A round by hand outlives its deadline: it is looked at no more often than anything else.
+        let left = deadline.filter(|left| *left > 0).unwrap_or(look);
+        Duration::from_millis(left.min(look))
+    }
+
+    async fn tick(&mut self) {
+        for (client, epoch) in self.shared.presences.expired(&self.ahead, self.shared.lease, self.now()) {
+            // The rules refuse nobody's loss; who has gone meanwhile is none.
+            drop(self.decide(&Command::Lose { client, epoch }));
+        }
+        self.settle();
+        drop(self.commit().await);
+        if self.saved.elapsed() >= SAVE_EVERY {
+            self.save_seen().await;
+        }
+    }
+
+    async fn save_seen(&mut self) {
+        self.saved = Instant::now();
+        let rows = self.shared.presences.unsaved();
+        if !rows.is_empty()
+            && let Err(error) = self.shared.store.put_seen(&self.shared.name, &rows).await
+        {
+            tracing::warn!("who was last seen when cannot be stored: {error}");
+        }
+    }
+
+    /// Begins what the federation owes, unless it is under way.
+    fn begin_work(&mut self) {
+        if self.work.is_some() || Instant::now() < self.not_before {
+            return;
+        }
+        let Some(order) = Order::of(&self.ahead) else { return };
+        let (shared, held, job) = (self.shared.clone(), self.held.take(), order.job.id);
+        let make = async move { order.make(&shared.store, &shared.name, held).await };
+        self.work = Some((job, tokio::spawn(make)));
+    }
+
+    async fn finish_work(&mut self, job: u32, made: Result<Models, WorkError>) {
+        let command = match made {
+            Ok(models) => {
+                let sha256 = models.sha256();
+                self.held = Some(models);
+                Command::Publish { job, sha256 }
+            }
+            Err(WorkError::Advance(error)) => Command::Fail { job, reason: error.to_string() },
+            Err(error) => {
+                self.shared.set_trouble(Some(error.to_string()));
+                self.not_before = Instant::now() + Duration::from_secs(1);
+                return;
+            }
+        };
+        // Refused if the job was aborted meanwhile. If it cannot be stored, it is owed as before and made again.
+        drop(self.decide(&command));
+        if self.commit().await.is_err() {
+            self.not_before = Instant::now() + Duration::from_secs(1);
+        }
+    }
+}
+
+/// Waits for the work, if there is any.
+async fn finished(work: &mut Option<(u32, JoinHandle<Result<Models, WorkError>>)>) -> (u32, Result<Models, WorkError>) {
+    let Some((job, handle)) = work else { return std::future::pending().await };
+    let made = handle.await;
+    let job = *job;
+    *work = None;
+    (job, made.unwrap_or_else(|broken| Err(broken.into())))
+}
+
+fn words(error: StoreError) -> CommandError {
+    tracing::error!("a store failed: {error}");
+    CommandError::Store("its store failed".into())
+}
+
+/// A line in the log for what an operator wants to read there.
+fn log(federation: &str, event: &Event) {
+    match event {
+        Event::ClientJoined { client, .. } => tracing::info!(federation, %client, "{client} joined {federation}"),
+        Event::ClientLeft { client, reason } => {
+            tracing::info!(federation, %client, "{client} left {federation}: {reason}")
+        }
+        Event::ClientEvicted { client, reason } => {
+            tracing::info!(federation, %client, "{client} was evicted from {federation}: {reason}");
+        }
+        Event::ClientLost { client, .. } => tracing::warn!(federation, %client, "{client} was lost: its lease ended"),
+        Event::ClientReturned { client, .. } => {
+            tracing::info!(federation, %client, "{client} returned to {federation}")
+        }
+        Event::TaskDeclined { round, client, reason } => {
+            tracing::warn!(federation, %round, %client, "{client} declined round {round}: {reason}");
+        }
+        Event::RoundOpened { round, cohort, .. } => {
+            tracing::debug!(federation, %round, "round {round} asks {} clients", cohort.len());
+        }
+        Event::RoundCompleted { round, participants } => {
+            tracing::info!(federation, %round, "round {round} complete with {} participants", participants.len());
+        }
+        Event::RoundAbandoned { round, reported, quorum } => {
+            tracing::warn!(federation, %round, "round {round} abandoned: {reported} answers of {quorum} needed");
+        }
+        Event::JobEnded { job, outcome, reason } => {
+            tracing::info!(federation, job, "job {job} of {federation} ended: {outcome:?} {reason}");
+        }
+        _ => {}
+    }
+}

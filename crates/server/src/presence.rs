@@ -1,0 +1,90 @@
+//! Who was heard of when, and what for. In memory: last-seen is a row that is written now and then, never an event.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use dure_core::{
+    federation::{Federation, Standing},
+    name::ClientName,
+    round::TaskId,
+    time::{Duration, Time},
+};
+use serde_json::{Map, Value};
+
+use crate::store::Seen;
+
+/// What a server remembers of a client beside the journal.
+#[derive(Clone, Debug, Default)]
+pub struct Presence {
+    /// When it was heard of, in federation time.
+    pub at: Time,
+    /// The same on the wall clock, in milliseconds since 1970; an annotation.
+    pub wall_ms: i64,
+    /// The task that it was given last.
+    pub taken: Option<TaskId>,
+    /// How many of its answers are on their way in.
+    pub sending: usize,
+    /// What its site says of itself.
+    pub facts: Map<String, Value>,
+    /// Whether its row in the store is older.
+    unsaved: bool,
+}
+
+/// Everybody's.
+#[derive(Default)]
+pub struct Presences(Mutex<BTreeMap<ClientName, Presence>>);
+
+impl Presences {
+    /// From the rows of the store. Every lease begins at `now`: after a restart it gets its full term.
+    pub fn new(federation: &Federation, rows: Vec<Seen>, now: Time) -> Self {
+        let mut all: BTreeMap<_, _> =
+            federation.members.keys().map(|name| (name.clone(), Presence::default())).collect();
+        for Seen { client, wall_ms, facts } in rows {
+            all.insert(client, Presence { wall_ms, facts, ..Presence::default() });
+        }
+        all.values_mut().for_each(|presence| presence.at = now);
+        Self(Mutex::new(all))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ClientName, Presence>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews a client's lease, and notes what `change` says.
+    pub fn touch(&self, client: &ClientName, now: Time, change: impl FnOnce(&mut Presence)) {
+        let mut all = self.lock();
+        let presence = all.entry(client.clone()).or_default();
+        (presence.at, presence.wall_ms, presence.unsaved) = (now, wall_ms(), true);
+        change(presence);
+    }
+
+    /// What is known of a client.
+    pub fn get(&self, client: &ClientName) -> Option<Presence> {
+        self.lock().get(client).cloned()
+    }
+
+    /// Members whose lease has ended, with their epochs.
+    pub fn expired(&self, federation: &Federation, lease: Duration, now: Time) -> Vec<(ClientName, u32)> {
+        let all = self.lock();
+        let ended = |name: &ClientName| all.get(name).is_none_or(|presence| now.since(presence.at) >= lease);
+        let members = federation.members.iter().filter(|(_, member)| member.standing == Standing::Active);
+        members.filter(|(name, _)| ended(name)).map(|(name, member)| (name.clone(), member.epoch)).collect()
+    }
+
+    /// The rows that the store does not have yet.
+    pub fn unsaved(&self) -> Vec<Seen> {
+        let mut all = self.lock();
+        let row = |(client, presence): (&ClientName, &mut Presence)| {
+            let (client, wall_ms, facts) = (client.clone(), presence.wall_ms, presence.facts.clone());
+            std::mem::take(&mut presence.unsaved).then_some(Seen { client, wall_ms, facts })
+        };
+        all.iter_mut().filter_map(row).collect()
+    }
+}
+
+/// The wall clock, in milliseconds since 1970: for annotations only.
+pub fn wall_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

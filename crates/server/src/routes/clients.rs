@@ -1,0 +1,227 @@
+//! Clients: they join, say how they are, and leave.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::StatusCode,
+};
+use dure_core::{
+    digest::Digest,
+    federation::{Command, Standing},
+    name::ClientName,
+};
+use dure_wire::api::{ClientPatch, ClientState, ClientView, Goodbye, JoinSpec, Problem};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::IntoParams;
+
+use super::client_name;
+use crate::{app::App, auth::Caller, body, driver::Driver, presence::wall_ms, problem::Refused, store::Secret, view};
+
+/// The most that a site may say of itself, in bytes of JSON.
+const MAX_FACTS_BYTES: usize = 16 << 10;
+
+/// Which clients, in the order of names.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// Those after this name.
+    after: String,
+    /// At most so many, up to 1000; 1000 if absent.
+    limit: Option<usize>,
+    /// Those in this state.
+    state: Option<ClientState>,
+}
+
+/// The clients of a federation.
+#[utoipa::path(get, operation_id = "list_clients", path = "/v1/federations/{federation}/clients", tag = "clients",
+    params(("federation" = String, Path), Page),
+    responses((status = 200, body = Vec<ClientView>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(federation): Path<String>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<Vec<ClientView>>, Refused> {
+    let driver = app.operated(&caller, &federation).await?;
+    let Query(Page { after, limit, state }) = page.map_err(|error| Refused::Malformed(error.body_text()))?;
+    let federation = driver.shared.read();
+    let names = federation.members.keys().filter(|name| name.as_str() > after.as_str());
+    let views = names.filter_map(|name| view::client(&driver.shared, &federation, name));
+    let wanted = views.filter(|view| state.is_none_or(|state| view.state == state));
+    Ok(Json(wanted.take(limit.unwrap_or(1000).min(1000)).collect()))
+}
+
+/// A client.
+#[utoipa::path(get, operation_id = "show_client", path = "/v1/federations/{federation}/clients/{client}", tag = "clients",
+    params(("federation" = String, Path), ("client" = String, Path)),
+    responses((status = 200, body = ClientView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path((federation, client)): Path<(String, String)>,
+) -> Result<Json<ClientView>, Refused> {
+    let name = client_name(&client)?;
+    let driver = match caller {
+        Caller::Operator => app.federation(&caller, &federation).await?,
+        _ => app.client(&caller, &federation, &name).await?,
+    };
+    shown(&driver, &name)
+}
+
+/// Joins, for the first time or again. The bearer is an invitation, or the client's own secret. Repeating it changes nothing.
+#[utoipa::path(put, operation_id = "join", path = "/v1/federations/{federation}/clients/{client}", tag = "clients",
+    params(("federation" = String, Path), ("client" = String, Path)), request_body = JoinSpec,
+    responses((status = 200, body = ClientView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn join(
+    State(app): State<App>,
+    caller: Caller,
+    Path((federation, client)): Path<(String, String)>,
+    body: Body,
+) -> Result<Json<ClientView>, Refused> {
+    let driver = app.driver(&federation).filter(|_| caller.knows(&federation));
+    let driver = driver.ok_or_else(|| Refused::NotFound(format!("federation {federation:?}")))?;
+    let name = ClientName::new(client).map_err(|error| Refused::Malformed(error.to_string()))?;
+    let JoinSpec { secret, ready, facts } = body::json(body).await?;
+    check_facts(&facts)?;
+    let _no_other = app.joining.lock().await;
+    admit(&app, &driver, &caller, &name, &secret).await?;
+    driver.shared.presences.touch(&name, driver.shared.clock.now(), |presence| presence.facts = facts);
+    driver.command(Command::Join { client: name.clone(), ready }).await?;
+    shown(&driver, &name)
+}
+
+/// Whether the caller may be called so from now on; if so, its secret is stored.
+async fn admit(app: &App, driver: &Driver, caller: &Caller, name: &ClientName, secret: &str) -> Result<(), Refused> {
+    let federation = &driver.shared.name;
+    let sha256 = digest_of(secret)?;
+    let member = driver.shared.read().members.get(name).cloned();
+    if let Some(member) = member.as_ref().filter(|member| member.standing == Standing::Evicted) {
+        return Err(Refused::Evicted(name.clone(), member.reason.clone()));
+    }
+    let invitation = match caller {
+        Caller::Invited { id, .. } => Some(*id),
+        Caller::Client { client, .. } if client == name => None,
+        Caller::Client { .. } => {
+            return Err(Refused::Forbidden("this is another client's name; join with an invitation"));
+        }
+        Caller::Operator => return Err(Refused::Forbidden("the operator is no client; join with an invitation")),
+    };
+    let held = app.bearers().secret_of(federation, name).cloned();
+    match held {
+        Some(held) if held.sha256 == sha256 => return Ok(()),
+        // A secret without a member is one whose joining broke off.
+        Some(_) if member.is_some() => return Err(Refused::NameTaken(name.clone())),
+        _ => {}
+    }
+    check_invitation(app, invitation, name)?;
+    if app.bearers().secrets.contains_key(&sha256) {
+        return Err(Refused::Malformed("the secret is another client's; draw one for each client".into()));
+    }
+    let secret = Secret { federation: federation.clone(), client: name.clone(), sha256, invitation };
+    app.store.put_secret(&secret).await?;
+    let mut bearers = app.bearers_mut();
+    bearers.secrets.retain(|_, old| (&old.federation, &old.client) != (&secret.federation, &secret.client));
+    bearers.secrets.insert(sha256, secret);
+    Ok(())
+}
+
+fn digest_of(secret: &str) -> Result<Digest, Refused> {
+    let plain = secret.len() == 64 && secret.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let refused =
+        || Refused::Malformed("the body, at secret: it is to be 64 hexadecimal digits, drawn at random".into());
+    plain.then(|| Digest::of(secret.as_bytes())).ok_or_else(refused)
+}
+
+/// Whether an invitation lets one more in.
+fn check_invitation(app: &App, id: Option<i64>, name: &ClientName) -> Result<(), Refused> {
+    let bearers = app.bearers();
+    let Some(invitation) = id.and_then(|id| bearers.invitation(id)) else { return Err(Refused::Unauthenticated) };
+    if invitation.expires_wall_ms.is_some_and(|ends| wall_ms() >= ends) {
+        return Err(Refused::Forbidden("the invitation has expired; ask the operator for a new one"));
+    }
+    let others = bearers.secrets.values().filter(|secret| secret.invitation == id && secret.client != *name).count();
+    if invitation.uses.is_some_and(|uses| others >= uses as usize) {
+        return Err(Refused::Forbidden("the invitation was used up; ask the operator for a new one"));
+    }
+    Ok(())
+}
+
+fn check_facts(facts: &Map<String, Value>) -> Result<(), Refused> {
+    let bytes = serde_json::to_vec(facts).map_or(usize::MAX, |text| text.len());
+    let refused =
+        || Refused::Malformed(format!("facts have {bytes} bytes of JSON where {MAX_FACTS_BYTES} are allowed"));
+    (bytes <= MAX_FACTS_BYTES).then_some(()).ok_or_else(refused)
+}
+
+/// Changes what a client says of itself, and renews its lease.
+#[utoipa::path(patch, operation_id = "change_client", path = "/v1/federations/{federation}/clients/{client}", tag = "clients",
+    params(("federation" = String, Path), ("client" = String, Path)), request_body = ClientPatch,
+    responses((status = 200, body = ClientView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Path((federation, client)): Path<(String, String)>,
+    body: Body,
+) -> Result<Json<ClientView>, Refused> {
+    let name = client_name(&client)?;
+    let driver = app.client(&caller, &federation, &name).await?;
+    let ClientPatch { ready, reason, facts } = body::json_or_default(body).await?;
+    if let Some(facts) = facts {
+        check_facts(&facts)?;
+        driver.shared.presences.touch(&name, driver.shared.clock.now(), |presence| presence.facts = facts);
+    }
+    if let Some(ready) = ready {
+        driver.command(Command::SetReady { client: name.clone(), ready, reason }).await?;
+    }
+    shown(&driver, &name)
+}
+
+/// Leaves, or sends a client away for good.
+#[utoipa::path(delete, operation_id = "leave", path = "/v1/federations/{federation}/clients/{client}", tag = "clients",
+    params(("federation" = String, Path), ("client" = String, Path)), request_body = Option<Goodbye>,
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn leave(
+    State(app): State<App>,
+    caller: Caller,
+    Path((federation, client)): Path<(String, String)>,
+    body: Body,
+) -> Result<StatusCode, Refused> {
+    let name = client_name(&client)?;
+    let (driver, evicts) = match caller {
+        Caller::Operator => (app.federation(&caller, &federation).await?, true),
+        _ => (app.client(&caller, &federation, &name).await?, false),
+    };
+    let Goodbye { reason } = body::json_or_default(body).await?;
+    let command = match evicts {
+        true => Command::Evict { client: name, reason },
+        false => Command::Leave { client: name, reason },
+    };
+    driver.command(command).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a client's secret, so that its name can be joined by another.
+#[utoipa::path(post, operation_id = "release_client", path = "/v1/federations/{federation}/clients/{client}/release", tag = "clients",
+    params(("federation" = String, Path), ("client" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn release(
+    State(app): State<App>,
+    caller: Caller,
+    Path((federation, client)): Path<(String, String)>,
+) -> Result<StatusCode, Refused> {
+    let driver = app.operated(&caller, &federation).await?;
+    let name = client_name(&client)?;
+    let _no_other = app.joining.lock().await;
+    driver.command(Command::Leave { client: name.clone(), reason: "its name was released".into() }).await?;
+    app.store.forget_secret(&federation, &name).await?;
+    app.bearers_mut().secrets.retain(|_, secret| (&secret.federation, &secret.client) != (&federation, &name));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(driver: &Driver, name: &ClientName) -> Result<Json<ClientView>, Refused> {
+    let view = view::client(&driver.shared, &driver.shared.read(), name);
+    view.map(Json).ok_or_else(|| Refused::NotFound(format!("client {:?}", name.as_str())))
+}

@@ -1,0 +1,57 @@
+//! Federations: who works together, and on what.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use dure_core::{federation::Command, name::ClientName};
+use dure_wire::api::{FederationSpec, FederationView, Problem};
+
+use crate::{app::App, auth::Caller, body, problem::Refused, view};
+
+/// The federations of this server.
+#[utoipa::path(get, operation_id = "list_federations", path = "/v1/federations", tag = "federations",
+    responses((status = 200, body = Vec<FederationView>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Vec<FederationView>>, Refused> {
+    caller.operator()?;
+    Ok(Json(app.drivers().iter().map(|driver| view::federation(&driver.shared)).collect()))
+}
+
+/// Creates a federation. The same again changes nothing.
+#[utoipa::path(post, operation_id = "create_federation", path = "/v1/federations", tag = "federations", request_body = FederationSpec,
+    responses((status = 200, body = FederationView), (status = 201, body = FederationView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    body: Body,
+) -> Result<(StatusCode, Json<FederationView>), Refused> {
+    caller.operator()?;
+    let FederationSpec { name, recipe, schema } = body::json(body).await?;
+    ClientName::new(name.as_str()).map_err(|_| {
+        Refused::Malformed(
+            "a federation's name is 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit".into(),
+        )
+    })?;
+    let _no_other = app.joining.lock().await;
+    let driver = match app.driver(&name) {
+        Some(driver) => driver,
+        None => app.start(&name).await.map_err(|error| Refused::Unavailable(error.to_string()))?,
+    };
+    let events = driver.command(Command::Create { name, recipe, schema }).await?;
+    let status = if events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(view::federation(&driver.shared))))
+}
+
+/// A federation.
+#[utoipa::path(get, operation_id = "show_federation", path = "/v1/federations/{federation}", tag = "federations", params(("federation" = String, Path)),
+    responses((status = 200, body = FederationView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(federation): Path<String>,
+) -> Result<Json<FederationView>, Refused> {
+    let driver = app.federation(&caller, &federation).await?;
+    Ok(Json(view::federation(&driver.shared)))
+}

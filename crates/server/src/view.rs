@@ -1,0 +1,245 @@
+//! What the API shows of a federation.
+
+use std::collections::BTreeMap;
+
+use dure_core::{
+    event::Outcome,
+    federation::{Federation, Member, Standing, Version, Waiting},
+    job::{Collection, Job, Status},
+    name::ClientName,
+    round::{Round, TaskId},
+    statistics::scales,
+    time::{Duration, Time},
+    update::DELTA,
+};
+use dure_wire::{
+    Expected,
+    api::{
+        AliasView, Best, ClientState, ClientView, FederationView, JobStatus, JobView, RoundView, TaskOutcome, TaskView,
+        VersionView,
+    },
+};
+
+use crate::{driver::Shared, presence::Presence};
+
+/// The most bytes that an answer in JSON may have.
+pub const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// A federation.
+pub fn federation(shared: &Shared) -> FederationView {
+    let federation = shared.read();
+    let mut clients = BTreeMap::new();
+    for (name, member) in &federation.members {
+        *clients.entry(state(&federation, name, member, shared.presences.get(name).as_ref())).or_insert(0) += 1;
+    }
+    FederationView {
+        name: shared.name.clone(),
+        recipe: federation.recipe.clone(),
+        schema: federation.schema.clone(),
+        clients,
+        jobs: federation.jobs.len() as u32,
+        active_job: federation.active().map(|job| job.id),
+        versions: federation.versions.len() as u32,
+        lease_s: seconds(shared.lease),
+        journal: shared.head(),
+    }
+}
+
+/// A client; `None` if there never was one of this name.
+pub fn client(shared: &Shared, federation: &Federation, name: &ClientName) -> Option<ClientView> {
+    let member = federation.members.get(name)?;
+    let presence = shared.presences.get(name);
+    let now = shared.clock.now();
+    let open = federation.task_of(name).map(|(_, round)| TaskId { round: round.id, client: name.clone() });
+    let seen = presence.as_ref().filter(|presence| presence.wall_ms > 0);
+    let active = member.standing == Standing::Active;
+    Some(ClientView {
+        client: name.clone(),
+        state: state(federation, name, member, presence.as_ref()),
+        reason: member.reason.clone(),
+        epoch: member.epoch,
+        task: open,
+        last_seen_s: seen.map(|presence| seconds(now.since(presence.at))),
+        lease_ends_in_s: seen.filter(|_| active).map(|presence| left(presence.at + shared.lease, now)),
+        facts: presence.map(|presence| presence.facts).unwrap_or_default(),
+    })
+}
+
+/// How a client stands.
+fn state(federation: &Federation, name: &ClientName, member: &Member, presence: Option<&Presence>) -> ClientState {
+    match member.standing {
+        Standing::Lost => return ClientState::Lost,
+        Standing::Left => return ClientState::Left,
+        Standing::Evicted => return ClientState::Evicted,
+        Standing::Active => {}
+    }
+    let open = federation.open_round();
+    let taken = open.is_some_and(|open| {
+        presence
+            .and_then(|p| p.taken.as_ref())
+            .is_some_and(|task| task.round == open.id && open.round.admits(name).is_ok())
+    });
+    match open {
+        Some(open) if open.answers.contains_key(name) => ClientState::Finished,
+        _ if presence.is_some_and(|presence| presence.sending > 0) => ClientState::Updating,
+        _ if taken => ClientState::Training,
+        _ if member.ready => ClientState::Ready,
+        _ => ClientState::Joined,
+    }
+}
+
+/// The task that a client has, if there is one.
+pub fn task(shared: &Shared, name: &ClientName) -> Option<TaskView> {
+    let federation = shared.read();
+    let (job, round) = federation.task_of(name)?;
+    let base = round.version.and_then(|version| federation.version(version));
+    Some(TaskView {
+        task: TaskId { round: round.id, client: name.clone() },
+        kind: round.id.kind,
+        job: job.id,
+        ordinal: round.id.ordinal,
+        version: round.version,
+        base: base.map(|version| version.sha256),
+        cohort: round.cohort.len(),
+        max_bytes: max_bytes(job, base),
+        deadline_s: deadline(round, shared.clock.now()),
+        journal: shared.head(),
+    })
+}
+
+/// The most bytes that an answer may have.
+fn max_bytes(job: &Job, base: Option<&Version>) -> usize {
+    let Some(base) = base else { return MAX_ANSWER_BYTES };
+    let layout = std::sync::Arc::new(job.plan.layout.clone());
+    let (scalars, codec) = (&job.plan.scalars, job.plan.codec);
+    Expected { layout: &layout, groups: &[DELTA], scalars, codec, base: base.sha256 }.max_bytes()
+}
+
+/// What has become of a task.
+pub fn outcome(shared: &Shared, task: &TaskId) -> Option<TaskOutcome> {
+    let state = shared.read().task_state(task)?;
+    Some(TaskOutcome { task: task.clone(), state, journal: shared.head() })
+}
+
+/// A job.
+pub fn job(shared: &Shared, federation: &Federation, job: &Job) -> JobView {
+    let now = shared.clock.now();
+    let waiting =
+        federation.active().filter(|active| active.id == job.id).and_then(|_| waiting(shared, federation, now));
+    JobView {
+        job: job.id,
+        status: status(job.status),
+        waiting: waiting.or_else(|| ended(job)),
+        seed: job.seed.to_string(),
+        refit_of: job.refit_of,
+        completed: job.completed,
+        rounds: job.plan.rounds,
+        limit: job.limit,
+        version: job.version,
+        trained: job.trained,
+        best: job.best.map(|(round, value)| Best { round, metric: job.plan.stop.metric.clone(), value }),
+        round: job.stage.collection().and_then(|open| round(open, now)),
+        plan: job.plan.as_ref().clone().into(),
+        statistics: job.statistics.clone(),
+    }
+}
+
+fn status(status: Status) -> JobStatus {
+    match status {
+        Status::Created => JobStatus::Created,
+        Status::Running => JobStatus::Running,
+        Status::Paused => JobStatus::Paused,
+        Status::Ended(outcome) => outcome.into(),
+    }
+}
+
+fn ended(job: &Job) -> Option<String> {
+    match job.status {
+        Status::Created => Some("it was not started yet".into()),
+        Status::Ended(Outcome::GaveUp) => Some(format!("{} rounds in a row were abandoned", job.abandoned)),
+        Status::Ended(_) if !job.reason.is_empty() => Some(job.reason.clone()),
+        _ => None,
+    }
+}
+
+/// What the active job waits for, in words, with when those were heard of whom it waits for.
+fn waiting(shared: &Shared, federation: &Federation, now: Time) -> Option<String> {
+    let trouble = shared.trouble().map(|why| format!("the server cannot go on: {why}; it tries again"));
+    let words = || match federation.waiting()? {
+        Waiting::Answers { round, reported, quorum, awaited } => {
+            let late = awaited.iter().take(3).map(|name| heard(shared, federation, name, now));
+            let more = awaited.len().saturating_sub(3);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let names: Vec<String> = late.collect();
+            Some(format!("round {round}: {reported} of {quorum} needed; {}{more}", names.join("; ")))
+        }
+        other => Some(other.to_string()),
+    };
+    trouble.or_else(words).or_else(|| federation.owed().map(|_| "the next model version is being made".into()))
+}
+
+/// A client that is waited for, and when it was heard of.
+fn heard(shared: &Shared, federation: &Federation, name: &ClientName, now: Time) -> String {
+    let Some(presence) = shared.presences.get(name) else { return format!("{name} was not heard of") };
+    let doing = match federation.members.get(name).map(|member| state(federation, name, member, Some(&presence))) {
+        Some(ClientState::Training) => " is training,",
+        Some(ClientState::Updating) => " is sending its answer,",
+        _ => "",
+    };
+    let (seen, lease) = (seconds(now.since(presence.at)), left(presence.at + shared.lease, now));
+    format!("{name}{doing} last seen {seen:.0} s ago, its lease ends in {lease:.0} s")
+}
+
+fn round(open: &Collection, now: Time) -> Option<RoundView> {
+    let Round::Collecting { awaited, reported, quorum, goal, .. } = &open.round else { return None };
+    Some(RoundView {
+        round: open.id,
+        cohort: open.cohort.len(),
+        quorum: *quorum,
+        goal: *goal,
+        reported: reported.iter().cloned().collect(),
+        awaited: awaited.iter().cloned().collect(),
+        deadline_s: deadline(open, now),
+    })
+}
+
+fn deadline(open: &Collection, now: Time) -> f64 {
+    match &open.round {
+        Round::Collecting { deadline, .. } => left(*deadline, now),
+        Round::Complete { .. } | Round::Abandoned { .. } => 0.0,
+    }
+}
+
+/// A model version.
+pub fn version(federation: &Federation, id: u32) -> Option<VersionView> {
+    let version = federation.version(id)?;
+    let job = federation.job(version.job)?;
+    let named = federation.aliases.iter().filter(|(_, versions)| versions.last() == Some(&id));
+    Some(VersionView {
+        version: id,
+        parent: version.parent,
+        job: version.job,
+        round: version.round,
+        sha256: version.sha256,
+        parameters: job.plan.layout.parameters(),
+        recipe: job.plan.name.clone(),
+        metrics: version.metrics.clone(),
+        preprocessing: job.statistics.as_ref().map(scales).unwrap_or_default(),
+        aliases: named.map(|(alias, _)| alias.clone()).collect(),
+    })
+}
+
+/// What a name stands for.
+pub fn alias(federation: &Federation, alias: &str) -> Option<AliasView> {
+    let versions = federation.aliases.get(alias)?;
+    let previous = versions.len().checked_sub(2).map(|i| versions[i]);
+    Some(AliasView { alias: alias.to_owned(), version: *versions.last()?, previous })
+}
+
+fn seconds(length: Duration) -> f64 {
+    length.0 as f64 / 1000.0
+}
+
+fn left(end: Time, now: Time) -> f64 {
+    seconds(end.since(now))
+}

@@ -1,0 +1,103 @@
+//! Stops 8 to 10 of a round, on the tensors: the blob of the model version that a federation owes.
+
+use bytes::Bytes;
+use dure_core::{
+    digest::Digest,
+    event::Answer,
+    federation::{Federation, Owed},
+    job::{Collection, Job},
+    update::DELTA,
+};
+use dure_wire::{AdvanceError, DecodeError, Expected, Models, decode_update};
+
+use crate::store::{Store, StoreError};
+
+/// What is to be made.
+pub struct Order {
+    /// The job that owes it.
+    pub job: Job,
+    /// The base version's digest and the updates' in the order of names; none for an initial model.
+    next: Option<(Digest, Vec<Digest>)>,
+}
+
+/// Why it could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// It never can be.
+    #[error(transparent)]
+    Advance(#[from] AdvanceError),
+    /// The store failed; later it may not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A blob is not what it was when it was accepted.
+    #[error("a stored blob is damaged: {0}; restore the data directory from a copy")]
+    Damaged(#[from] DecodeError),
+    /// The work was given up.
+    #[error("the work broke off: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+impl Order {
+    /// What `federation` owes.
+    pub fn of(federation: &Federation) -> Option<Self> {
+        match federation.owed()? {
+            Owed::Initial(job) => Some(Self { job: job.clone(), next: None }),
+            Owed::Next(job, round) => {
+                let base = federation.version(round.version?)?.sha256;
+                Some(Self { job: job.clone(), next: Some((base, updates(round))) })
+            }
+        }
+    }
+
+    /// Makes the version, and stores its blob durably. `held` is the newest version, if it is still in memory.
+    pub async fn make(self, store: &Store, federation: &str, held: Option<Models>) -> Result<Models, WorkError> {
+        let models = match self.next {
+            None => tokio::task::spawn_blocking(move || Models::initial(&self.job)).await?,
+            Some((base, updates)) => {
+                let held = held.filter(|held| held.sha256() == base);
+                next(self.job, base, updates, store, federation, held).await?
+            }
+        };
+        let blob = Bytes::copy_from_slice(models.blob());
+        store.blobs().put_model(models.sha256(), blob).await?;
+        Ok(models)
+    }
+}
+
+fn updates(round: &Collection) -> Vec<Digest> {
+    let digest = |answer: &Answer| match answer {
+        Answer::Update { sha256, .. } => Some(*sha256),
+        Answer::Measured { .. } | Answer::Evaluated { .. } => None,
+    };
+    round.answers.values().filter_map(digest).collect()
+}
+
+async fn next(
+    job: Job,
+    base: Digest,
+    updates: Vec<Digest>,
+    store: &Store,
+    federation: &str,
+    held: Option<Models>,
+) -> Result<Models, WorkError> {
+    let models = match held {
+        Some(models) => models,
+        None => Models::read(&job, store.blobs().model(base).await?.to_vec(), base)?,
+    };
+    let mut blobs = Vec::with_capacity(updates.len());
+    for sha256 in updates {
+        blobs.push((sha256, store.blobs().update(federation, sha256).await?));
+    }
+    tokio::task::spawn_blocking(move || advance(&job, models, blobs)).await?
+}
+
+fn advance(job: &Job, mut models: Models, blobs: Vec<(Digest, Bytes)>) -> Result<Models, WorkError> {
+    let (layout, base) = (models.params().layout().clone(), models.sha256());
+    let expected =
+        Expected { layout: &layout, groups: &[DELTA], scalars: &job.plan.scalars, codec: job.plan.codec, base };
+    let decoded = blobs.iter().map(|(sha256, bytes)| decode_update(bytes, &expected, Some(*sha256)));
+    let updates = decoded.collect::<Result<Vec<_>, _>>()?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    models.advance(job, &updates, threads)?;
+    Ok(models)
+}
