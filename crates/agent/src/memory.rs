@@ -1,0 +1,97 @@
+//! What a client remembers from round to round. State k+1 is kept beside the answer that it belongs to, before that is sent;
+//! it becomes current when the server says that the round counts, and is dropped when the round does not.
+
+use dure_core::{digest::Digest, federation::TaskState, round::TaskId};
+use serde::{Deserialize, Serialize};
+
+/// What a client remembers: `memory.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// How many states came before this one: k.
+    pub version: u64,
+    /// State k.
+    pub state: Tally,
+    /// The answer whose round is not over, and state k+1.
+    pub pending: Option<Pending>,
+}
+
+/// An answer that is kept until its round is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pending {
+    /// The task that it answers.
+    pub task: TaskId,
+    /// The digest of its file, `answer`.
+    pub sha256: Digest,
+    /// State k+1.
+    pub state: Tally,
+}
+
+/// What came of a client's work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    /// Its training rounds that count.
+    pub rounds: u64,
+    /// The rows that it trained on in them.
+    pub examples: u64,
+}
+
+impl Memory {
+    /// With an answer that was trained on so many `examples`.
+    pub fn keeping(&self, task: TaskId, sha256: Digest, examples: u64) -> Self {
+        let Tally { rounds, examples: before } = self.state;
+        let state = Tally { rounds: rounds + 1, examples: before + examples };
+        Self { pending: Some(Pending { task, sha256, state }), ..self.clone() }
+    }
+
+    /// When the kept answer's task has come to `state`; `None` if that changes nothing.
+    pub fn settled(&self, state: TaskState) -> Option<Self> {
+        let pending = self.pending.as_ref()?;
+        match state {
+            TaskState::Committed => Some(Self { version: self.version + 1, state: pending.state, pending: None }),
+            TaskState::Dropped => Some(Self { pending: None, ..self.clone() }),
+            TaskState::Awaited | TaskState::Answered => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> Memory {
+        let memory = Memory { version: 3, state: Tally { rounds: 3, examples: 60 }, pending: None };
+        memory.keeping("1-train-5-1-a".parse().unwrap(), Digest([1; 32]), 20)
+    }
+
+    #[test]
+    fn a_kept_state_becomes_current_when_the_round_counts() {
+        let settled = kept().settled(TaskState::Committed).unwrap();
+        assert_eq!(settled, Memory { version: 4, state: Tally { rounds: 4, examples: 80 }, pending: None });
+    }
+
+    #[test]
+    fn a_kept_state_is_dropped_when_the_round_does_not() {
+        let settled = kept().settled(TaskState::Dropped).unwrap();
+        assert_eq!(settled, Memory { version: 3, state: Tally { rounds: 3, examples: 60 }, pending: None });
+    }
+
+    #[test]
+    fn nothing_changes_while_the_round_is_open_or_when_nothing_is_kept() {
+        assert_eq!(kept().settled(TaskState::Awaited), None);
+        assert_eq!(kept().settled(TaskState::Answered), None);
+        assert_eq!(Memory::default().settled(TaskState::Committed), None);
+    }
+
+    #[test]
+    fn the_file_is_pinned() {
+        let json = format!(
+            r#"{{"version":3,"state":{{"rounds":3,"examples":60}},"pending":{{"task":"1-train-5-1-a","sha256":"{}","state":{{"rounds":4,"examples":80}}}}}}"#,
+            "01".repeat(32)
+        );
+        assert_eq!(serde_json::to_string(&kept()).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Memory>(&json).unwrap(), kept());
+    }
+}

@@ -1,0 +1,280 @@
+//! What a site takes part in: a file that its own people write. What it does not say is allowed.
+
+use std::fmt;
+
+use dure_core::{
+    plan::Plan,
+    round::{Kind, TaskId},
+};
+use dure_learn::work::Work;
+use jiff::civil::Time;
+use serde::Deserialize;
+
+/// What a site takes part in. Absent keys allow everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The federations that may be joined.
+    pub federations: Option<Vec<String>>,
+    /// The recipes that rows may be read by, and that jobs may come from.
+    pub recipes: Option<Vec<String>>,
+    /// The most passes over a client's rows in a round. A job that asks for more gets no answers at all.
+    pub max_epochs: Option<u32>,
+    /// The most passes over a client's rows when it makes the final model its own, in a test.
+    pub max_personalise_epochs: Option<u32>,
+    /// When clients take tasks.
+    pub hours: Option<Hours>,
+    /// The fewest clients that a round may ask: in a sum of few, each is seen.
+    pub min_cohort: Option<usize>,
+}
+
+/// Hours of the day by local time: `20:00-06:00`. The beginning is in, the end is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Hours {
+    /// In minutes since midnight.
+    begin: u16,
+    /// As above; before the beginning, it is on the next day.
+    end: u16,
+}
+
+/// A policy that cannot be read, or that says no.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// It cannot be read.
+    #[error("{origin}:{line}:{column}: {why}")]
+    Unread {
+        /// The file.
+        origin: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+        /// What is wrong there.
+        why: String,
+    },
+    /// It does not allow this federation.
+    #[error("the site's policy allows the federations {allowed}; this one is {federation}")]
+    Federation {
+        /// The federation.
+        federation: String,
+        /// Those that it allows.
+        allowed: String,
+    },
+    /// It does not allow this recipe.
+    #[error("the site's policy allows the recipes {allowed}; this one is {recipe}")]
+    Recipe {
+        /// The recipe.
+        recipe: String,
+        /// Those that it allows.
+        allowed: String,
+    },
+}
+
+/// What a task asks of a site.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The task.
+    pub task: &'a TaskId,
+    /// How many clients its round asks.
+    pub cohort: usize,
+    /// Its job's plan.
+    pub plan: &'a Plan,
+    /// What the plan tells trainers.
+    pub work: &'a Work,
+}
+
+impl Policy {
+    /// Reads a policy; `origin` is its file, for messages.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, PolicyError> {
+        toml::from_str(text).map_err(|error| {
+            let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+            PolicyError::Unread { origin: origin.into(), line, column, why: error.message().replace('\n', ", ") }
+        })
+    }
+
+    /// Whether the site may join this federation with rows of this recipe.
+    pub fn admits(&self, federation: &str, recipe: &str) -> Result<(), PolicyError> {
+        if let Some(allowed) = outside(&self.federations, federation) {
+            return Err(PolicyError::Federation { federation: federation.into(), allowed });
+        }
+        match outside(&self.recipes, recipe) {
+            Some(allowed) => Err(PolicyError::Recipe { recipe: recipe.into(), allowed }),
+            None => Ok(()),
+        }
+    }
+
+    /// Why the site takes no tasks at this time of the day, if it takes none.
+    pub fn closed(&self, now: Time) -> Option<String> {
+        let hours = self.hours.filter(|hours| !hours.contain(now))?;
+        Some(format!("outside the site's hours, {hours}"))
+    }
+
+    /// Whether the site does what a task asks; if not, why.
+    pub fn check(&self, asked: &Asked<'_>) -> Result<(), String> {
+        let Asked { task, cohort, plan, work } = *asked;
+        if let Some(allowed) = outside(&self.recipes, &plan.name) {
+            return Err(format!("the site's policy allows the recipes {allowed}; the plan is of {}", plan.name));
+        }
+        at_most(self.max_epochs, work.training.epochs, "epochs")?;
+        if task.round.kind == Kind::Test {
+            at_most(self.max_personalise_epochs, work.personalise.epochs, "epochs of personalisation")?;
+        }
+        match self.min_cohort {
+            Some(least) if cohort < least => {
+                Err(format!("the site's policy asks for rounds of at least {least} clients; this one has {cohort}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn at_most(limit: Option<u32>, asked: u32, what: &str) -> Result<(), String> {
+    match limit {
+        Some(most) if asked > most => {
+            Err(format!("the site's policy allows at most {most} {what}; the plan asks for {asked}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Those that are allowed, if `name` is not among them.
+fn outside(allowed: &Option<Vec<String>>, name: &str) -> Option<String> {
+    allowed.as_ref().filter(|allowed| !allowed.iter().any(|known| known == name)).map(|allowed| allowed.join(", "))
+}
+
+impl Hours {
+    /// Whether a time of the day is in them.
+    pub fn contain(&self, now: Time) -> bool {
+        let now = now.hour() as u16 * 60 + now.minute() as u16;
+        let (begun, over) = (now >= self.begin, now >= self.end);
+        if self.begin < self.end { begun && !over } else { begun || !over }
+    }
+}
+
+impl TryFrom<String> for Hours {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let error = || format!("{text:?} are no hours; write them like 20:00-06:00");
+        let (begin, end) = text.split_once('-').ok_or_else(error)?;
+        let (begin, end) = minutes(begin).zip(minutes(end)).ok_or_else(error)?;
+        if begin == end || begin == 24 * 60 {
+            return Err(format!("{text:?} are no hours that begin and end; leave the key away for all day"));
+        }
+        Ok(Self { begin, end })
+    }
+}
+
+/// `HH:MM` in minutes since midnight; 24:00 is the day's end.
+fn minutes(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let two = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+    let number = |text: &str| if two(text) { text.parse::<u8>().ok() } else { None };
+    let (hours, minutes) = (u16::from(number(hours)?), u16::from(number(minutes)?));
+    let total = hours * 60 + minutes;
+    (minutes < 60 && total <= 24 * 60).then_some(total)
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { begin, end } = self;
+        write!(f, "{:02}:{:02}-{:02}:{:02}", begin / 60, begin % 60, end / 60, end % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dure_learn::recipe::Recipe;
+    use jiff::civil::time;
+
+    use super::*;
+
+    fn policy(text: &str) -> Policy {
+        Policy::parse(text, "site.toml").unwrap()
+    }
+
+    /// What the policy says to a task of the built-in recipe with 50 epochs, in a round of three.
+    fn said(text: &str, kind: &str) -> Result<(), String> {
+        let recipe = include_str!("../../../recipes/fitbit.toml");
+        let recipe = Recipe::parse("fitbit", recipe, &["training.epochs=50".into()]).unwrap();
+        let (task, plan, work) =
+            (format!("1-{kind}-1-1-a").parse().unwrap(), recipe.plan("fitbit").unwrap(), recipe.work());
+        policy(text).check(&Asked { task: &task, cohort: 3, plan: &plan, work: &work })
+    }
+
+    #[test]
+    fn an_empty_policy_allows_everything() {
+        assert_eq!(policy(""), Policy::default());
+        assert_eq!(said("", "test"), Ok(()));
+        assert_eq!(policy("").admits("any", "any"), Ok(()));
+        assert_eq!(policy("").closed(time(3, 0, 0, 0)), None);
+    }
+
+    #[test]
+    fn each_rule_allows_and_refuses() {
+        let epochs = "the site's policy allows at most 20 epochs; the plan asks for 50";
+        let personal = "the site's policy allows at most 20 epochs of personalisation; the plan asks for 50";
+        let recipe = "the site's policy allows the recipes news, steps; the plan is of fitbit";
+        let cohort = "the site's policy asks for rounds of at least 5 clients; this one has 3";
+        for (text, kind, want) in [
+            ("max_epochs = 50", "train", None),
+            ("max_epochs = 20", "train", Some(epochs)),
+            ("max_epochs = 20", "measure", Some(epochs)),
+            ("max_personalise_epochs = 50", "test", None),
+            ("max_personalise_epochs = 20", "test", Some(personal)),
+            ("max_personalise_epochs = 20", "train", None),
+            ("recipes = ['fitbit']", "train", None),
+            ("recipes = ['news', 'steps']", "train", Some(recipe)),
+            ("min_cohort = 3", "train", None),
+            ("min_cohort = 5", "evaluate", Some(cohort)),
+        ] {
+            assert_eq!(said(text, kind), want.map_or(Ok(()), |why| Err(why.into())), "{text} {kind}");
+        }
+    }
+
+    #[test]
+    fn federations_and_recipes_outside_the_policy_are_refused() {
+        let policy = policy("federations = ['fitbit', 'b']\nrecipes = ['steps']");
+        let said = |federation, recipe| policy.admits(federation, recipe).map_err(|error| error.to_string());
+        assert_eq!(said("b", "steps"), Ok(()));
+        assert_eq!(
+            said("c", "steps").unwrap_err(),
+            "the site's policy allows the federations fitbit, b; this one is c"
+        );
+        assert_eq!(said("b", "news").unwrap_err(), "the site's policy allows the recipes steps; this one is news");
+    }
+
+    #[test]
+    fn hours_may_cross_midnight() {
+        let check = |hours: &str, open: &[(i8, i8)], shut: &[(i8, i8)]| {
+            let policy = policy(&format!("hours = '{hours}'"));
+            let closed = |(hour, minute): &(i8, i8)| policy.closed(time(*hour, *minute, 30, 0));
+            open.iter().for_each(|at| assert_eq!(closed(at), None, "{hours} {at:?}"));
+            let why = Some(format!("outside the site's hours, {hours}"));
+            shut.iter().for_each(|at| assert_eq!(closed(at), why, "{hours} {at:?}"));
+        };
+        check("20:00-06:00", &[(20, 0), (23, 59), (0, 0), (5, 59)], &[(6, 0), (12, 0), (19, 59)]);
+        check("08:30-17:00", &[(8, 30), (16, 59)], &[(8, 29), (17, 0), (0, 0)]);
+        check("22:00-24:00", &[(22, 0), (23, 59)], &[(0, 0), (21, 59)]);
+        check("00:00-01:00", &[(0, 0), (0, 59)], &[(1, 0), (23, 59)]);
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_says_where_and_what_there_is() {
+        let error = |text: &str| Policy::parse(text, "site.toml").unwrap_err().to_string();
+        let unknown = error("min_cohort = 5\nmax_epoch = 3");
+        assert!(
+            unknown.starts_with("site.toml:2:1: unknown field `max_epoch`, expected one of `federations`, `recipes`")
+        );
+        assert!(error("max_epochs = 'many'").starts_with("site.toml:1:14: invalid type"));
+        for hours in ["20-06", "20:00", "2:00-3:00", "25:00-26:00", "20:60-21:00", "+1:00-02:00"] {
+            assert!(error(&format!("hours = '{hours}'")).contains("write them like 20:00-06:00"), "{hours}");
+        }
+        for hours in ["06:00-06:00", "24:00-06:00"] {
+            assert!(error(&format!("hours = '{hours}'")).contains("leave the key away for all day"), "{hours}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A job as its clients need it: the checked plan, what trainers are told, and how columns are scaled.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dure_core::{model::Layout, plan::Plan, statistics::Statistics};
+use dure_learn::{
+    client::Trainer,
+    schema::{Column, Schema},
+    standardise::Preprocessing,
+    work::Work,
+};
+use dure_wire::{MAX_HEADER, api::JobView};
+use serde_json::{Map, Value};
+
+/// The most differences that a message names.
+const NAMED: usize = 5;
+
+/// A job that this site can do.
+pub struct Job {
+    /// From which all randomness derives.
+    pub seed: u64,
+    /// How many training rounds are planned.
+    pub rounds: u32,
+    /// What is done.
+    pub plan: Plan,
+    /// What trainers are told.
+    pub work: Work,
+    /// The model's tensors.
+    pub layout: Arc<Layout>,
+    /// How columns are scaled; `None` before they are measured.
+    pub preprocessing: Option<Preprocessing>,
+    trainers: Mutex<Vec<Trainer>>,
+    most_rows: usize,
+}
+
+impl Job {
+    /// Checks a job. `schema` is the site's; `most_rows` is the most rows that any of its clients has. Returns why the
+    /// site cannot do it.
+    pub fn of(view: Value, schema: &Schema, most_rows: usize) -> Result<Self, String> {
+        let unknown = |why: String| format!("this version cannot do the job: {why}");
+        let view: JobView = serde_json::from_value(view).map_err(|error| unknown(error.to_string()))?;
+        let plan = Plan::new(view.plan).map_err(|error| unknown(error.to_string()))?;
+        let work = Work::of(&plan).map_err(|error| unknown(error.to_string()))?;
+        let seed = view.seed.parse().map_err(|_| unknown(format!("its seed is {:?}", view.seed)))?;
+        if let Some(differences) = differences(schema, &work.schema) {
+            return Err(format!("the job's columns are not the site's: {differences}"));
+        }
+        let (rounds, layout) = (view.rounds, Arc::new(plan.layout.clone()));
+        let preprocessing = match view.statistics {
+            Some(statistics) => Some(Preprocessing::of(&statistics)),
+            None => plan.measure.is_empty().then(|| Preprocessing::of(&Statistics::new())),
+        };
+        Ok(Self { seed, rounds, plan, work, layout, preprocessing, trainers: Mutex::default(), most_rows })
+    }
+
+    /// The most bytes that an honest file of its model has.
+    pub fn max_model_bytes(&self) -> usize {
+        size_of::<u64>() + MAX_HEADER + self.layout.parameters() * size_of::<f32>()
+    }
+
+    /// Trains with one of the job's trainers: their buffers serve one client after another.
+    pub fn with_trainer<T>(&self, preprocessing: &Preprocessing, train: impl FnOnce(&mut Trainer) -> T) -> T {
+        let kept = self.trainers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut trainer = kept.unwrap_or_else(|| Trainer::new(&self.work, preprocessing, self.most_rows));
+        let done = train(&mut trainer);
+        self.trainers.lock().unwrap_or_else(PoisonError::into_inner).push(trainer);
+        done
+    }
+}
+
+/// How the columns of a federation differ from the site's, if they do.
+pub fn differences_of(site: &Schema, told: &Map<String, Value>) -> Option<String> {
+    match serde_json::from_value::<Schema>(Value::Object(told.clone())) {
+        Ok(told) => differences(site, &told),
+        Err(error) => Some(format!("the federation's schema cannot be read: {error}")),
+    }
+}
+
+/// How `told` differs from the site's schema, if it does. The order of features counts, for models have no names inside.
+fn differences(site: &Schema, told: &Schema) -> Option<String> {
+    let longest = site.features.len().max(told.features.len());
+    let features = (0..longest).map(|i| (format!("feature {}", i + 1), site.features.get(i), told.features.get(i)));
+    let target = ("the target".to_owned(), Some(&site.target), Some(&told.target));
+    let differing: Vec<_> = features.chain([target]).filter(|(_, here, there)| here != there).collect();
+    let named = differing.iter().take(NAMED).map(|(what, here, there)| {
+        format!("{what} is {} at this site and {} in the federation", column(*here), column(*there))
+    });
+    let more = differing.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let named: Vec<_> = named.chain(more).collect();
+    (!named.is_empty()).then(|| named.join("; "))
+}
+
+fn column(column: Option<&Column>) -> String {
+    column.map_or_else(|| "nothing".into(), |Column { name, unit }| format!("{name} in {unit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(features: &[(&str, &str)], target: &str) -> Schema {
+        let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into() };
+        let features = features.iter().map(|(name, unit)| column(name, unit)).collect();
+        Schema { features, target: column(target, "kcal") }
+    }
+
+    #[test]
+    fn schemas_that_differ_say_where() {
+        let site = schema(&[("Steps", "steps"), ("Distance", "km")], "Calories");
+        let said = |told: &Schema| differences(&site, told).unwrap_or_default();
+        assert_eq!(said(&site), "");
+        assert_eq!(
+            said(&schema(&[("Steps", "steps"), ("Distance", "miles")], "Calories")),
+            "feature 2 is Distance in km at this site and Distance in miles in the federation"
+        );
+        assert_eq!(
+            said(&schema(&[("Steps", "steps")], "Energy")),
+            "feature 2 is Distance in km at this site and nothing in the federation; \
+             the target is Calories in kcal at this site and Energy in kcal in the federation"
+        );
+        let turned = said(&schema(&[("Distance", "km"), ("Steps", "steps")], "Calories"));
+        assert!(turned.starts_with("feature 1 is Steps in steps at this site and Distance in km"), "{turned}");
+        let many: Vec<_> = (0..9).map(|_| ("x", "m")).collect();
+        assert!(said(&schema(&many, "Calories")).ends_with("; and 4 more"));
+    }
+
+    #[test]
+    fn a_schema_of_another_shape_differs() {
+        let site = schema(&[("Steps", "steps")], "Calories");
+        let Value::Object(told) = serde_json::json!({"columns": 3}) else { unreachable!() };
+        assert!(differences_of(&site, &told).unwrap().starts_with("the federation's schema cannot be read"));
+        let Value::Object(same) = serde_json::to_value(&site).unwrap() else { unreachable!() };
+        assert_eq!(differences_of(&site, &same), None);
+    }
+}

@@ -1,0 +1,477 @@
+//! The state folder: secrets, kept answers, memories and the witness. Every file is there whole or not at all, also after a
+//! power cut. A damaged one stops the agent, for a client that forgets its secret loses its name.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use dure_core::{digest::Digest, journal::Head, name::ClientName};
+use rand::{TryRng as _, rngs::SysRng};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    Invitation,
+    memory::{Memory, Pending},
+};
+
+/// Why the state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The system refuses.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another agent runs.
+    #[error("{} is in use by another agent; stop that one, or give this one another --state-dir", .0.display())]
+    Locked(PathBuf),
+    /// It is another federation's.
+    #[error("{} belongs to the federation {holds}; use another --state-dir for {wanted}", folder.display())]
+    OtherFederation {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        holds: String,
+        /// Whose it was to be.
+        wanted: String,
+    },
+    /// A file is not what was written.
+    #[error("{} is damaged: {why}; bring it back from a copy, or delete {} to begin anew", path.display(), remedy.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What to delete if there is no copy.
+        remedy: PathBuf,
+    },
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers for a secret: {0}")]
+    Entropy(String),
+}
+
+/// A state folder, which nobody else uses as long as this lives.
+#[derive(Debug)]
+pub struct StateDir {
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// A client's part of it.
+#[derive(Clone, Debug)]
+pub struct Home {
+    folder: PathBuf,
+}
+
+/// What proves that a client is itself: 64 hexadecimal digits. `Debug` does not show them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identity {
+    secret: Secret,
+}
+
+/// Whose the folder is.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owner {
+    server: String,
+    federation: String,
+}
+
+impl StateDir {
+    /// Opens `folder`, makes it if need be, and takes it for the federation of `invitation`.
+    pub fn open(folder: &Path, invitation: &Invitation) -> Result<Self, StateError> {
+        let ours = folder.join("lock").exists() || is_empty(folder);
+        make_folder(folder, ours)?;
+        let lock = lock(folder)?;
+        make_folder(&folder.join("clients"), true)?;
+        let owner = Owner { server: invitation.server().into(), federation: invitation.federation().into() };
+        let path = folder.join("federation.json");
+        match read_json::<Owner>(&path, &path)? {
+            None => write_json(&path, &owner)?,
+            Some(holds) if holds == owner => {}
+            Some(holds) => {
+                let (folder, holds, wanted) = (folder.into(), holds.to_string(), owner.to_string());
+                return Err(StateError::OtherFederation { folder, holds, wanted });
+            }
+        }
+        Ok(Self { folder: folder.into(), _lock: lock })
+    }
+
+    /// The folder of a client.
+    pub fn home(&self, client: &ClientName) -> Result<Home, StateError> {
+        let folder = self.folder.join("clients").join(client.as_str());
+        make_folder(&folder, true)?;
+        Ok(Home { folder })
+    }
+
+    /// Where the witness is.
+    pub fn witness(&self) -> PathBuf {
+        self.folder.join("witness.json")
+    }
+}
+
+/// The last head of the journal that was seen.
+pub fn read_witness(path: &Path) -> Result<Option<Head>, StateError> {
+    read_json(path, path)
+}
+
+/// Keeps a head.
+pub fn write_witness(path: &Path, head: Head) -> Result<(), StateError> {
+    write_json(path, &head)
+}
+
+impl Home {
+    /// The client's secret, and whether it was there before. A new one is on disk when this returns.
+    pub fn secret(&self) -> Result<(Secret, bool), StateError> {
+        let path = self.path("identity.json");
+        if let Some(Identity { secret }) = read_json(&path, &self.folder)? {
+            let fault = secret.0.parse::<Digest>().map(|_| ()).map_err(|_| "the secret is not 64 hexadecimal digits");
+            return fault.map(|()| (secret, true)).map_err(|why| self.damaged(path, why));
+        }
+        if self.path("memory.json").exists() {
+            return Err(self.damaged(path, "it is gone, and memory.json beside it is not"));
+        }
+        let secret = Secret::draw()?;
+        write_json(&path, &Identity { secret: secret.clone() })?;
+        Ok((secret, false))
+    }
+
+    /// What the client remembers. The answer that it speaks of must be there.
+    pub fn memory(&self) -> Result<Memory, StateError> {
+        let memory: Memory = read_json(&self.path("memory.json"), &self.folder)?.unwrap_or_default();
+        if let Some(pending) = &memory.pending {
+            self.answer(pending)?;
+        }
+        Ok(memory)
+    }
+
+    /// Keeps an answer and the memory that speaks of it, in this order.
+    pub fn keep(&self, answer: &[u8], memory: &Memory) -> Result<(), StateError> {
+        write(&self.path("answer"), answer)?;
+        write_json(&self.path("memory.json"), memory)
+    }
+
+    /// Keeps a memory that speaks of no answer.
+    pub fn settle(&self, memory: &Memory) -> Result<(), StateError> {
+        write_json(&self.path("memory.json"), memory)?;
+        let path = self.path("answer");
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(StateError::Io { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The bytes of a kept answer.
+    pub fn answer(&self, pending: &Pending) -> Result<Vec<u8>, StateError> {
+        let path = self.path("answer");
+        match fs::read(&path) {
+            Ok(bytes) if Digest::of(&bytes) == pending.sha256 => Ok(bytes),
+            Ok(_) => Err(self.damaged(path, "its digest is not the one in memory.json")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(self.damaged(path, "it is gone, and memory.json speaks of it"))
+            }
+            Err(source) => Err(StateError::Io { path, source }),
+        }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    fn damaged(&self, path: PathBuf, why: &str) -> StateError {
+        StateError::Damaged { path, why: why.into(), remedy: self.folder.clone() }
+    }
+}
+
+impl Secret {
+    fn draw() -> Result<Self, StateError> {
+        let mut bytes = [0; 32];
+        SysRng.try_fill_bytes(&mut bytes).map_err(|error| StateError::Entropy(error.to_string()))?;
+        Ok(Self(Digest(bytes).to_string()))
+    }
+
+    /// The digits, for the server.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.server, self.federation)
+    }
+}
+
+/// The folder's lock, which the system frees when this process ends, however it does.
+fn lock(folder: &Path) -> Result<File, StateError> {
+    let path = folder.join("lock");
+    let file = private().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| StateError::Io { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StateError::Locked(folder.into())),
+        Err(TryLockError::Error(source)) => Err(StateError::Io { path, source }),
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Makes a folder that only its owner may enter. One that was there and is not `ours` keeps its mode.
+fn make_folder(folder: &Path, ours: bool) -> Result<(), StateError> {
+    let io = |source| StateError::Io { path: folder.into(), source };
+    if folder.is_dir() {
+        return if ours { close(folder).map_err(io) } else { Ok(()) };
+    }
+    builder().create(folder).map_err(io)?;
+    folder.parent().map_or(Ok(()), sync_folder).map_err(io)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path, remedy: &Path) -> Result<Option<T>, StateError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(StateError::Io { path: path.into(), source }),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| StateError::Damaged {
+        path: path.into(),
+        // The message of a secret's file could quote it.
+        why: format!("it cannot be read at line {}, column {}", error.line(), error.column()),
+        remedy: remedy.into(),
+    })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
+    let json = serde_json::to_vec(value).expect("the files of this module have text keys only");
+    write(path, &json)
+}
+
+/// Writes a file beside its name, then renames it. The folder's lock is held: nobody else writes there.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let beside = path.with_added_extension("new");
+    let written = || {
+        let mut file = private().create(true).truncate(true).write(true).open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        path.parent().map_or(Ok(()), sync_folder)
+    };
+    written().map_err(|source| StateError::Io { path: path.into(), source })
+}
+
+#[cfg(unix)]
+fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+#[cfg(unix)]
+fn builder() -> fs::DirBuilder {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+}
+
+#[cfg(unix)]
+fn close(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+/// A rename is durable once the folder is.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    // The parent of a relative name is empty.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn private() -> OpenOptions {
+    OpenOptions::new()
+}
+
+#[cfg(not(unix))]
+fn builder() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    builder
+}
+
+#[cfg(not(unix))]
+fn close(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invitation(url: &str) -> Invitation {
+        Invitation::parse(&format!("{url}#{}", "0".repeat(64))).unwrap()
+    }
+
+    fn open(folder: &Path) -> Result<StateDir, StateError> {
+        StateDir::open(folder, &invitation("http://127.0.0.1:1/fitbit"))
+    }
+
+    fn name() -> ClientName {
+        ClientName::new("person-07").unwrap()
+    }
+
+    fn kept(home: &Home) -> Memory {
+        let memory = Memory::default().keeping("1-train-1-1-person-07".parse().unwrap(), Digest::of(b"answer"), 7);
+        home.keep(b"answer", &memory).unwrap();
+        memory
+    }
+
+    #[test]
+    fn a_secret_is_drawn_once_and_is_on_disk() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("a/b");
+        let (first, before) = open(&folder).unwrap().home(&name()).unwrap().secret().unwrap();
+        let written = fs::read_to_string(folder.join("clients/person-07/identity.json")).unwrap();
+        assert_eq!(written, format!(r#"{{"secret":"{}"}}"#, first.reveal()));
+        assert!(!before && first.reveal().parse::<Digest>().is_ok());
+        let (again, before) = open(&folder).unwrap().home(&name()).unwrap().secret().unwrap();
+        assert!(before && again == first);
+        assert_eq!(format!("{first:?}"), "Secret(…)");
+    }
+
+    #[test]
+    fn a_second_agent_is_refused_until_the_first_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(folder.path()).unwrap();
+        let error = open(folder.path()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{} is in use by another agent", folder.path().display())), "{error}");
+        drop(first);
+        assert!(open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_belongs_to_one_federation() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()).unwrap());
+        for url in ["http://127.0.0.1:1/other", "http://127.0.0.1:2/fitbit"] {
+            let error = StateDir::open(folder.path(), &invitation(url)).unwrap_err().to_string();
+            let want =
+                format!("belongs to the federation http://127.0.0.1:1/fitbit; use another --state-dir for {url}");
+            assert!(error.contains(&want), "{error}");
+        }
+        assert!(open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn memory_and_answer_come_back_and_go_when_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = open(folder.path()).unwrap().home(&name()).unwrap();
+        assert_eq!(home.memory().unwrap(), Memory::default());
+        let memory = kept(&home);
+        assert_eq!(home.memory().unwrap(), memory);
+        assert_eq!(home.answer(memory.pending.as_ref().unwrap()).unwrap(), b"answer");
+        let settled = memory.settled(dure_core::federation::TaskState::Committed).unwrap();
+        home.settle(&settled).unwrap();
+        assert_eq!(home.memory().unwrap(), settled);
+        assert!(!home.path("answer").exists());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_no_secret_is_drawn_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = open(folder.path()).unwrap().home(&name()).unwrap();
+        let check = |file: &str, content: Option<&str>, want: &str| {
+            let path = home.path(file);
+            let before = fs::read(&path).unwrap();
+            match content {
+                Some(content) => fs::write(&path, content).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            let error = home.secret().and_then(|_| home.memory()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{} is damaged: {want}", path.display())), "{error}");
+            assert!(!error.contains("5f5f"), "{error}");
+            fs::write(&path, before).unwrap();
+        };
+        home.secret().unwrap();
+        kept(&home);
+        check("identity.json", Some(r#"{"secret":"5f5f"}"#), "the secret is not 64 hexadecimal digits");
+        check("identity.json", Some(r#"{"secret":5f5f"#), "it cannot be read at line 1");
+        check("identity.json", Some(""), "it cannot be read at line 1");
+        check("identity.json", None, "it is gone, and memory.json beside it is not");
+        check("memory.json", Some(r#"{"version":1}"#), "it cannot be read at line 1");
+        check("answer", Some("other"), "its digest is not the one in memory.json");
+        check("answer", None, "it is gone, and memory.json speaks of it");
+        assert!(home.secret().and_then(|_| home.memory()).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_look() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("state");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let state = open(&folder).unwrap();
+        let home = state.home(&name()).unwrap();
+        home.secret().unwrap();
+        kept(&home);
+        write_witness(&state.witness(), Head::default()).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for folder in [&folder, &folder.join("clients"), &home.folder] {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+        let files = ["identity.json", "memory.json", "answer"].map(|file| home.path(file));
+        let shared = ["lock", "federation.json", "witness.json"].map(|file| folder.join(file));
+        for file in files.iter().chain(&shared) {
+            assert_eq!(mode(file), 0o600, "{}", file.display());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_of_other_things_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.tex"), "").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        open(folder.path()).unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o755);
+    }
+
+    #[test]
+    fn the_witness_is_a_head() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = open(folder.path()).unwrap().witness();
+        assert_eq!(read_witness(&path).unwrap(), None);
+        let head = Head { sequence: 12, hash: Digest([1; 32]) };
+        write_witness(&path, head).unwrap();
+        assert_eq!(read_witness(&path).unwrap(), Some(head));
+        fs::write(&path, "{").unwrap();
+        assert!(read_witness(&path).unwrap_err().to_string().contains("witness.json is damaged"));
+    }
+}

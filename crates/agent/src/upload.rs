@@ -1,0 +1,142 @@
+//! Answers on their way. An update is on disk, with the state that follows it, before it is sent, and stays there until the
+//! server says what became of its round. A lost reply is then no harm: the same bytes are sent again.
+
+use bytes::Bytes;
+use dure_core::{digest::Digest, federation::TaskState};
+use dure_wire::{
+    api::{Problem, TaskView},
+    compress,
+};
+use tokio::time::sleep;
+
+use crate::{
+    calls,
+    client::{Client, Halt, Over, PAUSE},
+    memory::Pending,
+    status::{Left, State},
+};
+
+/// How hard updates are packed: numbers hardly get smaller.
+const LEVEL: i32 = 3;
+
+impl Client {
+    /// Keeps an update, then sends it.
+    pub(crate) async fn send_update(&mut self, task: &TaskView, bytes: Vec<u8>, examples: u64) -> Result<(), Halt> {
+        let memory = self.memory.keeping(task.task.clone(), Digest::of(&bytes), examples);
+        let (home, kept) = (self.home.clone(), memory.clone());
+        let on_disk = self.site.on_disk(move || home.keep(&bytes, &kept).map(|()| bytes)).await;
+        let bytes = on_disk.and_then(|kept| kept.map_err(|error| error.to_string()));
+        let bytes = bytes.map_err(|why| Halt::Decline(format!("the site cannot keep its answer: {why}")))?;
+        self.memory = memory;
+        self.send_kept(Some(bytes)).await
+    }
+
+    /// Sends the kept answer, until the server has taken or refused it. `bytes` are its file's, if they are at hand.
+    pub(crate) async fn send_kept(&mut self, bytes: Option<Vec<u8>>) -> Result<(), Halt> {
+        let Some(pending) = self.memory.pending.clone() else { return Ok(()) };
+        self.show(|status| status.state = State::Uploading);
+        let (length, frame) = match self.packed(&pending, bytes).await {
+            Ok(packed) => packed,
+            Err(why) => {
+                self.settle(TaskState::Dropped).await;
+                return Err(Halt::Decline(why));
+            }
+        };
+        let said = self.call(&calls::update(&pending.task, pending.sha256, frame)).await?;
+        self.show(|status| status.note(Left::now(&pending.task, length, pending.sha256)));
+        match said {
+            Ok(outcome) => self.settle(outcome.state).await,
+            Err(problem) if [404, 409].contains(&problem.status) => self.too_late(&pending, &problem).await?,
+            Err(problem) => {
+                self.settle(TaskState::Dropped).await;
+                return Err(Halt::Decline(format!("the server refuses the answer: {}", problem.detail)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The length of the kept answer, and its bytes in a zstd frame.
+    async fn packed(&self, pending: &Pending, bytes: Option<Vec<u8>>) -> Result<(u64, Bytes), String> {
+        let (home, pending) = (self.home.clone(), pending.clone());
+        let pack = move || {
+            let bytes = bytes.map_or_else(|| home.answer(&pending), Ok)?;
+            Ok((bytes.len() as u64, Bytes::from(compress(&bytes, LEVEL))))
+        };
+        let packed = self.site.on_disk(pack).await?;
+        packed.map_err(|error: crate::StateError| error.to_string())
+    }
+
+    /// The server does not take the answer, for its round is over or another answer counts: asks what became of the task.
+    async fn too_late(&mut self, pending: &Pending, problem: &Problem) -> Result<(), Over> {
+        tracing::debug!(client = %self.name, task = %pending.task, "the answer is not taken: {}", problem.detail);
+        let outcome = self.call(&calls::outcome(&pending.task)).await?;
+        let counts = outcome.is_ok_and(|outcome| outcome.state == TaskState::Committed);
+        self.settle(if counts { TaskState::Committed } else { TaskState::Dropped }).await;
+        Ok(())
+    }
+
+    /// Asks what became of the kept answer, if there is one. One that the server never got is sent.
+    pub(crate) async fn resolve(&mut self) -> Result<(), Over> {
+        let Some(pending) = self.memory.pending.clone() else { return Ok(()) };
+        match self.call(&calls::outcome(&pending.task)).await? {
+            Ok(outcome) if outcome.state == TaskState::Awaited => match self.send_kept(None).await {
+                Err(Halt::Over(over)) => return Err(over),
+                Err(Halt::Decline(why)) => self.show(|status| status.last_error = Some(why)),
+                Ok(()) | Err(Halt::Later) => {}
+            },
+            Ok(outcome) => self.settle(outcome.state).await,
+            Err(problem) if problem.status == 404 => {
+                tracing::warn!(client = %self.name, task = %pending.task, "the server knows no task {}", pending.task);
+                self.settle(TaskState::Dropped).await;
+            }
+            Err(problem) => self.show(|status| status.last_error = Some(problem.detail)),
+        }
+        Ok(())
+    }
+
+    /// The kept answer's task has come to `state`. What cannot be written is tried again with the next look at the task.
+    async fn settle(&mut self, state: TaskState) {
+        let Some((pending, settled)) = self.memory.pending.clone().zip(self.memory.settled(state)) else { return };
+        let (home, memory) = (self.home.clone(), settled.clone());
+        let written = self.site.on_disk(move || home.settle(&memory)).await;
+        if let Err(why) = written.and_then(|written| written.map_err(|error| error.to_string())) {
+            tracing::error!(client = %self.name, "what {} remembers cannot be kept: {why}", self.name);
+            self.show(|status| status.last_error = Some(why));
+            return;
+        }
+        self.memory = settled;
+        let (name, round, tally) = (&self.name, pending.task.round, self.memory.state);
+        match state {
+            TaskState::Committed => tracing::info!(client = %name, %round, "round {round} counts, with {name} in it"),
+            _ => tracing::info!(client = %name, %round, "round {round} does not count for {name}"),
+        }
+        self.show(|status| status.tally = tally);
+    }
+
+    /// Sends an answer that is small and would come out the same if it were computed again.
+    pub(crate) async fn send_answer(&mut self, task: &TaskView, json: Bytes) -> Result<(), Halt> {
+        self.show(|status| status.state = State::Uploading);
+        let (length, sha256) = (json.len() as u64, Digest::of(&json));
+        let said = self.call(&calls::answer(&task.task, json)).await?;
+        self.show(|status| status.note(Left::now(&task.task, length, sha256)));
+        match said {
+            Err(problem) if problem.status != 409 => {
+                Err(Halt::Decline(format!("the server refuses the answer: {}", problem.detail)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that a task will not be done.
+    pub(crate) async fn decline(&mut self, task: &TaskView, reason: &str) -> Result<(), Over> {
+        let (name, id) = (&self.name, &task.task);
+        tracing::warn!(client = %name, task = %id, "{name} declines {id}: {reason}");
+        self.show(|status| (status.state, status.last_error) = (State::Declined, Some(reason.into())));
+        let said = self.call(&calls::decline(&task.task, reason)).await?;
+        if let Err(problem) = said {
+            tracing::debug!(client = %self.name, task = %task.task, "the server does not mind: {}", problem.detail);
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}

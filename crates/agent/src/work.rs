@@ -1,0 +1,140 @@
+//! The work itself: a task, rows and a model in, an answer's bytes out. The simulator gives the same answers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dure_core::{
+    digest::Digest,
+    event::Answer,
+    model::Params,
+    round::{Kind, TaskId},
+    statistics::Statistics,
+    update::Update,
+};
+use dure_learn::{
+    client::{Client, measure},
+    data::ClientRows,
+    split::Split,
+    task::{Done, Task},
+};
+use dure_wire::{api::TaskView, encode_update};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::{calls, prepare::Job};
+
+/// An answer, ready to be sent.
+#[derive(Debug, PartialEq)]
+pub enum Made {
+    /// An update's file, and how many rows it was trained on.
+    Update(Vec<u8>, u64),
+    /// An [`Answer`] in JSON.
+    Json(bytes::Bytes),
+}
+
+/// A client's rows, and as the job that it last worked for scales them.
+#[derive(Clone)]
+pub struct Rows {
+    data: Arc<ClientRows>,
+    scaled: Option<(Arc<Job>, Arc<Client>)>,
+}
+
+impl Rows {
+    /// Not scaled yet.
+    pub fn new(data: ClientRows) -> Self {
+        Self { data: Arc::new(data), scaled: None }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.data.target.len()
+    }
+
+    fn split(&self, job: &Job) -> Result<Split, String> {
+        let (rows, name) = (self.len(), &self.data.name);
+        job.work
+            .split
+            .divide(rows, job.seed, name)
+            .map_err(|few| format!("{name} has {rows} rows, and the plan's split needs {}", few.needed))
+    }
+
+    /// The rows as `job` scales them.
+    fn scaled(&mut self, job: &Arc<Job>) -> Result<Arc<Client>, String> {
+        if let Some((_, client)) = self.scaled.as_ref().filter(|(known, _)| Arc::ptr_eq(known, job)) {
+            return Ok(Arc::clone(client));
+        }
+        let preprocessing = job.preprocessing.as_ref().ok_or("the job's columns are not measured yet")?;
+        let client = Client::new(&self.data, self.split(job)?, &job.work.schema, preprocessing);
+        let client = Arc::new(client);
+        self.scaled = Some((Arc::clone(job), Arc::clone(&client)));
+        Ok(client)
+    }
+}
+
+/// Refuses a task that is somebody else's, or that says two things of itself.
+pub fn check(task: &TaskView, rows: &Rows) -> Result<(), String> {
+    let TaskId { round, client } = &task.task;
+    let same = (round.kind, round.job, round.ordinal) == (task.kind, task.job, task.ordinal);
+    if same && *client == rows.data.name { Ok(()) } else { Err(format!("the task {} contradicts itself", task.task)) }
+}
+
+/// Answers `task`; if that cannot be done, why. `base` is the model that the task names.
+pub fn answer(task: &TaskView, job: &Arc<Job>, rows: &mut Rows, base: Option<&Params>) -> Result<Made, String> {
+    match (task.kind, base.zip(task.base)) {
+        (Kind::Measure, _) => Ok(json(&Answer::Measured { statistics: measured(job, rows)? })),
+        (_, Some((params, sha256))) => on_model(task, job, &*rows.scaled(job)?, (params, sha256)),
+        (_, None) => Err("the task names no model".into()),
+    }
+}
+
+fn measured(job: &Job, rows: &Rows) -> Result<Statistics, String> {
+    let split = rows.split(job)?;
+    Ok(measure(&rows.data, &job.work.schema, split.rows(job.plan.rows)))
+}
+
+fn on_model(
+    task: &TaskView,
+    job: &Arc<Job>,
+    client: &Client,
+    (base, sha256): (&Params, Digest),
+) -> Result<Made, String> {
+    let asked = Task { round: task.task.round, seed: job.seed, rows: job.plan.rows, base, work: &job.work };
+    let preprocessing = job.preprocessing.as_ref().ok_or("the job's columns are not measured yet")?;
+    let done = job.with_trainer(preprocessing, |trainer| asked.answer(trainer, client));
+    match done.map_err(|error| error.to_string())? {
+        Done::Trained(update) => encode(task, job, client, &update, sha256),
+        Done::Evaluated(sums) => Ok(evaluated(sums)),
+    }
+}
+
+/// Stop 5 of a round: the update as a file.
+fn encode(task: &TaskView, job: &Job, client: &Client, update: &Update, base: Digest) -> Result<Made, String> {
+    let bytes = encode_update(update, job.plan.codec, base);
+    if bytes.len() > task.max_bytes {
+        return Err(format!("the update has {} bytes, and the server takes {}", bytes.len(), task.max_bytes));
+    }
+    Ok(Made::Update(bytes, client.split.rows(job.plan.rows).len() as u64))
+}
+
+fn evaluated(sums: BTreeMap<String, Statistics>) -> Made {
+    json(&Answer::Evaluated { sums })
+}
+
+fn json(answer: &Answer) -> Made {
+    Made::Json(calls::bytes(answer))
+}
+
+/// Does `work` on a thread of its own, which no runtime waits for when it ends.
+pub async fn on_thread<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let (tell, told) = oneshot::channel();
+    let run = move || {
+        let done = work();
+        drop(permit);
+        // Nobody waits for it any more if the agent is being stopped.
+        let _ = tell.send(done);
+    };
+    let spawned = std::thread::Builder::new().name("dure-task".into()).spawn(run);
+    spawned.map_err(|error| format!("the site's machine gives no thread: {error}"))?;
+    told.await.map_err(|_| "the work broke off at a fault of this program; the agent's log has it".into())
+}
