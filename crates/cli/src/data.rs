@@ -6,22 +6,45 @@ use dure_sim::clients::split;
 use serde_json::json;
 
 use crate::{
-    args::{self, DataCommand},
+    args::{self, DataArgs, DataCommand, Generate, RecipeArgs},
     fail::Fail,
+    output::Output,
     show,
     source::{self, Found},
 };
 
-/// Shows what a data set and its split look like.
+/// Looks at data sets, and makes them up.
 pub fn run(args: &args::Data) -> Result<String, Fail> {
-    let DataCommand::Describe { recipe, data, json } = &args.command;
+    match &args.command {
+        DataCommand::Describe { recipe, data, json } => describe(recipe, data, *json),
+        DataCommand::Generate(args) => generate(args),
+    }
+}
+
+/// Writes a made-up data set as the file that a site has.
+fn generate(args: &Generate) -> Result<String, Fail> {
+    let mut found = source::recipe(&args.recipe)?;
+    let Some(generator) = &mut found.recipe.generator else {
+        return Err(Fail::usage(format!("{}: has no [generator] to make people up by", found.origin)));
+    };
+    generator.people = args.people.unwrap_or(generator.people);
+    found.recipe.plan(&found.origin)?;
+    let (csv, rows) = source::made_up(&found, args.seed)?;
+    let file = &found.recipe.site.file;
+    Output::open(&args.out, &[file])?.write(&[(file, csv.as_bytes())])?;
+    let (people, days, path) = (rows.clients.len(), rows.rows(), args.out.join(file));
+    Ok(format!("{people} made-up people with {days} rows written to {}\n", path.display()))
+}
+
+/// Shows what a data set and its split look like.
+fn describe(recipe: &RecipeArgs, data: &DataArgs, json: bool) -> Result<String, Fail> {
     let found = source::recipe(recipe)?;
     found.recipe.plan(&found.origin)?;
     let rows = source::data(&found, data)?;
     let splits = split(&rows, &found.recipe.plan.split, data.seed);
     let splits = splits.map_err(|few| anyhow::anyhow!("a client has fewer rows than the {} needed", few.needed))?;
     let columns = measure_everybody(&rows, &found.recipe.schema);
-    if *json {
+    if json {
         let clients: Vec<_> =
             rows.clients.iter().zip(&splits).map(|(client, split)| client_json(&found, client, split)).collect();
         let told = json!({"source": rows.source.word(), "rows": rows.rows(), "dropped": rows.dropped, "clients": clients, "columns": columns});

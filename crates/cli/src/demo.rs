@@ -19,6 +19,6 @@ pub fn run(args: &Demo, started: Instant) -> Result<String, Fail> {
     let data = DataArgs { data: None, seed: args.seed };
     let asked = Simulate { recipe, data, out: None, threads: None, baselines: true, replay: None, json: false };
     let found = source::recipe(&asked.recipe)?;
-    let said = simulate::train(&asked, &found, |found| source::made_up(found, args.seed), started)?;
+    let said = simulate::train(&asked, &found, |found| Ok(source::made_up(found, args.seed)?.1), started)?;
     Ok(introduction + &said)
 }

@@ -4,6 +4,8 @@ use std::{fmt, process::ExitCode};
 
 use dure_learn::recipe::RecipeError;
 
+use crate::output::ReaderGone;
+
 /// A command that did not do what was asked.
 #[derive(Debug)]
 pub enum Fail {
@@ -17,6 +19,11 @@ impl Fail {
     /// Usage, in these words.
     pub fn usage(why: impl Into<String>) -> Self {
         Self::Usage(anyhow::Error::msg(why.into()))
+    }
+
+    /// Whether it is only that nobody reads the output any more.
+    pub fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.is::<ReaderGone>())
     }
 
     /// 1 or 2.
@@ -66,5 +73,8 @@ failed_by!(
     dure_sim::SimError,
     dure_sim::clients::ClientsError,
     dure_sim::replay::ReplayError,
-    dure_wire::DecodeError
+    dure_wire::DecodeError,
+    dure_server::ServeError,
+    dure_agent::AgentError,
+    crate::remote::RemoteError
 );

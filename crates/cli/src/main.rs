@@ -4,22 +4,26 @@
 
 mod args;
 mod bench;
+mod client;
 mod data;
 mod demo;
 mod fail;
 mod federation;
+mod invite;
+mod job;
+mod join;
 mod model;
 mod output;
+mod process;
 mod recipe;
+mod remote;
+mod serve;
 mod show;
 mod simulate;
 mod source;
+mod words;
 
-use std::{
-    io::{ErrorKind, Write as _},
-    process::ExitCode,
-    time::Instant,
-};
+use std::{process::ExitCode, time::Instant};
 
 use args::{Args, Command};
 use clap::Parser;
@@ -27,9 +31,10 @@ use fail::Fail;
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    let said = run(Args::parse(), started).and_then(|text| print(&text));
+    let said = run(Args::parse(), started).and_then(|text| Ok(output::print(&text)?));
     match said {
         Ok(()) => ExitCode::SUCCESS,
+        Err(fail) if fail.is_reader_gone() => ExitCode::SUCCESS,
         Err(fail) => {
             eprintln!("dure: {fail}");
             fail.code()
@@ -41,21 +46,16 @@ fn main() -> ExitCode {
 fn run(args: Args, started: Instant) -> Result<String, Fail> {
     match args.command {
         Command::Simulate(args) => simulate::run(&args, started),
+        Command::Serve(args) => serve::run(&args),
+        Command::Join(args) => join::join(&args),
         Command::Demo(args) => demo::run(&args, started),
         Command::Federation(args) => federation::run(&args),
+        Command::Invite(args) => invite::run(&args),
+        Command::Client(args) => client::run(&args),
+        Command::Job(args) => job::run(&args),
         Command::Recipe(args) => recipe::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Bench(args) => bench::run(&args),
-    }
-}
-
-/// Prints to standard output. A reader that has seen enough, like `head`, is no failure.
-fn print(text: &str) -> Result<(), Fail> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::from(error).context("standard output").into())
-        }
-        _ => Ok(()),
     }
 }

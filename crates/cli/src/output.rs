@@ -1,7 +1,8 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all, and standard output.
 
 use std::{
-    io::Write as _,
+    fs::{self, File},
+    io::{self, ErrorKind, Seek as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -39,12 +40,81 @@ impl Output {
 
 /// Writes one file, whole or not at all. What is no file, such as a pipe or a device, is written to.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
-    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if path.exists() && !path.is_file() {
-        return std::fs::write(path, content).with_context(|| format!("{}: cannot be written", path.display()));
+    let mut file = Whole::begin(Some(path))?;
+    file.write(content)?;
+    file.keep()
+}
+
+/// Something that is written piece by piece and is there, whole, once it is kept; if it is dropped it never was.
+pub struct Whole {
+    file: NamedTempFile,
+    /// Where it goes; standard output if `None`.
+    path: Option<PathBuf>,
+}
+
+impl Whole {
+    /// Begins a file at `path`, or what goes to standard output. What is no file, such as a pipe or a device, is written to.
+    pub fn begin(path: Option<&Path>) -> Result<Self> {
+        let path = path.map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+        let file = match path.as_deref().filter(|path| is_file_or_none(path)) {
+            Some(path) => like_any_other().tempfile_in(folder_of(path)).with_context(|| unwritten(path))?,
+            None => NamedTempFile::new().context("there is no room for temporary files")?,
+        };
+        Ok(Self { file, path })
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    rename(temporary(folder, path, content)?, path)
+
+    /// Adds to it.
+    pub fn write(&mut self, piece: &[u8]) -> Result<()> {
+        let shown = || self.path.as_deref().map_or_else(|| "a temporary file cannot be written".into(), unwritten);
+        self.file.write_all(piece).with_context(shown)
+    }
+
+    /// It is whole.
+    pub fn keep(mut self) -> Result<()> {
+        match &self.path {
+            Some(path) if is_file_or_none(path) => rename(self.file, path),
+            Some(path) => {
+                let context = || format!("{}: cannot be written", path.display());
+                copy(&mut self.file, &mut File::options().write(true).open(path).with_context(context)?)
+                    .with_context(context)
+            }
+            None => to_standard_output(copy(&mut self.file, &mut io::stdout())),
+        }
+    }
+}
+
+/// Nobody reads the output any more. A reader that has seen enough, like `head`, is no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+pub struct ReaderGone;
+
+/// Prints to standard output.
+pub fn print(text: &str) -> Result<()> {
+    to_standard_output(io::stdout().write_all(text.as_bytes()))
+}
+
+fn to_standard_output(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
+        written => written.context("standard output"),
+    }
+}
+
+fn copy(from: &mut NamedTempFile, to: &mut impl Write) -> io::Result<()> {
+    from.rewind()?;
+    io::copy(from, to).and_then(|_| to.flush())
+}
+
+fn is_file_or_none(path: &Path) -> bool {
+    path.is_file() || !path.exists()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("{}: cannot be written; nothing was changed", path.display())
 }
 
 fn rename(file: NamedTempFile, path: &Path) -> Result<()> {
@@ -56,7 +126,7 @@ fn rename(file: NamedTempFile, path: &Path) -> Result<()> {
 
 /// `content` in a file beside `path` that goes away unless it is kept. Like any other file, the umask says who may read it.
 fn temporary(folder: &Path, path: &Path, content: &[u8]) -> Result<NamedTempFile> {
-    let context = || format!("{}: cannot be written; nothing was changed", path.display());
+    let context = || unwritten(path);
     let mut file = like_any_other().tempfile_in(folder).with_context(context)?;
     file.write_all(content).with_context(context)?;
     Ok(file)

@@ -9,12 +9,13 @@ use crate::{
     source::{self, BUILT_IN},
 };
 
-/// Lists, shows and checks recipes.
+/// Lists, shows, checks and plans recipes.
 pub fn run(args: &args::Recipe) -> Result<String, Fail> {
     match &args.command {
         RecipeCommand::List { json } => list(*json),
         RecipeCommand::Show(args) => show(args),
         RecipeCommand::Check(args) => check(args),
+        RecipeCommand::Plan(args) => plan(args),
     }
 }
 
@@ -25,6 +26,11 @@ fn show(args: &RecipeArgs) -> Result<String, Fail> {
         return Ok(source::text(&args.recipe)?.1);
     }
     toml::to_string_pretty(&found.recipe).map_err(|error| Fail::Failed(error.into()))
+}
+
+fn plan(args: &RecipeArgs) -> Result<String, Fail> {
+    let found = source::recipe(args)?;
+    Ok(serde_json::to_string_pretty(&found.recipe.plan(&found.origin)?)? + "\n")
 }
 
 fn check(args: &RecipeArgs) -> Result<String, Fail> {

@@ -1,19 +1,33 @@
 //! What people see: tables, figures in words, a progress bar when it takes long.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
 use dure_sim::{
     Progress,
-    report::{Figures, Report, RoundRow},
+    report::{Figures, RoundRow},
 };
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::words;
 
 /// The figures of a regression, in the order of columns.
 pub const METRICS: [&str; 4] = ["mae", "rmse", "r2", "pearson_r"];
 
-/// A table whose columns but the first are aligned to the right.
+/// A table whose columns but the first are aligned to the right: figures.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = listing(header, rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// A table whose columns are aligned to the left: words.
+pub fn listing(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table
         .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
@@ -21,10 +35,18 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Ta
     for row in rows {
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
     table
+}
+
+/// Lines of a label and what it is; what is absent has no line.
+pub fn lines(facts: &[(&str, Option<String>)]) -> String {
+    let told = facts.iter().filter_map(|(label, fact)| Some((label, fact.as_ref()?)));
+    told.map(|(label, fact)| format!("{label:<10}{fact}\n")).collect()
+}
+
+/// What there is, or a dash.
+pub fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "–".into(), |value| value.to_string())
 }
 
 /// Something that can be shown: three significant digits below ten, one decimal below a thousand.
@@ -46,31 +68,61 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// The columns of training rounds, and how wide they are where rows come one at a time.
+const ROUNDS: [(&str, u16); 9] = [
+    ("round", 6),
+    ("answers", 9),
+    ("train loss", 12),
+    ("MAE", 9),
+    ("RMSE", 9),
+    ("R²", 9),
+    ("r", 9),
+    ("up", 11),
+    ("time", 10),
+];
+
 /// The rounds that a table has room for: all of a few, else the first, the last and some between.
 pub fn rounds(rounds: &[RoundRow]) -> Table {
     const MOST: usize = 12;
     let step = rounds.len().div_ceil(MOST).max(1);
     let shown = rounds.iter().enumerate().filter(|(i, _)| i % step == 0 || i + 1 == rounds.len());
-    let row = |(_, row): (usize, &RoundRow)| {
-        let mut cells = vec![
-            row.round.to_string(),
-            format!("{}/{}", row.participants, row.cohort),
-            format!("{:.4}", row.train_loss),
-        ];
-        cells.extend(METRICS.iter().map(|metric| figure(row.metrics.get(*metric))));
-        cells.extend([bytes(row.bytes_up), format!("{:.1} ms", row.wall_s * 1e3)]);
-        cells
-    };
-    let header = ["round", "answers", "train loss", "MAE", "RMSE", "R²", "r", "up", "time"];
-    table(&header, shown.map(row))
+    table(&ROUNDS.map(|(name, _)| name), shown.map(|(_, row)| round_cells(row)))
+}
+
+/// The head of the same table, where rows come one at a time.
+pub fn rounds_head() -> String {
+    let table = fixed([]).to_string();
+    table.lines().take(2).map(|line| format!("{line}\n")).collect()
+}
+
+/// A row of it.
+pub fn round_line(row: &RoundRow) -> String {
+    let table = fixed([round_cells(row)]).to_string();
+    table.lines().skip(2).map(|line| format!("{line}\n")).collect()
+}
+
+fn fixed(rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = table(&ROUNDS.map(|(name, _)| name), rows);
+    for (column, (_, width)) in table.column_iter_mut().zip(ROUNDS) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+    }
+    table
+}
+
+fn round_cells(row: &RoundRow) -> Vec<String> {
+    let RoundRow { round, participants, cohort, train_loss, .. } = row;
+    let mut cells = vec![round.to_string(), format!("{participants}/{cohort}"), format!("{train_loss:.4}")];
+    cells.extend(METRICS.iter().map(|metric| figure(row.metrics.get(*metric))));
+    cells.extend([bytes(row.bytes_up), words::span(row.wall_s)]);
+    cells
 }
 
 /// Final figures and baselines, each with its spread over clients.
-pub fn figures(report: &Report, unit: &str) -> Table {
+pub fn figures(last: &BTreeMap<String, Figures>, baselines: &BTreeMap<String, Figures>, unit: &str) -> Table {
     let names = [("global", "federated"), ("personalised", "federated, fine-tuned per client")];
-    let federated = names.iter().filter_map(|(key, name)| Some((*name, report.last.get(*key)?)));
-    let baselines = [("central", "all rows in one place"), ("local", "every client alone")];
-    let baselines = baselines.iter().filter_map(|(key, name)| Some((*name, report.baselines.get(*key)?)));
+    let federated = names.iter().filter_map(|(key, name)| Some((*name, last.get(*key)?)));
+    let names = [("central", "all rows in one place"), ("local", "every client alone")];
+    let baselines = names.iter().filter_map(|(key, name)| Some((*name, baselines.get(*key)?)));
     let row = |(name, figures): (&str, &Figures)| {
         let mut cells = vec![name.to_owned()];
         cells.extend(METRICS.iter().map(|metric| figure(figures.pooled.get(*metric))));

@@ -154,7 +154,7 @@ fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -
     }
     said += "\n";
     if !report.last.is_empty() {
-        said += &format!("\n{}\n", show::figures(report, &found.recipe.schema.target.unit));
+        said += &format!("\n{}\n", show::figures(&report.last, &report.baselines, &found.recipe.schema.target.unit));
     }
     said += &format!("\nmodel    {} parameters, sha256 {}\n", model.parameters, model.sha256);
     said += &format!("journal  {} events, head {}\n", journal.sequence, journal.hash);

@@ -56,15 +56,15 @@ pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
     let Recipe { schema, site, data, .. } = &found.recipe;
     let shared = std::env::var_os("DURE_DATA").filter(|folder| !folder.is_empty());
     let Some(folder) = args.data.clone().or_else(|| shared.map(|folder| PathBuf::from(folder).join(data))) else {
-        return made_up(found, args.seed);
+        return Ok(made_up(found, args.seed)?.1);
     };
     let data = table::load(&folder, schema, site)?;
     table::check_rows(&data, &found.recipe.plan.split)?;
     Ok(data)
 }
 
-/// Rows by the recipe's own generator.
-pub fn made_up(found: &Found, seed: u64) -> Result<DataSet, Fail> {
+/// Rows by the recipe's own generator, and the file that they stand in.
+pub fn made_up(found: &Found, seed: u64) -> Result<(String, DataSet), Fail> {
     let Found { recipe: Recipe { schema, site, plan, generator, .. }, origin } = found;
     let Some(generator) = generator else {
         return Err(Fail::usage(format!("{origin}: has no [generator]; name the folder of its data set with --data")));
@@ -73,7 +73,7 @@ pub fn made_up(found: &Found, seed: u64) -> Result<DataSet, Fail> {
     let rows = table::parse(file, csv.as_bytes(), schema, site, table::Target::Needed)?;
     let data = table::group(file, rows, schema, site, Source::Generated)?;
     table::check_rows(&data, &plan.split)?;
-    Ok(data)
+    Ok((csv, data))
 }
 
 /// A line on where rows are from and how many there are.

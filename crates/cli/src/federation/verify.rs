@@ -1,4 +1,4 @@
-//! `dure federation`
+//! `dure federation verify`
 
 use std::{collections::VecDeque, path::Path};
 
@@ -12,10 +12,7 @@ use dure_core::{
 use dure_learn::data::table::read_bounded;
 use serde::Deserialize as _;
 
-use crate::{
-    args::{self, FederationCommand},
-    fail::Fail,
-};
+use crate::{args::Verify, fail::Fail};
 
 /// The largest journal that is read, in bytes.
 const MAX_JOURNAL_BYTES: u64 = 16 << 30;
@@ -24,8 +21,8 @@ const MAX_JOURNAL_BYTES: u64 = 16 << 30;
 const MAX_WITNESS_BYTES: u64 = 1 << 30;
 
 /// Verifies a federation's journal.
-pub fn run(args: &args::Federation) -> Result<String, Fail> {
-    let FederationCommand::Verify { journal, witness, json } = &args.command;
+pub fn run(args: &Verify) -> Result<String, Fail> {
+    let Verify { journal, witness, json } = args;
     let witness = witness.as_deref().map(read_witness).transpose()?;
     let (records, head) = read_journal(journal, witness)?;
     let federation = hold(&records).map_err(|entry| {

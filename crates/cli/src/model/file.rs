@@ -1,4 +1,4 @@
-//! `dure model`: a model file on rows, preprocessing included.
+//! A model file on rows, preprocessing included.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use dure_wire::decode_model;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    args::{self, ModelArgs, ModelCommand},
+    args::ModelArgs,
     fail::Fail,
     output::write_file,
     show::{self, METRICS},
@@ -36,14 +36,6 @@ const MAX_BYTES: u64 = 16 << 30;
 
 /// How many rows are predicted at a time.
 const BATCH: usize = 256;
-
-/// Predicts and evaluates.
-pub fn run(args: &args::Model) -> Result<String, Fail> {
-    match &args.command {
-        ModelCommand::Predict { model, out } => predict(model, out.as_deref()),
-        ModelCommand::Evaluate { model, json } => evaluate(model, *json),
-    }
-}
 
 /// A model file that can be used.
 struct Model {
@@ -123,7 +115,7 @@ fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preproc
 }
 
 /// The file's clients and days with a prediction for each row.
-fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
+pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
     let (file, rows) = model.rows(&args.data, Target::Ignored)?;
     let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
@@ -157,7 +149,8 @@ fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
 }
 
-fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
+/// Its figures on each client's rows and on all.
+pub fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
     let (file, rows) = model.rows(&args.data, Target::Needed)?;
     let data = table::group(&file, rows, &model.schema, &model.site, Source::File(file.clone()))?;

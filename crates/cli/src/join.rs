@@ -1,0 +1,172 @@
+//! `dure join`
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, anyhow};
+use dure_agent::{AgentConfig, Ended, Invitation, Policy, federation_when_there, run};
+use dure_core::name::ClientName;
+use dure_learn::data::{ClientRows, DataSet, table::read_bounded};
+use dure_wire::api::FederationView;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    args::{DataArgs, Join, Part, RecipeArgs},
+    fail::Fail,
+    process,
+    source::{self, Found},
+};
+
+/// The largest of the small files that are read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Joins, and works until it is told to stop.
+pub fn join(args: &Join) -> Result<String, Fail> {
+    process::log();
+    let invitation = Invitation::parse(&invitation(args)?).map_err(|error| Fail::usage(error.to_string()))?;
+    let policy = args.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
+    let ca = args.ca.as_deref().map(|path| read(path, "the certificates")).transpose()?;
+    process::runtime(false)?.block_on(async {
+        let until = process::stopped()?;
+        tokio::pin!(until);
+        let waiting = |why: &str| tracing::warn!("{} is not there yet: {why}; trying again", invitation.server());
+        let view = tokio::select! {
+            view = federation_when_there(&invitation, ca.as_deref(), args.insecure_http, waiting) => view?,
+            () = &mut until => return Ok(String::new()),
+        };
+        let found = recipe(args, &view)?;
+        let clients = clients(args, &found)?;
+        let state_dir = args.state_dir.clone().map_or_else(|| state_dir(args, &invitation), Ok)?;
+        tracing::info!("{} clients of {} rows for {}", clients.len(), rows(&clients), view.name);
+        let config = AgentConfig {
+            invitation: invitation.clone(),
+            clients,
+            schema: found.recipe.schema.clone(),
+            recipe: found.recipe.name.clone(),
+            state_dir,
+            policy,
+            status: args.status,
+            ca: ca.clone(),
+            threads: args.threads.map_or_else(cores, usize::from),
+            facts: facts(),
+            insecure_http: args.insecure_http,
+        };
+        match run(config, until).await? {
+            Ended::Left => Ok(String::new()),
+            Ended::Evicted => Err(Fail::Failed(anyhow!("all clients of this process were evicted from {}", view.name))),
+        }
+    })
+}
+
+/// The invitation, from wherever it was given.
+fn invitation(args: &Join) -> Result<String, Fail> {
+    if let Some(text) = &args.invitation {
+        return Ok(text.clone());
+    }
+    match &args.invitation_file {
+        Some(path) if path == Path::new("-") => {
+            let mut text = String::new();
+            std::io::stdin().take(MAX_FILE_BYTES).read_to_string(&mut text).context("standard input")?;
+            Ok(text)
+        }
+        Some(path) => {
+            let text = String::from_utf8(read(path, "the invitation")?);
+            text.map_err(|_| Fail::usage(format!("{}: is not text", path.display())))
+        }
+        None => std::env::var("DURE_INVITATION").map_err(|_| {
+            Fail::usage("give the invitation: --invitation FILE, $DURE_INVITATION, or URL#TOKEN as an argument")
+        }),
+    }
+}
+
+fn read(path: &Path, what: &str) -> Result<Vec<u8>, Fail> {
+    let read = read_bounded(path, MAX_FILE_BYTES);
+    read.with_context(|| format!("{}: {what} cannot be read", path.display())).map_err(Fail::Usage)
+}
+
+fn policy(path: &Path) -> Result<Policy, Fail> {
+    let origin = path.display().to_string();
+    let text =
+        String::from_utf8(read(path, "the policy")?).map_err(|_| Fail::usage(format!("{origin}: is not text")))?;
+    Policy::parse(&text, &origin).map_err(|error| Fail::usage(error.to_string()))
+}
+
+/// The site's own recipe: by the name that the federation gives it, or the one that was typed.
+fn recipe(args: &Join, view: &FederationView) -> Result<Found, Fail> {
+    let name = args.recipe.clone().or_else(|| view.recipe.clone()).ok_or_else(|| {
+        Fail::usage(format!("federation {} names no recipe; say with --recipe how the rows are read", view.name))
+    })?;
+    source::recipe(&RecipeArgs { recipe: name, overrides: vec![] })
+}
+
+/// The clients of this process.
+fn clients(args: &Join, found: &Found) -> Result<Vec<ClientRows>, Fail> {
+    let shared = std::env::var_os("DURE_DATA").is_some_and(|folder| !folder.is_empty());
+    if args.data.is_none() && !shared {
+        let set = &found.recipe.data;
+        return Err(Fail::usage(format!(
+            "name the folder that holds the data set {set:?} with --data (`dure data generate {} --out DIR` makes one up)",
+            found.recipe.name
+        )));
+    }
+    let data = source::data(found, &DataArgs { data: args.data.clone(), seed: 0 })?;
+    let mut clients = part_of(data, args.part);
+    if let Some(name) = &args.name {
+        rename(&mut clients, name, &found.recipe.site.prefix, found.recipe.site.public)?;
+    }
+    Ok(clients)
+}
+
+fn part_of(data: DataSet, part: Option<Part>) -> Vec<ClientRows> {
+    let Part { i, n } = part.unwrap_or(Part { i: 1, n: 1 });
+    let all = data.clients.len();
+    let (begin, end) = (all * (i - 1) / n, all * i / n);
+    data.clients.into_iter().skip(begin).take(end - begin).collect()
+}
+
+/// Calls one client `name`, and several `name-` and their numbers.
+fn rename(clients: &mut [ClientRows], name: &str, prefix: &str, public: bool) -> Result<(), Fail> {
+    if let Some(client) = clients.iter().find(|client| !public && client.id.eq_ignore_ascii_case(name)) {
+        return Err(Fail::usage(format!(
+            "--name {} is whom a row is about, and the journal of a federation cannot be erased; choose a pseudonym",
+            client.id
+        )));
+    }
+    let alone = clients.len() == 1;
+    for client in clients {
+        let number = client.name.as_str().trim_start_matches(prefix).trim_start_matches('-');
+        let called = if alone { name.to_owned() } else { format!("{name}-{number}") };
+        client.name = ClientName::new(called).map_err(|error| Fail::usage(format!("--name: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Where an agent keeps what it must not forget, unless it is told otherwise: a folder for each federation, part and name.
+fn state_dir(args: &Join, invitation: &Invitation) -> Result<PathBuf, Fail> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    let base = base.ok_or_else(|| Fail::usage("there is no home folder; name a folder with --state-dir"))?;
+    let host: String = invitation.server().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let part = args.part.map(|Part { i, n }| format!("-part-{i}-of-{n}")).unwrap_or_default();
+    let name = args.name.as_ref().map(|name| format!("-{name}")).unwrap_or_default();
+    Ok(base.join("dure").join(format!("{}@{host}{part}{name}", invitation.federation())))
+}
+
+/// What the machine is, for the operator to see.
+fn facts() -> Map<String, Value> {
+    let facts = json!({"dure": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "arch": std::env::consts::ARCH, "cores": cores()});
+    match facts {
+        Value::Object(facts) => facts,
+        _ => Map::new(),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn rows(clients: &[ClientRows]) -> usize {
+    clients.iter().map(|client| client.target.len()).sum()
+}

@@ -1,0 +1,44 @@
+//! What a process that runs for long needs: a runtime, a log, signals, secrets in files.
+
+use std::{io::IsTerminal as _, path::Path};
+
+use anyhow::Context as _;
+use tokio::{runtime, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::fail::Fail;
+
+/// A runtime: on all cores for a server, on one thread for what mostly waits.
+pub fn runtime(all_cores: bool) -> Result<runtime::Runtime, Fail> {
+    let mut builder =
+        if all_cores { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
+    Ok(builder.enable_all().build().context("no runtime")?)
+}
+
+/// Begins the log on standard error. `RUST_LOG` says how much of it there is.
+pub fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
+}
+
+/// Ends when the process is told to stop, by SIGTERM or Ctrl-C. Signals count from this call on.
+pub fn stopped() -> Result<impl Future<Output = ()>, Fail> {
+    let mut term = signal::unix::signal(signal::unix::SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt()).context("SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Writes a text to a file that only its owner reads.
+pub fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}

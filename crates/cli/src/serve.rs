@@ -1,0 +1,64 @@
+//! `dure serve`
+
+use std::{
+    io::Write as _,
+    path::{Path, absolute},
+};
+
+use anyhow::Context as _;
+use dure_server::{Config, Server, config::Tls};
+use serde_json::json;
+
+use crate::{args::Serve, fail::Fail, process};
+
+/// Serves until it is told to stop.
+pub fn run(args: &Serve) -> Result<String, Fail> {
+    process::log();
+    process::runtime(true)?.block_on(async {
+        let until = process::stopped()?;
+        let mut server = Server::open(config(args)).await?;
+        if args.new_token && server.new_token.is_none() {
+            server.renew_token().await.map_err(dure_server::ServeError::from)?;
+        }
+        announce(args, &server)?;
+        server.run(until).await?;
+        Ok(String::new())
+    })
+}
+
+fn config(args: &Serve) -> Config {
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| Tls { cert, key });
+    let Serve { data_dir, listen, insecure_http, lease, .. } = args;
+    Config { data_dir: data_dir.clone(), listen: *listen, tls, insecure_http: *insecure_http, lease: *lease }
+}
+
+/// Says where the server listens, and its token if it is new.
+fn announce(args: &Serve, server: &Server) -> Result<(), Fail> {
+    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", server.address);
+    let mut told = server.new_token.as_deref();
+    if let (Some(token), Some(file)) = (told, &args.token_file) {
+        keep(file, token)?;
+        told = None;
+    }
+    let said = if args.json {
+        format!("{}\n", json!({"listening": url, "operator_token": told}))
+    } else {
+        let folder = absolute(&args.data_dir).unwrap_or_else(|_| args.data_dir.clone());
+        format!("dure serves on {url}, data in {}\n", folder.display()) + &told.map(token_words).unwrap_or_default()
+    };
+    // Whoever started it may wait for this line.
+    let mut out = std::io::stdout().lock();
+    out.write_all(said.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
+    Ok(())
+}
+
+fn token_words(token: &str) -> String {
+    format!("the operator's token, shown only this once; keep it:\n\n  export DURE_TOKEN={token}\n\n")
+}
+
+/// Writes a token where only its owner reads it.
+fn keep(file: &Path, token: &str) -> Result<(), Fail> {
+    process::write_secret(file, token).with_context(|| format!("{}: the token cannot be written", file.display()))?;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The built binary, real processes, real sockets on loopback.
+
+mod harness;
+
+mod bits;
+mod callers;
+mod curl;
+mod membership;
+mod serving;

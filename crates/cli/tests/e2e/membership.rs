@@ -1,0 +1,378 @@
+//! Clients that come, go, die, answer late or never, in real processes.
+
+use std::{
+    io::Write as _,
+    net::TcpStream,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Api, Serve, block_on, dure, failed, said, secret_of, until};
+
+/// How clients stand, by name.
+async fn states(server: &Serve) -> Vec<(String, String)> {
+    let clients = server.operator.get("/v1/federations/fitbit/clients").await.ok();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    clients.as_array().unwrap().iter().map(|client| (text(&client["client"]), text(&client["state"]))).collect()
+}
+
+async fn until_state(server: &Serve, client: &str, state: &str) {
+    until("the client's state is as expected", async || {
+        states(server).await.contains(&(client.to_owned(), state.to_owned())).then_some(())
+    })
+    .await;
+}
+
+/// The events of one type.
+fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["type"] == kind).collect()
+}
+
+/// The digest that the simulator comes to on the same rows.
+fn simulated(data: &std::path::Path, keys: &[&str]) -> String {
+    let said = said(dure().args(["simulate", "fitbit", "--json", "--data"]).arg(data).args(keys));
+    serde_json::from_str::<Value>(&said).unwrap()["model"]["sha256"].as_str().unwrap().to_owned()
+}
+
+/// A job that takes seconds a round.
+const LONG: [&str; 5] = ["--seed", "5", "rounds=3", "refit=false", "training.epochs=3000"];
+
+#[test]
+fn who_joins_late_takes_part_from_the_next_round_and_who_leaves_is_not_waited_for() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(6));
+        let mut first = server.join("first", &invitation, &people, &["--part", "1/2"]);
+        server.until_clients(3).await;
+        server.start_job(&["rounds=400", "refit=false", "training.epochs=30", "cohort.quorum=3"]);
+        server.until_round(1, 2).await;
+        let second = server.join("second", &invitation, &people, &["--part", "2/2"]);
+        let joined_at = server.job(1).await["completed"].as_u64().unwrap();
+        server.until_round(1, joined_at + 3).await;
+        assert!(first.stop().await.success(), "{}", first.log());
+        let left_at = server.job(1).await["completed"].as_u64().unwrap();
+        server.until_round(1, left_at + 2).await;
+        said(server.dure().args(["job", "stop"]));
+        assert_eq!(server.until_over(1).await["status"], "completed");
+        drop(second);
+
+        let events = server.journal();
+        let trained = of(&events, "round_completed");
+        let sizes = |round: &&Value| round["participants"].as_array().unwrap().len();
+        let cohorts: Vec<usize> = trained.iter().map(sizes).collect();
+        assert!(cohorts.first() == Some(&3) && cohorts.contains(&6) && cohorts.last() == Some(&3), "{cohorts:?}");
+        assert_eq!(of(&events, "round_abandoned").len(), 0);
+    });
+}
+
+#[test]
+fn an_agent_killed_while_it_trains_comes_back_as_the_same_clients_to_the_same_bits() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(4));
+        let _other = server.join("other", &invitation, &people, &["--part", "1/2"]);
+        let mut agent = server.join("agent", &invitation, &people, &["--part", "2/2", "--threads", "1"]);
+        server.until_clients(4).await;
+        server.start_job(&[&LONG[..], &["cohort.min_clients=4"]].concat());
+        for _ in 0..3 {
+            until("one of its clients trains", async || {
+                let training = |(name, state): &(String, String)| name.as_str() > "person-02" && state == "training";
+                states(&server).await.iter().any(training).then_some(())
+            })
+            .await;
+            agent.kill();
+            agent = server.join("agent", &invitation, &people, &["--part", "2/2", "--threads", "1"]);
+        }
+        assert_eq!(server.until_over(1).await["status"], "completed");
+        let events = server.journal();
+        assert_eq!(of(&events, "round_abandoned").len(), 0);
+        assert_eq!(of(&events, "client_joined").len(), 4, "it came back as the same clients");
+        let last = server.digests().await.pop().unwrap();
+        assert_eq!(last, simulated(&people, &[&LONG[..], &["cohort.min_clients=4"]].concat()));
+    });
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_sent_again() {
+    block_on(async {
+        let server = Serve::start();
+        server.fitbit();
+        let operator = &server.operator;
+        let anna = join(&server, "anna").await;
+        server.start_job(&["rounds=1", "refit=false"]);
+        let task = anna.get("/v1/federations/fitbit/clients/anna/task?wait=20").await.ok();
+        assert_eq!(task["kind"], "measure");
+        let path = format!("/v1/federations/fitbit/tasks/{}/result", task["task"].as_str().unwrap());
+        let address = server.url.split("//").nth(1).unwrap();
+        let mut cut = TcpStream::connect(address).unwrap();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\r\n{{\"meas",
+            anna.bearer
+        );
+        cut.write_all(head.as_bytes()).unwrap();
+        until_state(&server, "anna", "updating").await;
+        drop(cut);
+        until_state(&server, "anna", "training").await;
+        let columns = server.job(1).await["plan"]["measure"].as_array().unwrap().clone();
+        let moments = json!({"n": "5", "mean": 2.0, "m2": 3.0});
+        let statistics: serde_json::Map<_, _> =
+            columns.iter().map(|column| (column.as_str().unwrap().to_owned(), moments.clone())).collect();
+        anna.put(&path, json!({"measured": {"statistics": statistics}})).await.ok();
+        until("the measure round is over", async || {
+            let statistics = operator.get("/v1/federations/fitbit/jobs/1").await.ok()["statistics"].clone();
+            statistics.is_object().then_some(())
+        })
+        .await;
+    });
+}
+
+/// A client that only this test speaks for.
+async fn join(server: &Serve, name: &str) -> Api {
+    let invitation = said(server.dure().arg("invite"));
+    server.operator.as_bearer(invitation.trim().split('#').nth(1).unwrap()).join("fitbit", name).await
+}
+
+#[test]
+fn a_name_is_one_clients_until_it_is_released() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(1));
+        let mut first = server.join("first", &invitation, &people, &["--name", "ward"]);
+        server.until_clients(1).await;
+        let mut second = server.join("second", &invitation, &people, &["--name", "ward"]);
+        assert!(!second.ended().await.success());
+        assert!(second.log().contains("belongs to another secret"), "{}", second.log());
+        let same_folder = server.path("state-first");
+        let mut third = dure();
+        third.args(["join", "--name", "ward", "--data"]).arg(&people).arg("--state-dir").arg(&same_folder);
+        let locked = failed(third.env("DURE_INVITATION", &invitation));
+        assert!(locked.contains("state-first"), "{locked}");
+
+        assert!(first.stop().await.success());
+        said(server.dure().args(["client", "release", "ward"]));
+        let mut second = server.join("second", &invitation, &people, &["--name", "ward"]);
+        server.until_clients(1).await;
+        assert!(second.stop().await.success());
+    });
+}
+
+#[test]
+fn an_evicted_client_is_told_so_and_does_not_come_back() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(2));
+        let mut agent = server.join("agent", &invitation, &people, &[]);
+        server.until_clients(2).await;
+        said(server.dure().args(["client", "evict", "person-01", "--reason", "wrong units"]));
+        until_state(&server, "person-01", "evicted").await;
+        server.start_job(&["rounds=1", "refit=false"]);
+        let over = server.until_over(1).await;
+        assert_eq!(over["status"], "completed", "the other one goes on: {over}");
+        said(server.dure().args(["client", "evict", "person-02"]));
+        assert!(!agent.ended().await.success(), "nobody is left");
+        assert!(agent.log().contains("wrong units"), "{}", agent.log());
+        let mut again = server.join("agent", &invitation, &people, &[]);
+        assert!(!again.ended().await.success());
+    });
+}
+
+#[test]
+fn a_server_that_is_away_longer_than_a_deadline_abandons_no_round() {
+    block_on(async {
+        let mut server = Serve::start_with(&["--lease", "2s"]);
+        let (invitation, people) = (server.fitbit(), server.people(2));
+        let agent = server.join("agent", &invitation, &people, &[]);
+        server.until_clients(2).await;
+        let keys = [
+            "--seed",
+            "5",
+            "rounds=3",
+            "refit=false",
+            "training.epochs=2000",
+            "cohort.deadline_s=6",
+            "cohort.min_clients=2",
+        ];
+        server.start_job(&keys);
+        until_state(&server, "person-01", "training").await;
+        server.process.kill();
+        let away = Instant::now();
+        until("more than the deadline has passed", async || (away.elapsed() > Duration::from_secs(8)).then_some(()))
+            .await;
+        server.restart();
+        assert_eq!(server.until_over(1).await["status"], "completed");
+        let events = server.journal();
+        assert_eq!((of(&events, "round_abandoned").len(), of(&events, "client_lost").len()), (0, 0));
+        assert_eq!(server.digests().await.pop().unwrap(), simulated(&people, &keys));
+        assert!(agent.log().contains("back"), "{}", agent.log());
+    });
+}
+
+#[test]
+fn clocks_that_are_an_hour_off_change_nothing() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let hour = |name: &str, seconds: i64| clock_off_by(dir.path(), name, seconds);
+        let (ahead, behind) = (hour("ahead", 3600), hour("behind", -3600));
+        let server = Serve::start_under(&ahead);
+        let (invitation, people) = (server.fitbit(), server.people(2));
+        let _first = server.join("first", &invitation, &people, &["--part", "1/2"]);
+        let _second = server.join_under(&behind, "second", &invitation, &people, &["--part", "2/2"]);
+        server.until_clients(2).await;
+        let keys = ["--seed", "5", "rounds=2", "cohort.min_clients=2"];
+        server.start_job(&keys);
+        assert_eq!(server.until_over(2).await["status"], "completed");
+        assert_eq!(server.digests().await.pop().unwrap(), simulated(&people, &keys));
+    });
+}
+
+/// A library that moves the wall clock of a process that loads it.
+fn clock_off_by(dir: &std::path::Path, name: &str, seconds: i64) -> String {
+    let (source, library) = (dir.join(format!("{name}.c")), dir.join(format!("{name}.so")));
+    let code = format!(
+        "#define _GNU_SOURCE\n#include <time.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
+         int clock_gettime(clockid_t id, struct timespec *at) {{\n\
+         int failed = syscall(SYS_clock_gettime, id, at); if (!failed && id == CLOCK_REALTIME) at->tv_sec += {seconds}; return failed; }}\n"
+    );
+    std::fs::write(&source, code).unwrap();
+    said(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source));
+    library.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn rounds_go_on_at_their_deadline_when_a_quarter_never_answers() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(15));
+        let _agent = server.join("agent", &invitation, &people, &[]);
+        let mut silent = Vec::new();
+        for i in 0..5 {
+            silent.push(join(&server, &format!("silent-{i}")).await);
+        }
+        server.until_clients(20).await;
+        server.start_job(&[
+            "rounds=2",
+            "refit=false",
+            "evaluate.every=0",
+            "cohort.quorum=15",
+            "cohort.deadline_s=2",
+            "split.test=0",
+        ]);
+        let waiting = until("the job says whom it waits for", async || {
+            let waiting = server.job(1).await["waiting"].clone();
+            waiting.as_str().filter(|text| text.contains("15 of 15 needed")).map(str::to_owned)
+        })
+        .await;
+        assert!(waiting.contains("silent-0 last seen") && waiting.contains("; and 2 more"), "{waiting}");
+        let over = server.until_over(1).await;
+        assert_eq!((&over["status"], &over["completed"]), (&json!("completed"), &json!(2)), "{over}");
+        let events = server.journal();
+        for round in of(&events, "round_completed") {
+            assert_eq!(round["participants"].as_array().unwrap().len(), 15, "{round}");
+        }
+        let shown = said(server.dure().args(["job", "show"]));
+        assert!(shown.contains("completed"), "{shown}");
+    });
+}
+
+#[test]
+fn a_lost_client_is_not_waited_for_and_returns_by_asking() {
+    block_on(async {
+        let server = Serve::start_with(&["--lease", "1s"]);
+        let (invitation, people) = (server.fitbit(), server.people(2));
+        let silent = join(&server, "silent").await;
+        let _agent = server.join("agent", &invitation, &people, &[]);
+        server.start_job(&["rounds=2", "refit=false", "cohort.quorum=2"]);
+        assert_eq!(server.until_over(1).await["status"], "completed", "no deadline of 600 s had to pass");
+        until_state(&server, "silent", "lost").await;
+        silent.get("/v1/federations/fitbit/clients/silent/task").await;
+        until_state(&server, "silent", "ready").await;
+        let events = server.journal();
+        assert_eq!(of(&events, "client_returned").len(), 1);
+    });
+}
+
+#[test]
+fn a_job_is_stepped_by_hand_and_run_for_so_many_rounds() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(3));
+        let _agent = server.join("agent", &invitation, &people, &[]);
+        server.until_clients(3).await;
+        let job = |args: &[&str]| said(server.dure().arg("job").args(args));
+        job(&["create", "fitbit", "rounds=9", "refit=false"]);
+        job(&["train", "1"]);
+        until("the round waits to be aggregated", async || {
+            let waiting = server.job(1).await["waiting"].clone();
+            waiting
+                .as_str()
+                .is_some_and(|text| text.ends_with("has 3 answers and awaits 0 more; aggregate it"))
+                .then_some(())
+        })
+        .await;
+        assert_eq!(server.job(1).await["completed"], 0);
+        job(&["aggregate", "1"]);
+        server.until_round(1, 1).await;
+        job(&["resume", "1", "--rounds", "3"]);
+        until("it pauses after three more", async || {
+            let job = server.job(1).await;
+            (job["status"] == "paused" && job["completed"] == 4).then_some(())
+        })
+        .await;
+        job(&["resume"]);
+        job(&["pause"]);
+        job(&["resume"]);
+        job(&["stop"]);
+        let over = server.until_over(1).await;
+        assert_eq!((&over["status"], &over["trained"]), (&json!("completed"), &json!("stopped")), "{over}");
+        job(&["start", "fitbit", "rounds=100000"]);
+        job(&["abort"]);
+        assert_eq!(server.until_over(2).await["status"], "aborted");
+    });
+}
+
+#[test]
+fn a_site_takes_part_in_what_its_policy_accepts() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(2));
+        let policy = server.path("policy.toml");
+        std::fs::write(&policy, "recipes = [\"fitbit\"]\nmax_epochs = 5\n").unwrap();
+        let _agent = server.join("agent", &invitation, &people, &["--policy", policy.to_str().unwrap()]);
+        server.until_clients(2).await;
+        server.start_job(&["rounds=1", "refit=false", "training.epochs=6", "stop.abandoned=1"]);
+        assert_eq!(server.until_over(1).await["status"], "gave_up");
+        let events = server.journal();
+        let declined = of(&events, "task_declined");
+        assert!(declined[0]["reason"].as_str().unwrap().contains("at most 5 epochs"), "{declined:?}");
+        server.start_job(&["rounds=1", "refit=false", "training.epochs=5"]);
+        assert_eq!(server.until_over(2).await["status"], "completed");
+    });
+}
+
+#[test]
+fn an_invitation_for_one_lets_one_in() {
+    block_on(async {
+        let server = Serve::start();
+        server.fitbit();
+        let invite = |args: &[&str]| said(server.dure().arg("invite").args(args)).trim().to_owned();
+        let token = |invitation: &str| invitation.split('#').nth(1).unwrap().to_owned();
+        let one = server.operator.as_bearer(&token(&invite(&["--uses", "1"])));
+        let body = |name: &str| json!({"secret": secret_of(name)});
+        one.join("fitbit", "anna").await;
+        one.join("fitbit", "anna").await;
+        one.put("/v1/federations/fitbit/clients/anna", body("otto")).await.refused(409, "name-taken");
+        one.put("/v1/federations/fitbit/clients/bora", body("bora")).await.refused(403, "forbidden");
+        let revoked = server.operator.as_bearer(&token(&invite(&[])));
+        let list = server.operator.get("/v1/federations/fitbit/invitations").await.ok();
+        let id = list.as_array().unwrap().last().unwrap()["id"].to_string();
+        said(server.dure().args(["invite", "--revoke", &id]));
+        revoked.put("/v1/federations/fitbit/clients/bora", body("bora")).await.refused(401, "unauthenticated");
+        let anna = server.operator.as_bearer(&secret_of("anna"));
+        anna.send(Method::DELETE, "/v1/federations/fitbit/clients/anna", None).await.ok();
+        anna.put("/v1/federations/fitbit/clients/anna", body("anna")).await.ok();
+        assert_eq!(states(&server).await, [("anna".to_owned(), "ready".to_owned())]);
+    });
+}
