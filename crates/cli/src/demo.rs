@@ -1,24 +1,221 @@
-//! `dure demo`: the main job on made-up people.
+//! `dure demo`: a server and a few agents as real processes on this machine, training on made-up people.
 
-use std::time::Instant;
-
-use crate::{
-    args::{DataArgs, Demo, RecipeArgs, Simulate},
-    fail::Fail,
-    simulate, source,
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
-/// Says what happens, then simulates the Fitbit recipe with its baselines. Looks at no data, even if there is some.
-pub fn run(args: &Demo, started: Instant) -> Result<String, Fail> {
-    let introduction = String::from(
+use anyhow::{Context as _, anyhow};
+use dure_wire::api::{ClientState, FederationView};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::{
+    args::{Demo, RemoteArgs, ServerArgs},
+    fail::Fail,
+    remote::Remote,
+};
+
+/// How many agents there are, each with its part of the people.
+const AGENTS: usize = 4;
+
+/// What the job has in place of the recipe's own keys.
+const KEYS: [&str; 3] = ["rounds=40", "training.epochs=3", "cohort.min_clients=33"];
+
+/// How long anything may take to be there.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Shows a federation at work: each command that is run, and the job, live. Everything is gone at the end.
+pub fn run(args: &Demo) -> Result<String, Fail> {
+    let stage = Stage::new(args.seed)?;
+    say(
         "33 made-up people wear a tracker. Each keeps the rows of its days; together they train one model that tells the\n\
          calories of a day. What leaves a person is an update of the model, never a row.\n\n",
-    );
-    let recipe =
-        RecipeArgs { recipe: "fitbit".into(), overrides: vec!["rounds=60".into(), "training.epochs=3".into()] };
-    let data = DataArgs { data: None, seed: args.seed };
-    let asked = Simulate { recipe, data, out: None, threads: None, baselines: true, replay: None, json: false };
-    let found = source::recipe(&asked.recipe)?;
-    let said = simulate::train(&asked, &found, |found| Ok(source::made_up(found, args.seed)?.1), started)?;
-    Ok(introduction + &said)
+    )?;
+    stage.alone(&["data", "generate", "fitbit", "--seed", &stage.seed, "--out", "people"])?;
+    let server = stage.serve()?;
+    let stage = Stage { server: server.url.clone(), ..stage };
+    stage.dure(&["federation", "create", "fitbit"])?;
+    let invitation = stage.invite()?;
+    let agents = (1..=AGENTS).map(|i| stage.join(&invitation, i)).collect::<Result<Vec<_>, Fail>>()?;
+    let remote = stage.remote()?;
+    stage.until_ready(&remote)?;
+    stage.watch()?;
+    stage.compare()?;
+    let events = remote.get::<FederationView>("")?.journal.sequence;
+    drop(agents);
+    drop(server);
+    Ok(format!("\n{} processes have ended; the journal had {events} events. Nothing is left behind.\n", AGENTS + 1))
+}
+
+/// A folder with everything, and who runs in it.
+struct Stage {
+    folder: TempDir,
+    seed: String,
+    /// The server's URL, once there is one.
+    server: String,
+}
+
+/// A process that ends when its standard input does: also when this one is killed.
+struct Player {
+    child: Child,
+    url: String,
+}
+
+impl Stage {
+    fn new(seed: u64) -> Result<Self, Fail> {
+        let folder = tempfile::Builder::new().prefix("dure-demo-").tempdir().context("a temporary folder")?;
+        Ok(Self { folder, seed: seed.to_string(), server: String::new() })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// This binary, in the folder, as the operator.
+    fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Result<Command, Fail> {
+        let mut command = Command::new(std::env::current_exe().context("this program")?);
+        command.args(args).current_dir(self.folder.path()).env_remove("DURE_DATA").env_remove("DURE_FEDERATION");
+        command.env("DURE_SERVER", &self.server).env_remove("DURE_TOKEN");
+        Ok(command)
+    }
+
+    /// A command of the operator, shown and run to its end; what it said.
+    fn dure(&self, args: &[&str]) -> Result<String, Fail> {
+        self.said(args, &["--token-file", "token"])
+    }
+
+    /// A command that needs no server.
+    fn alone(&self, args: &[&str]) -> Result<String, Fail> {
+        self.said(args, &[])
+    }
+
+    fn said(&self, args: &[&str], more: &[&str]) -> Result<String, Fail> {
+        let shown = args.join(" ");
+        say(&format!("$ dure {shown}\n"))?;
+        let mut command = self.command(args.iter().chain(more))?;
+        let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("dure {shown}"))?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(anyhow!("dure {shown}: {}", output.status).into()),
+        }
+    }
+
+    /// Starts a command that runs for long. Its log is a file in the folder.
+    fn start(&self, args: &[&str], log: &str, invitation: Option<&str>) -> Result<Child, Fail> {
+        say(&format!("$ dure {} &\n", args.join(" ")))?;
+        let log = File::create(self.path(log)).context("a log")?;
+        let mut command = self.command(args)?;
+        command.arg("--until-stdin-ends").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.envs(invitation.map(|text| ("DURE_INVITATION", text)));
+        Ok(command.spawn().with_context(|| format!("dure {}", args.join(" ")))?)
+    }
+
+    fn serve(&self) -> Result<Player, Fail> {
+        #[derive(Deserialize)]
+        struct Told {
+            listening: String,
+        }
+        let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "server", "--token-file", "token", "--json"];
+        let mut player = Player { child: self.start(&args, "serve.log", None)?, url: String::new() };
+        let mut line = String::new();
+        let out = player.child.stdout.take().context("the server's output")?;
+        BufReader::new(out).read_line(&mut line).context("the server's output")?;
+        let told: Told = serde_json::from_str(&line).map_err(|_| anyhow!("{}", self.log("serve.log")))?;
+        say(&format!("  listening on {}\n", told.listening))?;
+        player.url = told.listening;
+        Ok(player)
+    }
+
+    fn invite(&self) -> Result<String, Fail> {
+        let said = self.dure(&["invite"])?;
+        let url = said.split('#').next().unwrap_or_default();
+        say(&format!("  {url}#…\n"))?;
+        Ok(said.trim().to_owned())
+    }
+
+    fn join(&self, invitation: &str, i: usize) -> Result<Player, Fail> {
+        let (part, state) = (format!("{i}/{AGENTS}"), format!("agent-{i}"));
+        let args = ["join", "--data", "people", "--part", &part, "--state-dir", &state];
+        let child = self.start(&args, &format!("agent-{i}.log"), Some(invitation))?;
+        Ok(Player { child, url: String::new() })
+    }
+
+    fn remote(&self) -> Result<Remote, Fail> {
+        let server = ServerArgs { server: Some(self.server.clone()), token_file: Some(self.path("token")), ca: None };
+        Ok(Remote::federation(&RemoteArgs { server, federation: Some("fitbit".into()) })?.0)
+    }
+
+    /// Waits until everybody takes part.
+    fn until_ready(&self, remote: &Remote) -> Result<(), Fail> {
+        let began = Instant::now();
+        loop {
+            let view: FederationView = remote.get("")?;
+            let ready = view.clients.get(&ClientState::Ready).copied().unwrap_or(0);
+            if ready == 33 {
+                return say(&format!("  {ready} clients in {AGENTS} processes are ready\n\n"));
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(anyhow!("only {ready} of 33 clients came\n{}", self.log("agent-1.log")).into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The job, live.
+    fn watch(&self) -> Result<(), Fail> {
+        let args = [&["job", "start", "fitbit"][..], &KEYS, &["--seed", &self.seed, "--watch"]].concat();
+        say(&format!("$ dure {}\n\n", args.join(" ")))?;
+        let mut command = self.command(&args)?;
+        let watched = command.args(["--token-file", "token"]).status().context("the job")?;
+        if watched.success() { Ok(()) } else { Err(anyhow!("the job did not come to its end").into()) }
+    }
+
+    /// Whether the simulator comes to the same bits.
+    fn compare(&self) -> Result<(), Fail> {
+        let served = digest(&self.dure(&["model", "show", "--json"])?, &["sha256"])?;
+        let simulate =
+            [&["simulate", "fitbit"][..], &KEYS, &["--seed", &self.seed, "--data", "people", "--json"]].concat();
+        let simulated = digest(&self.alone(&simulate)?, &["model", "sha256"])?;
+        let verdict = if served == simulated { "the same bits" } else { "OTHER bits: please report it" };
+        say(&format!("\nserved     {served}\nsimulated  {simulated}\n           {verdict}\n"))
+    }
+
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+}
+
+/// A text inside of JSON.
+fn digest(json: &str, path: &[&str]) -> Result<String, Fail> {
+    let value: serde_json::Value = serde_json::from_str(json)?;
+    let found = path.iter().fold(&value, |value, key| &value[*key]);
+    Ok(found.as_str().context("no digest was told")?.to_owned())
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(15) {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // It had its time.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Prints at once.
+fn say(text: &str) -> Result<(), Fail> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
+    Ok(())
 }

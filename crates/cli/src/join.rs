@@ -29,7 +29,7 @@ pub fn join(args: &Join) -> Result<String, Fail> {
     let policy = args.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
     let ca = args.ca.as_deref().map(|path| read(path, "the certificates")).transpose()?;
     process::runtime(false)?.block_on(async {
-        let until = process::stopped()?;
+        let until = process::stopped(args.until_stdin_ends)?;
         tokio::pin!(until);
         let waiting = |why: &str| tracing::warn!("{} is not there yet: {why}; trying again", invitation.server());
         let view = tokio::select! {

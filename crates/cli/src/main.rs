@@ -48,7 +48,7 @@ fn run(args: Args, started: Instant) -> Result<String, Fail> {
         Command::Simulate(args) => simulate::run(&args, started),
         Command::Serve(args) => serve::run(&args),
         Command::Join(args) => join::join(&args),
-        Command::Demo(args) => demo::run(&args, started),
+        Command::Demo(args) => demo::run(&args),
         Command::Federation(args) => federation::run(&args),
         Command::Invite(args) => invite::run(&args),
         Command::Client(args) => client::run(&args),

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal as _, path::Path};
 
 use anyhow::Context as _;
-use tokio::{runtime, signal};
+use tokio::{runtime, signal, sync::oneshot};
 use tracing_subscriber::EnvFilter;
 
 use crate::fail::Fail;
@@ -22,14 +22,26 @@ pub fn log() {
     log.with_ansi(std::io::stderr().is_terminal()).init();
 }
 
-/// Ends when the process is told to stop, by SIGTERM or Ctrl-C. Signals count from this call on.
-pub fn stopped() -> Result<impl Future<Output = ()>, Fail> {
+/// Ends when the process is told to stop: by SIGTERM, by Ctrl-C, or, with `stdin`, when its standard input ends. Signals
+/// count from this call on.
+pub fn stopped(stdin: bool) -> Result<impl Future<Output = ()>, Fail> {
     let mut term = signal::unix::signal(signal::unix::SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt()).context("SIGINT")?;
+    let (ended, end) = oneshot::channel::<()>();
+    let mut never = Some(ended);
+    if let Some(ended) = never.take_if(|_| stdin) {
+        // A thread of its own: nothing waits for it when the process ends otherwise. Its end of the channel goes with it.
+        std::thread::spawn(move || {
+            drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+            drop(ended);
+        });
+    }
     Ok(async move {
+        let _never = never;
         tokio::select! {
             _ = term.recv() => {}
             _ = interrupt.recv() => {}
+            _ = end => {}
         }
     })
 }

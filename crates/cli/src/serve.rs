@@ -15,7 +15,7 @@ use crate::{args::Serve, fail::Fail, process};
 pub fn run(args: &Serve) -> Result<String, Fail> {
     process::log();
     process::runtime(true)?.block_on(async {
-        let until = process::stopped()?;
+        let until = process::stopped(args.until_stdin_ends)?;
         let mut server = Server::open(config(args)).await?;
         if args.new_token && server.new_token.is_none() {
             server.renew_token().await.map_err(dure_server::ServeError::from)?;

@@ -81,6 +81,8 @@ fn help_says_what_there_is() {
         &[],
         &["simulate"],
         &["demo"],
+        &["serve"],
+        &["join"],
         &["federation"],
         &["federation", "create"],
         &["federation", "show"],
@@ -356,12 +358,6 @@ fn data_describe_counts_what_a_simulation_uses() {
     let sum = |key: &str| clients.iter().map(|client| client[key].as_u64().unwrap()).sum::<u64>();
     assert_eq!(sum("training") + sum("validation") + sum("test"), described["rows"].as_u64().unwrap());
     assert_eq!((clients.len(), &clients[0]["name"]), (3, &"person-01".into()));
-}
-
-#[test]
-fn the_demo_runs_on_made_up_people() {
-    let printed = done(&["demo"]);
-    assert!(printed.contains("33 made-up people") && printed.contains("every client alone"), "{printed}");
 }
 
 fn data_folder() -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, BodyDataStream, HttpBody as _};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
@@ -17,9 +17,15 @@ const GRACE: Duration = Duration::from_secs(60);
 /// The pace that a longer one has to keep after that, in bytes a second.
 const PACE: u64 = 1024;
 
+/// How much of a body that is too large is read all the same, and for how long: a client that is still sending does not see
+/// the answer otherwise.
+const DRAIN_BYTES: usize = 16 << 20;
+const DRAIN: Duration = Duration::from_secs(2);
+
 /// Reads a body of at most `limit` bytes. `progress` is called for each piece.
 pub async fn read(body: Body, limit: usize, mut progress: impl FnMut()) -> Result<Vec<u8>, Refused> {
     if body.size_hint().lower() > limit as u64 {
+        drain(body.into_data_stream()).await;
         return Err(Refused::TooLarge { limit });
     }
     let (began, mut read) = (Instant::now(), Vec::with_capacity(body.size_hint().lower() as usize));
@@ -30,11 +36,29 @@ pub async fn read(body: Body, limit: usize, mut progress: impl FnMut()) -> Resul
         match tokio::time::timeout(left, pieces.next()).await {
             Ok(None) => return Ok(read),
             Ok(Some(Ok(piece))) if read.len() + piece.len() <= limit => read.extend_from_slice(&piece),
-            Ok(Some(Ok(_))) => return Err(Refused::TooLarge { limit }),
+            Ok(Some(Ok(_))) => {
+                drain(pieces).await;
+                return Err(Refused::TooLarge { limit });
+            }
             Ok(Some(Err(_))) | Err(_) => return Err(Refused::TooSlow),
         }
         progress();
     }
+}
+
+/// Reads on for a little and forgets it.
+async fn drain(mut pieces: BodyDataStream) {
+    let mut read = 0;
+    let rest = async {
+        while let Some(Ok(piece)) = pieces.next().await {
+            read += piece.len();
+            if read > DRAIN_BYTES {
+                return;
+            }
+        }
+    };
+    // Whether it came to the end makes no difference.
+    drop(tokio::time::timeout(DRAIN, rest).await.ok());
 }
 
 /// Reads JSON. What is wrong with it is named by its place.

@@ -40,6 +40,9 @@ pub struct Serve {
     /// Make a new operator's token; the old one is worth nothing from then on
     #[arg(long)]
     pub new_token: bool,
+    /// Stop as well when standard input ends: whoever started it need not live to stop it
+    #[arg(long)]
+    pub until_stdin_ends: bool,
     /// Print where it listens, and a new token, as a line of JSON
     #[arg(long)]
     pub json: bool,
@@ -98,6 +101,9 @@ pub struct Join {
     /// Speak plain HTTP beyond this machine: only where something else encrypts
     #[arg(long)]
     pub insecure_http: bool,
+    /// Stop as well when standard input ends: whoever started it need not live to stop it
+    #[arg(long)]
+    pub until_stdin_ends: bool,
 }
 
 /// The i-th of n parts.

@@ -5,5 +5,6 @@ mod harness;
 mod bits;
 mod callers;
 mod curl;
+mod demo;
 mod membership;
 mod serving;
