@@ -58,7 +58,7 @@ async fn drain(mut pieces: BodyDataStream) {
         }
     };
     // Whether it came to the end makes no difference.
-    drop(tokio::time::timeout(DRAIN, rest).await.ok());
+    let _ = tokio::time::timeout(DRAIN, rest).await;
 }
 
 /// Reads JSON. What is wrong with it is named by its place.
