@@ -48,6 +48,9 @@ pub fn train(
     if plan.stop.time_limit_s.is_some() {
         eprintln!("dure: stop.time_limit_s does nothing here: the time of a simulation stands still");
     }
+    if plan.cohort.over_selection > 1.0 {
+        eprintln!("dure: all clients of a simulation answer at once: cohort.over_selection only makes its cohorts larger");
+    }
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
     let mut clients = Clients::new(data(found)?, found.recipe.work(), args.data.seed, threads)?;

@@ -31,6 +31,7 @@ pub struct Clients {
     data: DataSet,
     splits: Vec<Split>,
     work: Work,
+    seed: u64,
     threads: rayon::ThreadPool,
     /// The rows as the job of this number scales them, with a trainer for each thread.
     prepared: Option<(u32, Vec<Client>, Vec<Trainer>)>,
@@ -58,7 +59,16 @@ impl Clients {
     pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, ClientsError> {
         let splits = split(&data, &work.split, seed)?;
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        Ok(Self { data, splits, work, threads, prepared: None })
+        Ok(Self { data, splits, work, seed, threads, prepared: None })
+    }
+
+    /// Goes on with a job of other work or another seed, on the same rows.
+    pub fn take_up(&mut self, work: Work, seed: u64) -> Result<(), ClientsError> {
+        if (&work, seed) != (&self.work, self.seed) {
+            self.splits = split(&self.data, &work.split, seed)?;
+            (self.work, self.seed, self.prepared) = (work, seed, None);
+        }
+        Ok(())
     }
 
     /// The data set.

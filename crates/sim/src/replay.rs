@@ -104,12 +104,7 @@ impl Replay {
             Event::ClientJoined { client, .. } if clients.position(client).is_none() => {
                 Err(ReplayError::Impossible { entry, what: format!("the data set has no client {client}") })
             }
-            Event::JobCreated { job, plan, .. } if Work::of(plan).ok().as_ref() != Some(clients.work()) => {
-                let what = format!(
-                    "job {job} trains another model, or in another way, than the first; it cannot be repeated with it"
-                );
-                Err(ReplayError::Impossible { entry, what })
-            }
+            Event::JobStarted { job, .. } | Event::JobStepped { job } => self.take_up(entry, *job, clients),
             Event::RoundCompleted { round, .. } | Event::RoundAbandoned { round, .. } => {
                 self.answers(entry, *round, clients)
             }
@@ -125,6 +120,18 @@ impl Replay {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Divides the rows as a job wants them divided.
+    fn take_up(&self, entry: usize, job: u32, clients: &mut Clients) -> Result<(), ReplayError> {
+        let impossible =
+            |why: String| ReplayError::Impossible { entry, what: format!("job {job} cannot be repeated: {why}") };
+        let Some(job) = self.federation.job(job) else { return Ok(()) };
+        let work = Work::of(&job.plan).map_err(|error| impossible(error.to_string()))?;
+        if work.schema != clients.work().schema {
+            return Err(impossible("its rows mean something else than the first job's".into()));
+        }
+        clients.take_up(work, job.seed).map_err(|error| impossible(error.to_string()))
     }
 
     fn next_model(&mut self, job: u32, clients: &Clients) -> Result<Option<Digest>, AdvanceError> {
