@@ -10,7 +10,10 @@ use dure_wire::api::{
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::http::{Body, Call, Reply};
+use crate::{
+    http::{Body, Call},
+    reply::Reply,
+};
 
 /// The largest answer in JSON, in bytes.
 const MAX_JSON: usize = 32 << 20;

@@ -6,25 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dure_core::{digest::Digest, model::Params, name::ClientName, round::Kind};
+use dure_core::{name::ClientName, round::Kind};
 use dure_learn::data::ClientRows;
-use dure_wire::{
-    api::{ClientPatch, Problem, TaskView},
-    decode_model,
-};
+use dure_wire::api::TaskView;
 use tokio::time::{sleep, timeout};
 
 use crate::{
+    asking::renew,
     backoff::Backoff,
     calls::{self, Polled},
-    http::{Call, CallError, is},
     memory::Memory,
-    policy::Asked,
-    prepare::Job,
     site::Site,
     state::{Home, Secret, StateError},
     status::State,
-    witness::Tells,
     work::{self, Made, Rows},
 };
 
@@ -130,29 +124,22 @@ impl Client {
     /// Asks for a task once. `None` if there was no answer, or if there is something to tell first.
     async fn poll(&mut self) -> Result<Option<Polled>, Over> {
         let mut unready = self.site.unready.subscribe();
-        if self.told.as_ref() != Some(&*unready.borrow_and_update()) {
+        let now = unready.borrow_and_update().clone();
+        if self.told.as_ref() != Some(&now) {
             return Ok(None);
         }
-        let poll = calls::poll(&self.name, self.wait_s());
-        self.show(|status| status.wait(unready.borrow().is_none()));
-        let began = Instant::now();
+        self.show(|status| status.wait(now.is_none()));
+        let (poll, began) = (calls::poll(&self.name, self.wait_s()), Instant::now());
         let polled = tokio::select! {
             polled = self.attempt(&poll) => polled?,
-            _ = unready.changed() => return Ok(None),
+            _ = unready.changed() => None,
         };
-        match polled {
-            Some(Ok(polled)) => {
-                if matches!(polled, Polled::Nothing(_)) && began.elapsed() < PAUSE {
-                    sleep(PAUSE).await;
-                }
-                Ok(Some(polled))
-            }
-            Some(Err(problem)) => {
-                self.pause(&problem.detail, None).await;
-                Ok(None)
-            }
-            None => Ok(None),
+        match &polled {
+            Some(Err(problem)) => self.pause(&problem.detail, None).await,
+            Some(Ok(Polled::Nothing(_))) if began.elapsed() < PAUSE => sleep(PAUSE).await,
+            _ => {}
         }
+        Ok(polled.and_then(Result::ok))
     }
 
     /// How long a poll may wait. A short lease is renewed in time; after an outage nothing is waited for, to see that it is over.
@@ -192,7 +179,7 @@ impl Client {
         }
         let began = Instant::now();
         match self.make(task).await? {
-            Made::Update(bytes, examples) => self.send_update(task, bytes, examples).await?,
+            Made::Update(made) => self.send_update(task, made).await?,
             Made::Json(json) => self.send_answer(task, json).await?,
         }
         let (kind, round, ms) = (task.kind, task.task.round, began.elapsed().as_millis() as u64);
@@ -215,117 +202,5 @@ impl Client {
         let (made, rows) = work::on_thread(permit, run).await.map_err(Halt::Decline)?;
         self.rows = rows;
         made.map_err(Halt::Decline)
-    }
-
-    async fn fetch(&mut self, task: &TaskView) -> Result<(Arc<Job>, Option<Arc<Params>>), Halt> {
-        let job = self.job(task).await?;
-        let (plan, work) = (&job.plan, &job.work);
-        self.show(|status| status.rounds = Some(job.rounds));
-        let asked = Asked { task: &task.task, cohort: task.cohort, plan, work };
-        self.site.policy.check(&asked).map_err(Halt::Decline)?;
-        if let Some(why) = self.site.unready.borrow().clone() {
-            return Err(Halt::Decline(why));
-        }
-        let base = match task.version.zip(task.base).filter(|_| task.kind != Kind::Measure) {
-            Some((version, sha256)) => Some(self.model(&job, version, sha256).await?),
-            None => None,
-        };
-        Ok((job, base))
-    }
-
-    /// The job of a task. It is asked for once before its columns are measured and once after.
-    async fn job(&mut self, task: &TaskView) -> Result<Arc<Job>, Halt> {
-        let site = Arc::clone(&self.site);
-        let cell = site.jobs.cell((task.job, task.kind != Kind::Measure));
-        let fetch = async {
-            let view = self.call(&calls::job(task.job)).await?.map_err(|problem| Halt::Decline(problem.detail))?;
-            Job::of(view, &site.schema, site.most_rows).map(Arc::new).map_err(Halt::Decline)
-        };
-        cell.get_or_try_init(|| fetch).await.cloned()
-    }
-
-    /// A model version, for all clients of the process.
-    async fn model(&mut self, job: &Job, version: u32, sha256: Digest) -> Result<Arc<Params>, Halt> {
-        let (site, limit) = (Arc::clone(&self.site), job.max_model_bytes());
-        let cell = site.models.cell(sha256);
-        let fetch = async {
-            let file = self.call(&calls::weights(version, limit)).await?;
-            let file = file.map_err(|problem| Halt::Decline(problem.detail))?;
-            let read = decode_model(&file, Some(&job.layout), limit, Some(sha256));
-            let unfit =
-                |error| Halt::Decline(format!("the file of model version {version} is not as expected: {error}"));
-            read.map(|(params, _)| Arc::new(params)).map_err(unfit)
-        };
-        cell.get_or_try_init(|| fetch).await.cloned()
-    }
-}
-
-impl Client {
-    /// Asks until there is an answer: a good one, or what the server refuses for good.
-    pub(crate) async fn call<T: Tells>(&mut self, call: &Call<T>) -> Result<Result<T, Problem>, Over> {
-        loop {
-            if let Some(answer) = self.attempt(call).await? {
-                return Ok(answer);
-            }
-        }
-    }
-
-    /// Asks once. `None` if it is to be asked again: the server was away, or this client had to join again.
-    async fn attempt<T: Tells>(&mut self, call: &Call<T>) -> Result<Option<Result<T, Problem>>, Over> {
-        match self.site.send(call, self.secret.reveal()).await {
-            Ok(answer) => {
-                self.joins.reset();
-                self.reached();
-                Ok(Some(Ok(answer)))
-            }
-            Err(CallError::Away { why, retry_after }) => {
-                self.pause(&why, retry_after).await;
-                Ok(None)
-            }
-            Err(CallError::Refused(problem)) => self.refused(problem).await,
-        }
-    }
-
-    /// A refusal is final, or says that this client has to join again.
-    async fn refused<T>(&mut self, problem: Problem) -> Result<Option<Result<T, Problem>>, Over> {
-        match problem.status {
-            403 if is(&problem, "evicted") => Err(Over::Evicted(problem.detail)),
-            401 | 403 if problem.status == 401 || is(&problem, "not-a-member") => {
-                tracing::warn!(client = %self.name, "{} is no member any more: {}; joining again", self.name, problem.detail);
-                sleep(self.joins.next()).await;
-                self.join().await.map(|()| None)
-            }
-            _ => Ok(Some(Err(problem))),
-        }
-    }
-
-    /// The server is away, or refuses what it should not: waits, longer each time.
-    pub(crate) async fn pause(&mut self, why: &str, retry_after: Option<Duration>) {
-        let wait = self.backoff.next().max(retry_after.unwrap_or_default());
-        self.site.link.failed(self.backoff.tries(), why);
-        self.show(|status| (status.away, status.last_error) = (true, Some(why.into())));
-        sleep(wait).await;
-    }
-
-    /// The server has answered.
-    pub(crate) fn reached(&mut self) {
-        self.site.link.reached(self.backoff.tries() > 0);
-        if self.backoff.tries() > 0 {
-            self.backoff.reset();
-            self.show(|status| (status.away, status.last_error) = (false, None));
-        }
-    }
-
-    pub(crate) fn show(&self, change: impl FnOnce(&mut crate::status::ClientStatus)) {
-        self.site.statuses.change(&self.name, change);
-    }
-}
-
-/// Renews the lease of a client that is busy, for ever.
-async fn renew(site: Arc<Site>, name: ClientName, secret: Secret) -> Infallible {
-    loop {
-        sleep(site.lease() / 3).await;
-        // If nobody answers, the client's own call will see it.
-        let _ = site.send(&calls::patch(&name, &ClientPatch::default()), secret.reveal()).await;
     }
 }

@@ -1,8 +1,7 @@
-//! One call, one answer: what travels, how long it may take, and which failures are worth another try.
+//! One call: what is sent, to whom, and how long nothing may move.
 
 use std::{
     convert::Infallible,
-    error::Error as _,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,16 +10,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use dure_wire::{api::Problem, decompress};
-use reqwest::{
-    Method, Response, StatusCode,
-    header::{self, HeaderMap},
+use reqwest::{Method, header};
+
+use crate::{
+    AgentError, Invitation,
+    reply::{CallError, Reply, cause, named, receive, refusal, stalled},
 };
 
-use crate::{AgentError, Invitation};
-
 /// How long nothing may move before a call is given up.
-const STALL: Duration = Duration::from_secs(60);
+pub const STALL: Duration = Duration::from_secs(60);
 
 /// An update is handed to the network in pieces of so many bytes, to see whether it moves.
 const PIECE: usize = 64 << 10;
@@ -58,63 +56,24 @@ pub enum Body {
     Zstd(Bytes),
 }
 
-/// An answer that was taken well.
-pub struct Reply {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body, unpacked.
-    pub body: Vec<u8>,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// Nobody answers, or with something that another try may mend.
-    #[error("{why}")]
-    Away {
-        /// What happened.
-        why: String,
-        /// How long the server asks to wait.
-        retry_after: Option<Duration>,
-    },
-    /// The server refuses, and will again.
-    #[error("{}", .0.detail)]
-    Refused(Problem),
-}
-
-impl CallError {
-    fn away(why: impl Into<String>) -> Self {
-        Self::Away { why: why.into(), retry_after: None }
-    }
-}
-
-/// Whether a problem is of a kind: `is(&problem, "evicted")`.
-pub fn is(problem: &Problem, kind: &str) -> bool {
-    problem.kind.rsplit('/').next() == Some(kind)
-}
-
 impl Http {
     /// For the federation of `invitation`. Plain http leaves this machine only if `insecure_http`.
     pub fn new(invitation: &Invitation, ca: Option<&[u8]>, insecure_http: bool) -> Result<Self, AgentError> {
-        let (host, loopback) = (invitation.host(), is_loopback(invitation.host()));
-        if invitation.server().starts_with("http://") && !loopback && !insecure_http {
-            return Err(AgentError::PlainHttp(host.into()));
+        let (plain, loopback) = (invitation.server().starts_with("http://"), is_loopback(invitation.host()));
+        if plain && !loopback && !insecure_http {
+            return Err(AgentError::PlainHttp(invitation.host().into()));
         }
         // An error says that there is one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("dure-agent/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .tcp_keepalive(Duration::from_secs(20))
-            // A redirect could carry the secret to where nobody meant it to go.
-            .redirect(reqwest::redirect::Policy::none());
+        let mut builder = builder();
         if loopback {
             builder = builder.no_proxy();
         }
-        if let Some(pem) = ca {
-            builder = builder.tls_certs_only(certificates(pem)?);
+        match ca {
+            Some(pem) => builder = builder.tls_certs_only(certificates(pem)?),
+            // The system's authorities are not needed, and a small machine may have none.
+            None if plain => builder = builder.tls_certs_only([]),
+            None => {}
         }
         let client = builder.build().map_err(|error| AgentError::Http(cause(&error)))?;
         let base = format!("{}/v1/federations/{}", invitation.server(), invitation.federation());
@@ -151,6 +110,17 @@ impl Http {
     }
 }
 
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("dure-agent/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(10))
+        .tcp_keepalive(Duration::from_secs(20))
+        // Polls wait: on one HTTP/2 connection those of many clients would keep renewals and answers waiting as well.
+        .http1_only()
+        // A redirect could carry the secret to where nobody meant it to go.
+        .redirect(reqwest::redirect::Policy::none())
+}
+
 /// How many pieces of a body the network has taken.
 #[derive(Clone, Default)]
 struct Moved(Arc<AtomicUsize>);
@@ -181,77 +151,6 @@ impl Moved {
     }
 }
 
-/// Takes an answer in, within the call's bounds.
-async fn receive<T>(mut response: Response, call: &Call<T>) -> Result<Reply, CallError> {
-    let (status, headers, mut body) = (response.status(), response.headers().clone(), Vec::new());
-    loop {
-        let piece = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| stalled(call))?;
-        let Some(piece) = piece.map_err(|error| CallError::away(cause(&error)))? else { break };
-        if body.len() + piece.len() > call.limit {
-            return Err(CallError::Refused(too_large(call, status)));
-        }
-        body.extend_from_slice(&piece);
-    }
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "zstd") {
-        let unpacked = decompress(&body, call.limit);
-        body = unpacked.map_err(|error| CallError::away(format!("{}: {error}", named(call))))?;
-    }
-    Ok(Reply { status, headers, body })
-}
-
-fn named<T>(call: &Call<T>) -> String {
-    format!("the answer to {} …{}", call.method, call.path)
-}
-
-fn stalled<T>(call: &Call<T>) -> CallError {
-    CallError::away(format!("{} {}: nothing moves", call.method, call.path))
-}
-
-fn too_large<T>(call: &Call<T>, status: StatusCode) -> Problem {
-    let detail = format!("{} has more than {} bytes", named(call), call.limit);
-    Problem { kind: "/problems/too-large".into(), title: "Answer too large".into(), status: status.as_u16(), detail }
-}
-
-/// What an answer says that is none.
-fn refusal(reply: &Reply) -> CallError {
-    let (status, problem) = (reply.status, problem(reply));
-    let mends = [408, 425, 429].contains(&status.as_u16()) || !status.is_client_error();
-    if !mends {
-        return CallError::Refused(problem);
-    }
-    let elsewhere = reply.headers.get(header::LOCATION).and_then(|url| url.to_str().ok());
-    let elsewhere = elsewhere.map_or_else(String::new, |url| format!(" (it points to {url})"));
-    CallError::Away {
-        why: format!("{status}: {}{elsewhere}", problem.detail),
-        retry_after: retry_after(&reply.headers),
-    }
-}
-
-/// The problem of a body; one made of the status where somebody else has answered in the server's place.
-fn problem(reply: &Reply) -> Problem {
-    serde_json::from_slice(&reply.body).unwrap_or_else(|_| Problem {
-        kind: "about:blank".into(),
-        title: reply.status.canonical_reason().unwrap_or_default().into(),
-        status: reply.status.as_u16(),
-        detail: String::from_utf8_lossy(&reply.body).chars().filter(|c| !c.is_control()).take(200).collect(),
-    })
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds.min(60)))
-}
-
-/// What is at the bottom of an error: `Connection refused`, not `error sending request`.
-fn cause(error: &reqwest::Error) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    let what = if error.is_connect() { "cannot connect: " } else { "" };
-    if error.source().is_none() { format!("{what}{error}") } else { format!("{what}{deepest}") }
-}
-
 fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, AgentError> {
     let read = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| AgentError::Ca(cause(&error)))?;
     if read.is_empty() { Err(AgentError::Ca("there is none in the file".into())) } else { Ok(read) }
@@ -267,34 +166,6 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-
-    fn reply(status: u16, body: &str) -> Reply {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RETRY_AFTER, "7".parse().unwrap());
-        Reply { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
-    }
-
-    #[test]
-    fn what_may_mend_is_told_from_what_will_not() {
-        for status in [301, 408, 425, 429, 500, 502, 503, 504] {
-            let error = refusal(&reply(status, ""));
-            let CallError::Away { retry_after, .. } = error else { panic!("{status}: {error:?}") };
-            assert_eq!(retry_after, Some(Duration::from_secs(7)));
-        }
-        for status in [400, 401, 403, 404, 409, 413, 422] {
-            assert!(matches!(refusal(&reply(status, "")), CallError::Refused(p) if p.status == status));
-        }
-    }
-
-    #[test]
-    fn a_problem_is_read_and_anything_else_is_quoted() {
-        let body = r#"{"type":"/problems/evicted","title":"Evicted","status":403,"detail":"a was evicted: late"}"#;
-        let CallError::Refused(problem) = refusal(&reply(403, body)) else { panic!("it is refused") };
-        assert!(is(&problem, "evicted") && !is(&problem, "not-a-member"));
-        assert_eq!(problem.detail, "a was evicted: late");
-        let CallError::Refused(problem) = refusal(&reply(403, "<h1>Proxy\n</h1>")) else { panic!("it is refused") };
-        assert_eq!((problem.kind.as_str(), problem.detail.as_str()), ("about:blank", "<h1>Proxy</h1>"));
-    }
 
     #[test]
     fn loopback_has_names_and_addresses() {

@@ -8,12 +8,13 @@ use tokio::time::sleep;
 use crate::{
     calls,
     client::{Client, Over},
-    http::{Call, CallError, is},
+    http::Call,
+    reply::{CallError, is},
     status::State,
 };
 
 /// How long to wait when the invitation is refused: somebody has to make a new one.
-const REFUSED: Duration = Duration::from_secs(10);
+const REFUSED: Duration = Duration::from_secs(30);
 
 impl Client {
     /// Becomes a member. Returns when it is one, or when it can never be.
@@ -74,7 +75,10 @@ impl Client {
         }
         let why = format!("the server refuses the invitation: {}", problem.detail);
         self.reached();
-        tracing::warn!(client = %self.name, "{} cannot join: {why}; asking again from time to time", self.name);
+        self.joins.next();
+        if self.joins.tries().is_power_of_two() {
+            tracing::warn!(client = %self.name, "{} cannot join: {why}; asking again from time to time", self.name);
+        }
         self.show(|status| status.last_error = Some(why));
         sleep(REFUSED).await;
         Ok(())

@@ -10,7 +10,9 @@ mod invitation;
 mod backoff;
 mod calls;
 mod http;
+mod reply;
 
+mod files;
 mod memory;
 mod state;
 mod witness;
@@ -21,9 +23,12 @@ mod prepare;
 mod recent;
 mod work;
 
-mod client;
-mod join;
 mod site;
+
+mod asking;
+mod client;
+mod fetch;
+mod join;
 mod upload;
 
 pub mod page;

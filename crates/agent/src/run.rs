@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dure_core::name::ClientName;
 use dure_wire::api::FederationView;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio::{
     net::TcpListener,
     task::{JoinError, JoinSet},
@@ -15,8 +16,9 @@ use crate::{
     backoff::Backoff,
     calls,
     client::{Client, Over},
-    http::{CallError, Http},
+    http::Http,
     page,
+    reply::CallError,
     site::Site,
     state::{Secret, StateDir, read_witness, write_witness},
     status::State,
@@ -70,6 +72,9 @@ pub async fn run_by(config: AgentConfig, clock: Clock, until: impl Future<Output
     let state = StateDir::open(&config.state_dir, &config.invitation)?;
     let witness = Witness::new(read_witness(&state.witness())?);
     let site = Arc::new(Site::new(&config, clock, witness)?);
+    if config.policy.hours.is_some() {
+        tell_zone();
+    }
     let page = listen(&config).await?;
     let clients = clients(config, &site, &state)?;
     let names: Vec<_> = clients.iter().map(|client| (client.name.clone(), client.secret.clone())).collect();
@@ -95,6 +100,18 @@ fn check(config: &AgentConfig) -> Result<(), AgentError> {
         _ if names.is_empty() => Err(AgentError::NoClients),
         Some(address) if !address.ip().is_loopback() => Err(AgentError::StatusAddress(address)),
         _ => Ok(()),
+    }
+}
+
+/// Says by which clock the site's hours are: a container may have another than the house.
+fn tell_zone() {
+    match TimeZone::try_system() {
+        Ok(zone) => {
+            let (now, zone) =
+                (Timestamp::now().to_zoned(zone.clone()), zone.iana_name().unwrap_or("local time").to_owned());
+            tracing::info!(zone, "the site's hours are by {zone}, where it is {}", now.strftime("%H:%M"));
+        }
+        Err(error) => tracing::warn!("the site's hours are by UTC, for the local time zone is not known: {error}"),
     }
 }
 

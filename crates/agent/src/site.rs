@@ -16,9 +16,10 @@ use tokio::sync::{OnceCell, RwLock, Semaphore, watch};
 
 use crate::{
     AgentConfig, AgentError, Clock, Invitation, Policy, calls,
-    http::{Call, CallError, Http},
+    http::{Call, Http},
     prepare::{Job, differences_of},
     recent::Recent,
+    reply::CallError,
     status::{StatusView, Statuses},
     witness::{Tells, Witness},
 };
@@ -49,8 +50,8 @@ pub struct Site {
     pub link: Link,
     /// Jobs, by number and by whether their columns were measured when they were asked for.
     pub jobs: Recent<(u32, bool), Arc<Job>>,
-    /// Models, by the digest of their file.
-    pub models: Recent<Digest, Arc<Params>>,
+    /// Models, by the job whose layout they have and the digest of their file.
+    pub models: Recent<(u32, Digest), Arc<Params>>,
     /// One permit for each task that may be worked on.
     pub threads: Arc<Semaphore>,
     /// Why clients take no tasks; `None` if they do.

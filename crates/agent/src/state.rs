@@ -2,8 +2,8 @@
 //! power cut. A damaged one stops the agent, for a client that forgets its secret loses its name.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, ErrorKind, Write as _},
+    fs::{self, File, TryLockError},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Invitation,
+    files::{is_empty, make_folder, private, write},
     memory::{Memory, Pending},
 };
 
@@ -91,9 +92,9 @@ impl StateDir {
     /// Opens `folder`, makes it if need be, and takes it for the federation of `invitation`.
     pub fn open(folder: &Path, invitation: &Invitation) -> Result<Self, StateError> {
         let ours = folder.join("lock").exists() || is_empty(folder);
-        make_folder(folder, ours)?;
+        make_folder(folder, ours).map_err(io(folder))?;
         let lock = lock(folder)?;
-        make_folder(&folder.join("clients"), true)?;
+        make_folder(&folder.join("clients"), true).map_err(io(folder))?;
         let owner = Owner { server: invitation.server().into(), federation: invitation.federation().into() };
         let path = folder.join("federation.json");
         match read_json::<Owner>(&path, &path)? {
@@ -110,7 +111,7 @@ impl StateDir {
     /// The folder of a client.
     pub fn home(&self, client: &ClientName) -> Result<Home, StateError> {
         let folder = self.folder.join("clients").join(client.as_str());
-        make_folder(&folder, true)?;
+        make_folder(&folder, true).map_err(io(&folder))?;
         Ok(Home { folder })
     }
 
@@ -157,7 +158,8 @@ impl Home {
 
     /// Keeps an answer and the memory that speaks of it, in this order.
     pub fn keep(&self, answer: &[u8], memory: &Memory) -> Result<(), StateError> {
-        write(&self.path("answer"), answer)?;
+        let path = self.path("answer");
+        write(&path, answer).map_err(io(&path))?;
         write_json(&self.path("memory.json"), memory)
     }
 
@@ -166,7 +168,7 @@ impl Home {
         write_json(&self.path("memory.json"), memory)?;
         let path = self.path("answer");
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => Err(StateError::Io { path, source }),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(io(&path)(error)),
             _ => Ok(()),
         }
     }
@@ -180,7 +182,7 @@ impl Home {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Err(self.damaged(path, "it is gone, and memory.json speaks of it"))
             }
-            Err(source) => Err(StateError::Io { path, source }),
+            Err(error) => Err(io(&path)(error)),
         }
     }
 
@@ -222,33 +224,25 @@ impl std::fmt::Display for Owner {
 fn lock(folder: &Path) -> Result<File, StateError> {
     let path = folder.join("lock");
     let file = private().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|source| StateError::Io { path: path.clone(), source })?;
+    let file = file.map_err(io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StateError::Locked(folder.into())),
-        Err(TryLockError::Error(source)) => Err(StateError::Io { path, source }),
+        Err(TryLockError::Error(source)) => Err(io(&path)(source)),
     }
 }
 
-fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-/// Makes a folder that only its owner may enter. One that was there and is not `ours` keeps its mode.
-fn make_folder(folder: &Path, ours: bool) -> Result<(), StateError> {
-    let io = |source| StateError::Io { path: folder.into(), source };
-    if folder.is_dir() {
-        return if ours { close(folder).map_err(io) } else { Ok(()) };
-    }
-    builder().create(folder).map_err(io)?;
-    folder.parent().map_or(Ok(()), sync_folder).map_err(io)
+/// The system's refusal, with the file or folder that it is about.
+fn io(path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    let path = path.into();
+    |source| StateError::Io { path, source }
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, remedy: &Path) -> Result<Option<T>, StateError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(StateError::Io { path: path.into(), source }),
+        Err(error) => return Err(io(path)(error)),
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| StateError::Damaged {
         path: path.into(),
@@ -260,72 +254,7 @@ fn read_json<T: DeserializeOwned>(path: &Path, remedy: &Path) -> Result<Option<T
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
     let json = serde_json::to_vec(value).expect("the files of this module have text keys only");
-    write(path, &json)
-}
-
-/// Writes a file beside its name, then renames it. The folder's lock is held: nobody else writes there.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    let beside = path.with_added_extension("new");
-    let written = || {
-        let mut file = private().create(true).truncate(true).write(true).open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        path.parent().map_or(Ok(()), sync_folder)
-    };
-    written().map_err(|source| StateError::Io { path: path.into(), source })
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(unix)]
-fn builder() -> fs::DirBuilder {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder
-}
-
-#[cfg(unix)]
-fn close(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
-
-/// A rename is durable once the folder is.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    // The parent of a relative name is empty.
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    OpenOptions::new()
-}
-
-#[cfg(not(unix))]
-fn builder() -> fs::DirBuilder {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    builder
-}
-
-#[cfg(not(unix))]
-fn close(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+    write(path, &json).map_err(io(path))
 }
 
 #[cfg(test)]

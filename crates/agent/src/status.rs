@@ -103,7 +103,7 @@ pub struct Left {
     pub bytes: u64,
     /// Its digest; of an update, the one that the journal has.
     pub sha256: Digest,
-    /// When, as RFC 3339.
+    /// When, as RFC 3339 with milliseconds.
     pub at: String,
 }
 
@@ -188,7 +188,7 @@ impl ClientStatus {
 impl Left {
     /// An answer of these bytes, now.
     pub fn now(task: &TaskId, bytes: u64, sha256: Digest) -> Self {
-        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         Self { task: task.clone(), kind: task.round.kind, bytes, sha256, at }
     }
 }

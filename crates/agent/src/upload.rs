@@ -14,6 +14,7 @@ use crate::{
     client::{Client, Halt, Over, PAUSE},
     memory::Pending,
     status::{Left, State},
+    work::MadeUpdate,
 };
 
 /// How hard updates are packed: numbers hardly get smaller.
@@ -21,8 +22,9 @@ const LEVEL: i32 = 3;
 
 impl Client {
     /// Keeps an update, then sends it.
-    pub(crate) async fn send_update(&mut self, task: &TaskView, bytes: Vec<u8>, examples: u64) -> Result<(), Halt> {
-        let memory = self.memory.keeping(task.task.clone(), Digest::of(&bytes), examples);
+    pub(crate) async fn send_update(&mut self, task: &TaskView, made: MadeUpdate) -> Result<(), Halt> {
+        let MadeUpdate { bytes, sha256, examples } = made;
+        let memory = self.memory.keeping(task.task.clone(), sha256, examples);
         let (home, kept) = (self.home.clone(), memory.clone());
         let on_disk = self.site.on_disk(move || home.keep(&bytes, &kept).map(|()| bytes)).await;
         let bytes = on_disk.and_then(|kept| kept.map_err(|error| error.to_string()));

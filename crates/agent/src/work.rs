@@ -24,10 +24,21 @@ use crate::{calls, prepare::Job};
 /// An answer, ready to be sent.
 #[derive(Debug, PartialEq)]
 pub enum Made {
-    /// An update's file, and how many rows it was trained on.
-    Update(Vec<u8>, u64),
+    /// An update.
+    Update(MadeUpdate),
     /// An [`Answer`] in JSON.
     Json(bytes::Bytes),
+}
+
+/// An update, ready to be sent.
+#[derive(Debug, PartialEq)]
+pub struct MadeUpdate {
+    /// Its file.
+    pub bytes: Vec<u8>,
+    /// The file's digest.
+    pub sha256: Digest,
+    /// How many rows it was trained on.
+    pub examples: u64,
 }
 
 /// A client's rows, and as the job that it last worked for scales them.
@@ -111,7 +122,8 @@ fn encode(task: &TaskView, job: &Job, client: &Client, update: &Update, base: Di
     if bytes.len() > task.max_bytes {
         return Err(format!("the update has {} bytes, and the server takes {}", bytes.len(), task.max_bytes));
     }
-    Ok(Made::Update(bytes, client.split.rows(job.plan.rows).len() as u64))
+    let (sha256, examples) = (Digest::of(&bytes), client.split.rows(job.plan.rows).len() as u64);
+    Ok(Made::Update(MadeUpdate { bytes, sha256, examples }))
 }
 
 fn evaluated(sums: BTreeMap<String, Statistics>) -> Made {

@@ -4,9 +4,10 @@ mod common;
 
 use std::fs;
 
-use common::{Agent, Fake, TOKEN, config, people, problem, recipe, with};
+use common::{Agent, Fake, TOKEN, config, free_port, people, problem, recipe, status_of, with};
 use dure_agent::{AgentError, Ended, PolicyError, federation, federation_when_there};
 use dure_core::name::ClientName;
+use serde_json::{Value, json};
 
 fn secret(folder: &std::path::Path, client: &str) -> String {
     let text = fs::read_to_string(folder.join(format!("clients/{client}/identity.json"))).unwrap();
@@ -78,19 +79,40 @@ async fn everybody_leaves_when_the_agent_is_stopped() {
 }
 
 #[tokio::test]
+async fn training_that_runs_is_not_waited_for() {
+    // Many minutes of it.
+    let long = recipe(&["training.epochs=100000", "model.hidden=[512,512,512]"]);
+    let folder = tempfile::tempdir().unwrap();
+    let data = people(1, &long);
+    let fake = Fake::serve(&long, &data).await;
+    fake.change(|world| world.view.lease_s = 0.3);
+    let agent = Agent::start(config(&fake, &long, &data, folder.path()));
+    let task = fake.ask(&data.clients[0].name, dure_core::round::Kind::Train, 1);
+    fake.nth(1, "GET", "/models/").await;
+    // The lease is renewed while the client works.
+    fake.nth(fake.count("PATCH", "/clients/") + 2, "PATCH", "/clients/").await;
+    assert_eq!(agent.stop().await.unwrap(), Ended::Left);
+    assert_eq!((fake.count("DELETE", "/clients/"), fake.count("PUT", &format!("/tasks/{task}"))), (1, 0));
+    let agent = Agent::start(config(&fake, &long, &data, folder.path()));
+    fake.nth(2, "PUT", "/clients/").await;
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_agent_whose_clients_are_all_sent_away_ends() {
     let (recipe, folder) = (recipe(&[]), tempfile::tempdir().unwrap());
     let data = people(2, &recipe);
     let fake = Fake::serve(&recipe, &data).await;
-    let agent = Agent::start(config(&fake, &recipe, &data, folder.path()));
-    fake.nth(1, "GET", "/clients/person-01/task").await;
-    fake.script(|seen| {
-        let second = seen.is("PUT", "/clients/person-02") || seen.is("GET", "/clients/person-02");
-        second.then(|| problem(403, "evicted", "person-02 was evicted from this federation: late"))
-    });
+    let address = free_port();
+    let shown = |it: &mut dure_agent::AgentConfig| it.status = Some(address);
+    let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), shown));
+    let second = |seen: &common::Seen| seen.path.starts_with("/clients/person-02");
+    fake.script(move |seen| second(seen).then(|| problem(403, "evicted", "person-02 was evicted: late")));
     fake.change(|_| ());
     // The other goes on.
-    fake.nth(1, "GET", "/clients/person-02/task").await;
+    let states = |status: &Value| (status["clients"][0]["state"].clone(), status["clients"][1]["state"].clone());
+    let status = status_of(address, |status| states(status) == (json!("ready"), json!("evicted"))).await;
+    assert_eq!(status["clients"][1]["last_error"], "person-02 was evicted: late");
     fake.script(|_| Some(problem(403, "evicted", "sent away")));
     fake.change(|_| ());
     assert_eq!(agent.ended().await.unwrap(), Ended::Evicted);
@@ -104,8 +126,11 @@ async fn a_name_that_is_somebody_elses_ends_its_client_and_the_others_go_on() {
     let fake = Fake::serve(&recipe, &data).await;
     let taken = "the name person-02 belongs to another secret; let the operator run `dure client release person-02`";
     fake.script(move |seen| seen.is("PUT", "/clients/person-02").then(|| problem(409, "name-taken", taken)));
-    let agent = Agent::start(config(&fake, &recipe, &data, folder.path()));
-    fake.nth(1, "PUT", "/clients/person-02").await;
+    let address = free_port();
+    let shown = |it: &mut dure_agent::AgentConfig| it.status = Some(address);
+    let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), shown));
+    let status = status_of(address, |status| status["clients"][1]["state"] == "refused").await;
+    assert_eq!(status["clients"][1]["last_error"], taken);
     fake.nth(1, "GET", "/clients/person-01/task").await;
     assert_eq!(agent.stop().await.unwrap(), Ended::Left);
     assert_eq!((fake.count("DELETE", "/clients/person-01"), fake.count("DELETE", "/clients/person-02")), (1, 0));

@@ -3,7 +3,6 @@
 mod common;
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -11,14 +10,14 @@ use std::{
     time::Duration,
 };
 
-use common::{Agent, Fake, config, people, problem, recipe, until_file, with};
+use common::{Agent, Fake, config, free_port, get, people, problem, recipe, status_of, until_file, with};
 use dure_agent::{Clock, Policy};
 use dure_core::{digest::Digest, federation::TaskState, journal::Head, round::Kind};
 use jiff::civil::time;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 #[tokio::test]
@@ -127,7 +126,7 @@ async fn the_witness_is_kept_and_a_journal_that_goes_back_is_told() {
 
     // The journal is cut off while the agent is away.
     fake.change(|world| world.head = head(8, 8));
-    let status = free_port().await;
+    let status = free_port();
     let shown = |it: &mut dure_agent::AgentConfig| it.status = Some(status);
     let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), shown));
     fake.nth(fake.count("GET", "/clients/") + 1, "GET", "/clients/").await;
@@ -141,41 +140,12 @@ async fn the_witness_is_kept_and_a_journal_that_goes_back_is_told() {
     assert!(is(head(9, 9))(&kept), "the evidence stays: {kept}");
 }
 
-async fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
-/// Asks the status page, by a name for this machine.
-async fn get(address: SocketAddr, path: &str, host: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.ok()?;
-    Some(answer)
-}
-
-/// The status once it is so.
-async fn status_of(address: SocketAddr, enough: impl Fn(&Value) -> bool) -> Value {
-    let asking = async {
-        loop {
-            let answer = get(address, "/status.json", "localhost").await.unwrap_or_default();
-            let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            if let Some(status) = serde_json::from_str(body).ok().filter(&enough) {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), asking).await.expect("the status comes to be so")
-}
-
 #[tokio::test]
 async fn the_status_page_shows_what_is_done_and_what_has_left() {
     let (recipe, folder) = (recipe(&[]), tempfile::tempdir().unwrap());
     let data = people(2, &recipe);
     let fake = Fake::serve(&recipe, &data).await;
-    let address = free_port().await;
+    let address = free_port();
     let shown = |it: &mut dure_agent::AgentConfig| it.status = Some(address);
     let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), shown));
     let task = fake.ask(&data.clients[0].name, Kind::Train, 1);
@@ -208,7 +178,7 @@ async fn the_status_page_answers_to_this_machines_names_only() {
     let (recipe, folder) = (recipe(&[]), tempfile::tempdir().unwrap());
     let data = people(1, &recipe);
     let fake = Fake::serve(&recipe, &data).await;
-    let address = free_port().await;
+    let address = free_port();
     let shown = |it: &mut dure_agent::AgentConfig| it.status = Some(address);
     let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), shown));
     fake.nth(1, "PUT", "/clients/").await;
@@ -235,7 +205,7 @@ async fn a_refused_invitation_is_shown_and_asked_about_again() {
     let data = people(1, &recipe);
     let fake = Fake::serve(&recipe, &data).await;
     fake.script(|_| Some(problem(401, "unauthenticated", "the request has no valid bearer")));
-    let address = free_port().await;
+    let address = free_port();
     let shown = |it: &mut dure_agent::AgentConfig| it.status = Some(address);
     let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), shown));
     let status = status_of(address, |status| !status["clients"][0]["last_error"].is_null()).await;

@@ -6,10 +6,9 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use dure_agent::{AgentConfig, Ended, Invitation, Policy, federation_when_there, run};
+use dure_agent::{AgentConfig, AgentError, Ended, Invitation, Policy, federation_when_there, run};
 use dure_core::name::ClientName;
 use dure_learn::data::{ClientRows, DataSet, table::read_bounded};
-use dure_wire::api::FederationView;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -33,13 +32,21 @@ pub fn join(args: &Join) -> Result<String, Fail> {
         tokio::pin!(until);
         let waiting = |why: &str| tracing::warn!("{} is not there yet: {why}; trying again", invitation.server());
         let view = tokio::select! {
-            view = federation_when_there(&invitation, ca.as_deref(), args.insecure_http, waiting) => view?,
+            view = federation_when_there(&invitation, ca.as_deref(), args.insecure_http, waiting) => view,
             () = &mut until => return Ok(String::new()),
         };
-        let found = recipe(args, &view)?;
+        let found = match view {
+            Ok(view) => recipe(args, &view.name, view.recipe)?,
+            // Whoever has joined by it before joins by its own secret.
+            Err(AgentError::Refused(why)) => {
+                tracing::warn!("the invitation is worth nothing any more ({why}); known clients try their own secrets");
+                recipe(args, invitation.federation(), Some(invitation.federation().to_owned()))?
+            }
+            Err(other) => return Err(other.into()),
+        };
         let clients = clients(args, &found)?;
         let state_dir = args.state_dir.clone().map_or_else(|| state_dir(args, &invitation), Ok)?;
-        tracing::info!("{} clients of {} rows for {}", clients.len(), rows(&clients), view.name);
+        tracing::info!("{} clients of {} rows for {}", clients.len(), rows(&clients), invitation.federation());
         let config = AgentConfig {
             invitation: invitation.clone(),
             clients,
@@ -55,7 +62,9 @@ pub fn join(args: &Join) -> Result<String, Fail> {
         };
         match run(config, until).await? {
             Ended::Left => Ok(String::new()),
-            Ended::Evicted => Err(Fail::Failed(anyhow!("all clients of this process were evicted from {}", view.name))),
+            Ended::Evicted => {
+                Err(Fail::Failed(anyhow!("all clients of this process were evicted from {}", invitation.federation())))
+            }
         }
     })
 }
@@ -94,9 +103,9 @@ fn policy(path: &Path) -> Result<Policy, Fail> {
 }
 
 /// The site's own recipe: by the name that the federation gives it, or the one that was typed.
-fn recipe(args: &Join, view: &FederationView) -> Result<Found, Fail> {
-    let name = args.recipe.clone().or_else(|| view.recipe.clone()).ok_or_else(|| {
-        Fail::usage(format!("federation {} names no recipe; say with --recipe how the rows are read", view.name))
+fn recipe(args: &Join, federation: &str, named: Option<String>) -> Result<Found, Fail> {
+    let name = args.recipe.clone().or(named).ok_or_else(|| {
+        Fail::usage(format!("federation {federation} names no recipe; say with --recipe how the rows are read"))
     })?;
     source::recipe(&RecipeArgs { recipe: name, overrides: vec![] })
 }

@@ -49,7 +49,9 @@ pub fn train(
         eprintln!("dure: stop.time_limit_s does nothing here: the time of a simulation stands still");
     }
     if plan.cohort.over_selection > 1.0 {
-        eprintln!("dure: all clients of a simulation answer at once: cohort.over_selection only makes its cohorts larger");
+        eprintln!(
+            "dure: all clients of a simulation answer at once: cohort.over_selection only makes its cohorts larger"
+        );
     }
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;

@@ -77,7 +77,7 @@ const RESULTS: [&str; 4] = ["journal.jsonl", "model.safetensors", "result.json",
 
 #[test]
 fn help_says_what_there_is() {
-    let commands: [&[&str]; 27] = [
+    let commands: [&[&str]; 29] = [
         &[],
         &["simulate"],
         &["demo"],

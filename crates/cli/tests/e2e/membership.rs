@@ -376,3 +376,22 @@ fn an_invitation_for_one_lets_one_in() {
         assert_eq!(states(&server).await, [("anna".to_owned(), "ready".to_owned())]);
     });
 }
+
+#[test]
+fn who_has_joined_needs_the_invitation_no_more() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(2));
+        let mut agent = server.join("agent", &invitation, &people, &["--part", "1/2"]);
+        server.until_clients(1).await;
+        assert!(agent.stop().await.success());
+        said(server.dure().args(["invite", "--revoke", "1"]));
+        let mut agent = server.join("agent", &invitation, &people, &["--part", "1/2"]);
+        server.until_clients(1).await;
+        assert!(agent.log().contains("known clients try their own secrets"), "{}", agent.log());
+        let stranger = server.join("stranger", &invitation, &people, &["--part", "2/2"]);
+        until("a stranger is refused", async || stranger.log().contains("refuse").then_some(())).await;
+        assert_eq!(states(&server).await, [("person-01".to_owned(), "ready".to_owned())]);
+        assert!(agent.stop().await.success());
+    });
+}

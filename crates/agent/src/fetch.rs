@@ -1,0 +1,60 @@
+//! What a task needs: its job, and the model that it names. Both are fetched once for all clients of a process.
+
+use std::sync::Arc;
+
+use dure_core::{digest::Digest, model::Params, round::Kind};
+use dure_wire::{api::TaskView, decode_model};
+use tokio::task::spawn_blocking;
+
+use crate::{
+    calls,
+    client::{Client, Halt},
+    policy::Asked,
+    prepare::Job,
+};
+
+impl Client {
+    /// The job of a task and, unless it measures, the model; if the site's policy allows the task.
+    pub(crate) async fn fetch(&mut self, task: &TaskView) -> Result<(Arc<Job>, Option<Arc<Params>>), Halt> {
+        let job = self.job(task).await?;
+        let (plan, work) = (&job.plan, &job.work);
+        self.show(|status| status.rounds = Some(job.rounds));
+        let asked = Asked { task: &task.task, cohort: task.cohort, plan, work };
+        self.site.policy.check(&asked).map_err(Halt::Decline)?;
+        if let Some(why) = self.site.unready.borrow().clone() {
+            return Err(Halt::Decline(why));
+        }
+        let base = match task.version.zip(task.base).filter(|_| task.kind != Kind::Measure) {
+            Some((version, sha256)) => Some(self.model(&job, task, version, sha256).await?),
+            None => None,
+        };
+        Ok((job, base))
+    }
+
+    /// The job of a task. It is asked for once before its columns are measured and once after.
+    async fn job(&mut self, task: &TaskView) -> Result<Arc<Job>, Halt> {
+        let site = Arc::clone(&self.site);
+        let cell = site.jobs.cell((task.job, task.kind != Kind::Measure));
+        let fetch = async {
+            let view = self.call(&calls::job(task.job)).await?.map_err(|problem| Halt::Decline(problem.detail))?;
+            Job::of(view, &site.schema, site.most_rows).map(Arc::new).map_err(Halt::Decline)
+        };
+        cell.get_or_try_init(|| fetch).await.cloned()
+    }
+
+    /// A model version, for all clients of the process.
+    async fn model(&mut self, job: &Job, task: &TaskView, version: u32, sha256: Digest) -> Result<Arc<Params>, Halt> {
+        let (site, limit, layout) = (Arc::clone(&self.site), job.max_model_bytes(), Arc::clone(&job.layout));
+        let cell = site.models.cell((task.job, sha256));
+        let fetch = async {
+            let file = self.call(&calls::weights(version, limit)).await?;
+            let file = file.map_err(|problem| Halt::Decline(problem.detail))?;
+            // A large file takes a while to read, and this thread has others to serve.
+            let read = spawn_blocking(move || decode_model(&file, Some(&layout), limit, Some(sha256)));
+            let read = read.await.map_err(|error| error.to_string()).and_then(|read| read.map_err(|e| e.to_string()));
+            let unfit = |why| Halt::Decline(format!("the file of model version {version} is not as expected: {why}"));
+            read.map(|(params, _)| Arc::new(params)).map_err(unfit)
+        };
+        cell.get_or_try_init(|| fetch).await.cloned()
+    }
+}
