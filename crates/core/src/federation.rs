@@ -56,6 +56,8 @@ pub struct Member {
     pub ready: bool,
     /// Why it takes none, has left or was evicted, in somebody's words.
     pub reason: String,
+    /// The last training round that it has answered.
+    pub answered: Option<RoundId>,
 }
 
 /// What has become of a task.
@@ -191,6 +193,13 @@ pub enum Waiting {
         /// Who has not answered.
         awaited: BTreeSet<ClientName>,
     },
+    /// Time, before a round that was abandoned is tried again.
+    Retry {
+        /// When it is.
+        at: Time,
+        /// How often in a row it was abandoned.
+        abandoned: u32,
+    },
     /// Someone to resume it.
     Resume,
 }
@@ -239,11 +248,40 @@ impl Federation {
                 (false, false) => TaskState::Dropped,
             });
         }
-        let RoundId { job: id, kind, ordinal, attempt } = task.round;
+        let counted = |yes: bool| Some(if yes { TaskState::Committed } else { TaskState::Dropped });
+        match (task.round.kind, known) {
+            (Kind::Train, _) => self.trained(task, job).and_then(counted),
+            (_, Some(last)) => {
+                counted(matches!(last.round, Round::Complete { .. }) && last.answers.contains_key(&task.client))
+            }
+            // Of older ones nothing is remembered: their answers are sums, and cheap to make again.
+            (_, None) => None,
+        }
+    }
+
+    /// Whether a training task of a round that has ended counts; `None` if that is not known. Of each client the last answer
+    /// is remembered: it asks about that before it goes on.
+    fn trained(&self, task: &TaskId, job: &Job) -> Option<bool> {
+        let RoundId { job: id, ordinal, attempt, .. } = task.round;
         let made = |v: &Version| (v.job, v.round, v.attempt) == (id, ordinal, attempt) && ordinal > 0;
-        let trained = kind == Kind::Train && self.versions.iter().rev().any(made);
-        let answered = known.is_none_or(|round| round.answers.contains_key(&task.client));
-        Some(if trained && answered { TaskState::Committed } else { TaskState::Dropped })
+        let made = || self.versions.iter().rev().any(made);
+        match self.members.get(&task.client)?.answered {
+            Some(answered) if answered == task.round => Some(made()),
+            Some(answered) if (answered.job, answered.sequence()) > (id, task.round.sequence()) => None,
+            // It has not answered a round that was.
+            _ => (ordinal <= job.completed || job.last.as_ref().is_some_and(|last| last.id == task.round))
+                .then_some(false),
+        }
+    }
+
+    /// When something will be due without anybody's command; `None` if nothing will.
+    pub fn due_at(&self) -> Option<Time> {
+        let job = self.active()?;
+        match &job.stage {
+            Stage::Open(Collection { round: Round::Collecting { deadline, .. }, .. }) => Some(*deadline),
+            Stage::Idle => Some(job.retry_at),
+            _ => None,
+        }
     }
 
     /// The version that a name stands for.
@@ -285,7 +323,9 @@ impl Federation {
             Stage::Idle if !job.may(job.next(self.at)) => Some(Waiting::Resume),
             Stage::Idle => {
                 let (needed, present) = (job.plan.cohort.needed(), self.eligible().len());
-                (present < needed).then_some(Waiting::Clients { needed, present })
+                let (at, abandoned) = (job.retry_at, job.abandoned);
+                let retry = (abandoned > 0 && at > self.at).then_some(Waiting::Retry { at, abandoned });
+                (present < needed).then_some(Waiting::Clients { needed, present }).or(retry)
             }
             _ => None,
         }
@@ -307,6 +347,9 @@ impl std::fmt::Display for Waiting {
             }
             Self::Aggregate { round, reported, awaited, .. } => {
                 write!(f, "round {round} has {reported} answers and awaits {} more; aggregate it", awaited.len())
+            }
+            Self::Retry { abandoned, .. } => {
+                write!(f, "the round was abandoned, {abandoned} times in a row; it is tried again in a moment")
             }
             Self::Resume => write!(f, "the job is paused; resume it, or train one round"),
         }

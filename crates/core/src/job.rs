@@ -43,6 +43,8 @@ pub struct Job {
     pub completed: u32,
     /// Rounds that were abandoned in a row.
     pub abandoned: u32,
+    /// Before this no round is opened again: whoever has just gone takes others along.
+    pub retry_at: Time,
     /// The last training round whose model was evaluated.
     pub evaluated: u32,
     /// The best evaluation yet: its round and the metric.
@@ -137,6 +139,7 @@ impl Job {
             version: None,
             completed: 0,
             abandoned: 0,
+            retry_at: Time::default(),
             evaluated: 0,
             best: None,
             without_improvement: 0,
@@ -179,6 +182,11 @@ impl Job {
             Status::Paused => self.limit.is_some_and(within),
             Status::Created | Status::Ended(_) => false,
         }
+    }
+
+    /// Training rounds that have ended, also the one whose model is still to be made.
+    pub fn ended_rounds(&self) -> u32 {
+        self.completed + u32::from(matches!(self.stage, Stage::Commit(_)))
     }
 
     /// Whether `round` ends only when someone aggregates it.

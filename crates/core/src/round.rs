@@ -123,6 +123,17 @@ impl Round {
         }
     }
 
+    /// Whether the round is over at `now`, by [`Self::at`].
+    pub fn is_over(&self, now: Time) -> bool {
+        match self {
+            Self::Collecting { deadline, awaited, reported, quorum, goal } => {
+                let enough = reported.len() >= *quorum && (reported.len() >= *goal || awaited.is_empty());
+                enough || reported.len() + awaited.len() < *quorum || now >= *deadline
+            }
+            Self::Complete { .. } | Self::Abandoned { .. } => true,
+        }
+    }
+
     /// The round as it stands at `now`. It ends when every answer that it wants is in, when nobody is left to wait for, when
     /// the deadline passes, or when the quorum is out of reach.
     pub fn at(self, now: Time) -> Self {

@@ -8,7 +8,7 @@ use dure_core::{
     combine::{Combine, InMemory, Mean},
     digest::Digest,
     event::{Answer, Event, Outcome, Record, Stop},
-    federation::{Command, Federation, Owed, Reject, TaskState},
+    federation::{Command, Federation, Owed, Reject, TaskState, Waiting},
     job::{Stage, Status},
     journal,
     model::{Initial, Layout, TensorSpec},
@@ -95,6 +95,15 @@ impl World {
         }
     }
 
+    /// The same, with as much time as an abandoned round waits until it is tried again.
+    fn retry(&mut self) {
+        self.settle();
+        if let Some(Waiting::Retry { at, .. }) = self.federation.waiting() {
+            self.now = at;
+            self.settle();
+        }
+    }
+
     fn open(&self) -> Option<RoundId> {
         self.federation.open_round().map(|open| open.id)
     }
@@ -105,7 +114,7 @@ impl World {
 
     fn finish(&mut self) {
         for _ in 0..1000 {
-            self.settle();
+            self.retry();
             let Some(round) = self.open() else { return };
             let names: Vec<_> = self.federation.eligible().into_iter().collect();
             names.iter().for_each(|name| drop(self.answer(round, name)));
@@ -196,7 +205,7 @@ fn an_abandoned_round_leaves_no_trace_in_the_model() {
         let round = world.open().unwrap();
         world.answer(round, &client(1)).unwrap();
         world.now = Time(world.now.0 + 600_000);
-        world.settle();
+        world.retry();
         assert_eq!(world.open().unwrap(), RoundId { attempt: round.attempt + 1, ..round });
     }
     world.finish();
@@ -209,7 +218,7 @@ fn a_round_that_was_abandoned_before_a_stop_is_another_attempt_after_it() {
     let mut world = World::new(1, spec());
     let open_after = |world: &mut World, wait| {
         world.now = Time(world.now.0 + wait);
-        world.settle();
+        world.retry();
         world.open().unwrap().to_string()
     };
     for round in ["1-measure-0-1", "1-train-1-1", "1-train-2-1"] {
@@ -226,7 +235,7 @@ fn a_round_that_was_abandoned_before_a_stop_is_another_attempt_after_it() {
 fn a_job_gives_up_after_too_many_abandoned_rounds() {
     let mut world = World::new(2, PlanSpec { stop: StopRules { abandoned: 3, ..StopRules::default() }, ..spec() });
     for _ in 0..3 {
-        world.settle();
+        world.retry();
         world.now = Time(world.now.0 + 600_000);
     }
     world.settle();
@@ -361,6 +370,87 @@ fn a_job_that_is_stepped_by_hand_waits_for_every_command() {
     world.finish();
     assert_eq!(world.federation.jobs[1].status, Status::Ended(Outcome::Completed));
     assert_eq!(held(&world.records), None);
+}
+
+#[test]
+fn clients_that_go_together_cost_one_attempt() {
+    let mut world = World::new(14, spec());
+    world.settle();
+    for i in 0..12 {
+        world.must(Command::Leave { client: client(i), reason: "the agent was stopped".into() });
+        world.settle();
+    }
+    assert!(matches!(world.federation.waiting(), Some(Waiting::Retry { abandoned: 1, .. })));
+    world.retry();
+    let open = world.federation.open_round().unwrap();
+    assert_eq!((open.id.attempt, open.cohort.len()), (2, 2));
+    world.finish();
+    assert_eq!(world.federation.jobs[0].status, Status::Ended(Outcome::Completed));
+    assert_eq!(held(&world.records), None);
+}
+
+#[test]
+fn a_round_by_hand_may_be_asked_for_while_the_last_ones_model_is_made() {
+    let mut world = World::new(1, PlanSpec { measure: vec![], evaluate_every: 0, ..spec() });
+    world.must(Command::Pause { job: 1 });
+    world.must(Command::Train { job: 1 });
+    world.settle();
+    world.answer(world.open().unwrap(), &client(0)).unwrap();
+    world.must(Command::Aggregate { job: 1 });
+    assert_eq!(world.command(Command::Train { job: 1 }), Ok(1), "the model is not made yet");
+    let late = world.answer("1-train-1-1".parse().unwrap(), &client(0));
+    assert_eq!(late, Ok(0), "the same answer again is harmless");
+    world.settle();
+    assert_eq!(world.open().unwrap().to_string(), "1-train-2-1");
+    assert_eq!(held(&world.records), None);
+}
+
+#[test]
+fn a_paused_job_that_is_stopped_comes_to_its_end() {
+    let mut world = World::new(1, spec());
+    world.settle();
+    (0..2).for_each(|_| {
+        world.answer(world.open().unwrap(), &client(0)).unwrap();
+        world.settle();
+    });
+    world.must(Command::Pause { job: 1 });
+    world.answer(world.open().unwrap(), &client(0)).unwrap();
+    world.must(Command::Stop { job: 1 });
+    world.finish();
+    assert_eq!(world.federation.jobs[0].status, Status::Ended(Outcome::Completed));
+    assert_eq!(held(&world.records), None);
+}
+
+#[test]
+fn a_task_is_known_by_what_became_of_it() {
+    let mut world = World::new(3, PlanSpec { measure: vec![], cohort: quorum(2), ..spec() });
+    world.settle();
+    let first = world.open().unwrap();
+    let state = |world: &World, round: RoundId, i| world.federation.task_state(&TaskId { round, client: client(i) });
+    (0..2).for_each(|i| assert_eq!(world.answer(first, &client(i)).unwrap(), 1));
+    assert_eq!(state(&world, first, 0), Some(TaskState::Answered));
+    assert_eq!(state(&world, first, 2), Some(TaskState::Awaited));
+    world.now = Time(600_000);
+    world.settle();
+    let second = world.open().unwrap();
+    (1..3).for_each(|i| assert_eq!(world.answer(second, &client(i)).unwrap(), 1));
+    world.now = Time(1_200_000);
+    world.settle();
+    assert_eq!(state(&world, first, 0), Some(TaskState::Committed), "its last answer");
+    assert_eq!(state(&world, second, 2), Some(TaskState::Committed));
+    assert_eq!(state(&world, second, 0), Some(TaskState::Dropped), "it did not answer this one");
+    assert_eq!(state(&world, first, 1), None, "it has answered another since");
+    assert_eq!(state(&world, RoundId { ordinal: 77, ..first }, 0), None, "there never was such a round");
+    let evaluation = world.open().unwrap();
+    (0..3).for_each(|i| assert_eq!(world.answer(evaluation, &client(i)).unwrap(), 1));
+    world.settle();
+    assert_eq!((evaluation.kind, state(&world, evaluation, 0)), (Kind::Evaluate, Some(TaskState::Committed)));
+}
+
+#[test]
+fn nothing_happens_before_a_federation_is_created() {
+    let mut world = World::default();
+    assert_eq!(world.command(Command::Join { client: client(0), ready: true }), Err(Reject::NotCreated));
 }
 
 #[test]

@@ -96,6 +96,7 @@ pub fn simulate(
 #[derive(Default)]
 struct Driver {
     federation: Federation,
+    now: Time,
     journal: String,
     head: Head,
     models: Option<Models>,
@@ -108,12 +109,13 @@ struct Driver {
 }
 
 impl Driver {
-    /// Journals what `command` means, then applies it. The simulator's federation time stands still.
+    /// Journals what `command` means, then applies it. The simulator's federation time stands still, but for what an abandoned
+    /// round waits until it is tried again.
     fn command(&mut self, command: Command) -> Result<bool, Reject> {
-        let events = self.federation.decide(&command, Time(0))?;
+        let events = self.federation.decide(&command, self.now)?;
         let any = !events.is_empty();
         for event in events {
-            let record = Record::new(Time(0), event);
+            let record = Record::new(self.now, event);
             self.journal.push_str(&self.head.append(&record).line());
             self.journal.push('\n');
             self.federation.apply(&record);
@@ -138,6 +140,10 @@ impl Driver {
             Some(Owed::Next(..)) => self.publish(clients).map(|()| true),
             None if self.federation.open_round().is_some() => self.ask(clients).map(|()| true),
             None => match self.federation.waiting() {
+                Some(Waiting::Retry { at, .. }) => {
+                    self.now = at;
+                    Ok(true)
+                }
                 Some(waiting) => Err(SimError::Waiting(waiting)),
                 None => Ok(false),
             },

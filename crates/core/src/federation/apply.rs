@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Federation, Member, Standing, Version};
 use crate::{
-    event::{Event, Record},
+    event::{Event, Record, Stop},
     job::{Collection, Job, Stage, Status},
     name::ClientName,
     round::{Kind, Round, RoundId},
+    time::Duration,
 };
 
 impl Federation {
@@ -28,8 +29,9 @@ impl Federation {
                 self.schema.clone_from(schema);
             }
             Event::ClientJoined { client, epoch, ready } => {
-                let (standing, epoch, ready) = (Standing::Active, *epoch, *ready);
-                self.members.insert(client.clone(), Member { standing, epoch, ready, reason: String::new() });
+                let answered = self.members.get(client).and_then(|member| member.answered);
+                let (standing, epoch, ready, reason) = (Standing::Active, *epoch, *ready, String::new());
+                self.members.insert(client.clone(), Member { standing, epoch, ready, reason, answered });
             }
             Event::ClientReturned { client, epoch } => {
                 if let Some(member) = self.members.get_mut(client) {
@@ -76,26 +78,41 @@ impl Federation {
     }
 
     fn apply_to_job(&mut self, event: &Event, record: &Record) {
+        if let Event::AnswerAccepted { round, client, .. } = event
+            && round.kind == Kind::Train
+            && let Some(member) = self.members.get_mut(client)
+        {
+            member.answered = Some(*round);
+        }
         let Some(job) = job_of(event).and_then(|id| self.jobs.get_mut((id as usize).checked_sub(1)?)) else { return };
         match event {
             Event::JobStarted { rounds, .. } => {
                 (job.status, job.started) = (Status::Running, record.at);
-                job.limit = rounds.map(|rounds| rounds.saturating_add(job.completed));
+                job.limit = rounds.map(|rounds| rounds.saturating_add(job.ended_rounds()));
             }
             Event::JobPaused { .. } => (job.status, job.limit) = (Status::Paused, None),
             Event::JobResumed { rounds, .. } => {
                 job.status = Status::Running;
-                job.limit = rounds.map(|rounds| rounds.saturating_add(job.completed));
+                job.limit = rounds.map(|rounds| rounds.saturating_add(job.ended_rounds()));
             }
             Event::JobStepped { .. } => {
                 if job.status == Status::Created {
                     job.started = record.at;
                 }
-                (job.status, job.limit) = (Status::Paused, Some(job.completed + 1));
+                (job.status, job.limit) = (Status::Paused, Some(job.ended_rounds() + 1));
             }
-            Event::TrainingEnded { reason, .. } => (job.trained, job.abandoned) = (Some(*reason), 0),
+            Event::TrainingEnded { reason, .. } => {
+                (job.trained, job.abandoned) = (Some(*reason), 0);
+                // Whoever stops a paused job wants it to come to its end.
+                if *reason == Stop::Stopped {
+                    (job.status, job.limit) = (Status::Running, None);
+                }
+            }
             Event::JobEnded { outcome, reason, .. } => {
-                (job.status, job.stage, job.reason) = (Status::Ended(*outcome), Stage::Idle, reason.clone());
+                (job.status, job.reason) = (Status::Ended(*outcome), reason.clone());
+                if let Stage::Open(round) | Stage::Commit(round) = std::mem::replace(&mut job.stage, Stage::Idle) {
+                    job.last = Some(round);
+                }
             }
             Event::RoundOpened { round, version, cohort, quorum, goal, deadline } => {
                 let (id, version, cohort) = (*round, *version, cohort.clone());
@@ -118,6 +135,7 @@ impl Federation {
             Event::RoundAbandoned { reported, quorum, .. } => {
                 job.close(Round::Abandoned { reported: *reported, quorum: *quorum });
                 job.abandoned += 1;
+                job.retry_at = record.at + pause_after(job.abandoned);
             }
             Event::Measured { statistics, .. } => job.statistics = Some(statistics.clone()),
             Event::ModelPublished { version, round, sha256, parent, .. } => {
@@ -142,6 +160,12 @@ impl Federation {
             _ => {}
         }
     }
+}
+
+/// How long a job waits before it tries an abandoned round again: 1 s, then twice as long each time, up to a minute. Clients
+/// go in groups; the next cohort is not to be drawn while they do.
+fn pause_after(abandoned: u32) -> Duration {
+    Duration(1000u64.saturating_mul(1 << abandoned.saturating_sub(1).min(6)).min(60_000))
 }
 
 impl Job {

@@ -18,6 +18,9 @@ type Schema = serde_json::Map<String, serde_json::Value>;
 impl Federation {
     /// The events that `command` means at `now`; none if it asks for what is so already. Refusals change nothing.
     pub fn decide(&self, command: &Command, now: Time) -> Result<Vec<Event>, Reject> {
+        if self.name.is_empty() && !matches!(command, Command::Create { .. } | Command::Tick) {
+            return Err(Reject::NotCreated);
+        }
         match command {
             Command::Create { name, recipe, schema } => self.create(name, recipe, schema),
             Command::Join { client, ready } => self.join(client, *ready),
@@ -64,7 +67,8 @@ impl Federation {
         let joined = |epoch| Ok(vec![Event::ClientJoined { client: client.clone(), epoch, ready }]);
         match self.members.get(client) {
             None => joined(1),
-            Some(Member { standing: Standing::Active, .. }) => Ok(vec![]),
+            Some(member) if member.standing == Standing::Active && member.ready == ready => Ok(vec![]),
+            Some(Member { standing: Standing::Active, .. }) => self.set_ready(client, ready, ""),
             Some(Member { standing: Standing::Evicted, .. }) => Err(Reject::Evicted(client.clone())),
             Some(member) => joined(member.epoch + 1),
         }
@@ -133,7 +137,7 @@ impl Federation {
 
     fn train(&self, id: u32) -> Result<Vec<Event>, Reject> {
         match self.job(id) {
-            Some(job) if job.status == Status::Paused && job.limit == Some(job.completed + 1) => Ok(vec![]),
+            Some(job) if job.status == Status::Paused && job.limit == Some(job.ended_rounds() + 1) => Ok(vec![]),
             _ => self.first(id, &[Status::Created, Status::Paused], Event::JobStepped { job: id }),
         }
     }
@@ -240,6 +244,7 @@ impl Job {
     fn ended(&self, round: RoundId) -> Reject {
         let past = self.last.as_ref().is_some_and(|last| round.sequence() <= last.id.sequence());
         match &self.stage {
+            Stage::Commit(closed) if round.sequence() <= closed.id.sequence() => Reject::Closed(round),
             Stage::Open(open) if past || round.sequence() < open.id.sequence() => {
                 Reject::Stale { round, current: open.id }
             }

@@ -31,6 +31,7 @@ impl Federation {
     fn next_of(&self, job: &Job, now: Time) -> Vec<Event> {
         match job.next(now) {
             next if !job.may(next) => self.limit_of(job),
+            Next::Open(_) if now < job.retry_at => vec![],
             Next::Initialise => vec![],
             Next::EndTraining(reason) => vec![Event::TrainingEnded { job: job.id, reason }],
             Next::End => self.end(job),
@@ -72,6 +73,9 @@ impl Federation {
 
 /// How an open round ends at `now`, if it does, and what its answers come to.
 fn end_of(collection: &Collection, job: &Job, now: Time) -> Vec<Event> {
+    if !collection.round.is_over(now) {
+        return vec![];
+    }
     match collection.round.clone().at(now) {
         Round::Collecting { .. } => vec![],
         Round::Complete { .. } if job.is_by_hand(collection.id) => vec![],

@@ -5,6 +5,9 @@ use crate::{name::ClientName, round::RoundId};
 /// Why a command is refused; nothing has changed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Reject {
+    /// The journal has not begun.
+    #[error("the federation was not created yet; create it first")]
+    NotCreated,
     /// The journal has begun already.
     #[error("the federation exists already, as {0:?}, with another recipe or schema; choose another name")]
     Exists(String),
