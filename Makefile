@@ -25,6 +25,7 @@ test-long: cc ## The same with many more random cases
 
 bench: build ## Speed and memory; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
 	target/release/dure bench train $(if $(PYTHON),--python $(PYTHON))
+	target/release/dure bench serve $(if $(PYTHON),--python $(PYTHON))
 	$(if $(DURE_DATA),target/release/dure bench simulate --data $(DURE_DATA)/fitbit $(if $(PYTHON),--python $(PYTHON)))
 
 # Rust links with a C compiler, and zstd is written in C.

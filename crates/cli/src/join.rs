@@ -24,6 +24,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Joins, and works until it is told to stop.
 pub fn join(args: &Join) -> Result<String, Fail> {
     process::log();
+    // Each client holds a connection or two.
+    process::open_files();
     let invitation = Invitation::parse(&invitation(args)?).map_err(|error| Fail::usage(error.to_string()))?;
     let policy = args.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
     let ca = args.ca.as_deref().map(|path| read(path, "the certificates")).transpose()?;

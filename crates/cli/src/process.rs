@@ -12,6 +12,8 @@ use crate::fail::Fail;
 pub fn runtime(all_cores: bool) -> Result<runtime::Runtime, Fail> {
     let mut builder =
         if all_cores { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
+    // Files are read and updates decoded beside the runtime: more at once than there is memory for is no gain.
+    builder.max_blocking_threads(16);
     Ok(builder.enable_all().build().context("no runtime")?)
 }
 
@@ -20,6 +22,16 @@ pub fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).init();
+}
+
+/// Raises how many files the process may have open, of which connections are most, to what its user may have, and says how
+/// many those are.
+pub fn open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let now = if raised.is_ok() { maximum } else { current };
+    now.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
 /// Ends when the process is told to stop: by SIGTERM, by Ctrl-C, or, with `stdin`, when its standard input ends. Signals

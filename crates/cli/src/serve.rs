@@ -28,8 +28,28 @@ pub fn run(args: &Serve) -> Result<String, Fail> {
 
 fn config(args: &Serve) -> Config {
     let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| Tls { cert, key });
-    let Serve { data_dir, listen, insecure_http, lease, .. } = args;
-    Config { data_dir: data_dir.clone(), listen: *listen, tls, insecure_http: *insecure_http, lease: *lease }
+    Config {
+        data_dir: args.data_dir.clone(),
+        listen: args.listen,
+        tls,
+        insecure_http: args.insecure_http,
+        lease: args.lease,
+        max_parameters: args.max_parameters as usize,
+        max_connections: connections(args.max_connections as usize, process::open_files()),
+    }
+}
+
+/// As many connections as are wanted, or as the files that may be open leave room for.
+fn connections(wanted: usize, open_files: usize) -> usize {
+    /// For the stores' own files.
+    const RESERVED: usize = 128;
+    let room = open_files.saturating_sub(RESERVED).max(1);
+    if room < wanted {
+        tracing::warn!(
+            "{open_files} files may be open, so at most {room} connections are; raise the limit (ulimit -n)"
+        );
+    }
+    room.min(wanted)
 }
 
 /// Says where the server listens, and its token if it is new.

@@ -349,7 +349,7 @@ impl std::fmt::Display for Waiting {
                 write!(f, "round {round} has {reported} answers and awaits {} more; aggregate it", awaited.len())
             }
             Self::Retry { abandoned, .. } => {
-                write!(f, "the round was abandoned, {abandoned} times in a row; it is tried again in a moment")
+                write!(f, "the round was abandoned ({abandoned} in a row); it is tried again in a moment")
             }
             Self::Resume => write!(f, "the job is paused; resume it, or train one round"),
         }

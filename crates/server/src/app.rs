@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use dure_core::{
     digest::Digest,
     federation::{Command, Standing},
@@ -16,7 +15,9 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     auth::{Bearers, Caller},
-    driver::{Driver, ReplayError},
+    config::Config,
+    driver::{Driver, ReplayError, Writer},
+    frames::Frames,
     metrics::Metrics,
     problem::Refused,
     store::{Store, StoreError},
@@ -36,8 +37,12 @@ pub struct Inner {
     pub stopping: watch::Receiver<bool>,
     /// Held while somebody joins or a federation is made: what is looked up is still so when it is written.
     pub joining: tokio::sync::Mutex<()>,
-    /// The model file that was compressed last.
-    pub compressed: tokio::sync::Mutex<Option<(Digest, Bytes)>>,
+    /// Model files in zstd frames.
+    pub frames: Frames,
+    /// The most parameters that a job's model may have.
+    pub max_parameters: usize,
+    /// Whether the server itself speaks TLS.
+    pub tls: bool,
     lease: Duration,
     drivers: RwLock<BTreeMap<String, Driver>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
@@ -54,11 +59,11 @@ impl std::ops::Deref for App {
 
 impl App {
     /// Takes up every federation of the store.
-    pub async fn open(store: Store, lease: Duration, stopping: watch::Receiver<bool>) -> Result<Self, ReplayError> {
+    pub async fn open(store: Store, config: &Config, stopping: watch::Receiver<bool>) -> Result<Self, ReplayError> {
         let bearers = Bearers {
             operator: store.operator().await?,
             sessions: store.sessions().await?.into_iter().collect(),
-            secrets: store.secrets().await?.into_iter().map(|secret| (secret.sha256, secret)).collect(),
+            secrets: store.secrets().await?.into_iter().collect(),
             invitations: store.invitations().await?.into_iter().map(|i| (i.sha256, i)).collect(),
         };
         let names = store.federations().await?;
@@ -67,24 +72,40 @@ impl App {
             metrics: Arc::default(),
             stopping,
             joining: Default::default(),
-            compressed: Default::default(),
-            lease,
+            frames: Frames::default(),
+            max_parameters: config.max_parameters,
+            tls: config.tls.is_some(),
+            lease: config.lease,
             drivers: RwLock::default(),
             writers: Mutex::default(),
             bearers: RwLock::new(bearers),
         }));
+        // Nobody's time runs while others are still read.
+        let mut writers = Vec::with_capacity(names.len());
         for name in names {
-            app.start(&name).await?;
+            let (driver, writer) = Driver::open(&name, &app.store, app.lease, &app.metrics).await?;
+            app.add_driver(driver);
+            writers.push(writer);
         }
+        writers.into_iter().for_each(|writer| app.run_writer(writer));
         Ok(app)
     }
 
-    /// Starts the driver of a federation.
-    pub async fn start(&self, name: &str) -> Result<Driver, ReplayError> {
-        let (driver, writer) = Driver::start(name, &self.store, self.lease, &self.metrics).await?;
-        self.drivers.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), driver.clone());
-        self.writers.lock().unwrap_or_else(PoisonError::into_inner).push(writer);
+    /// A driver for a federation to be. Nobody else knows of it before [`Self::add_driver`].
+    pub async fn open_driver(&self, name: &str) -> Result<Driver, ReplayError> {
+        let (driver, writer) = Driver::open(name, &self.store, self.lease, &self.metrics).await?;
+        self.run_writer(writer);
         Ok(driver)
+    }
+
+    /// Lets everybody ask a driver.
+    pub fn add_driver(&self, driver: Driver) {
+        let mut drivers = self.drivers.write().unwrap_or_else(PoisonError::into_inner);
+        drivers.insert(driver.shared.name.clone(), driver);
+    }
+
+    fn run_writer(&self, writer: Writer) {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner).push(tokio::spawn(writer.run()));
     }
 
     /// Lets every driver finish what it has begun. Nobody asks them any more.
@@ -94,6 +115,8 @@ impl App {
         for writer in writers {
             drop(tokio::time::timeout(Duration::from_secs(10), writer).await);
         }
+        // A folder that is copied now has one file of the database, not three.
+        self.store.close().await;
     }
 
     /// Everything that authenticates.
@@ -116,12 +139,14 @@ impl App {
         self.drivers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// A federation, for those who may know of it. A client is greeted.
+    /// A federation, for those who may know of it. A client is greeted; an invitation that has expired shows nothing.
     pub async fn federation(&self, caller: &Caller, name: &str) -> Result<Driver, Refused> {
         let missing = || Refused::NotFound(format!("federation {name:?}"));
         let driver = self.driver(name).filter(|_| caller.knows(name)).ok_or_else(missing)?;
-        if let Caller::Client { client, .. } = caller {
-            greet(&driver, client).await?;
+        match caller {
+            Caller::Client { client, .. } => greet(&driver, client).await?,
+            Caller::Invited { id, .. } => drop(self.bearers().check_time(*id)?),
+            Caller::Operator => {}
         }
         Ok(driver)
     }
@@ -147,10 +172,13 @@ impl App {
         }
     }
 
-    /// Stores what authenticates the operator.
+    /// Stores what authenticates the operator, and ends the sessions that the old token has begun.
     pub async fn set_operator(&self, sha256: Digest) -> Result<(), StoreError> {
+        self.store.remove_sessions().await?;
         self.store.set_operator(sha256).await?;
-        self.bearers_mut().operator = Some(sha256);
+        let mut bearers = self.bearers_mut();
+        bearers.operator = Some(sha256);
+        bearers.sessions.clear();
         Ok(())
     }
 }

@@ -15,6 +15,10 @@ pub struct Config {
     pub insecure_http: bool,
     /// For how long a client that is not heard of stays.
     pub lease: Duration,
+    /// The most parameters that a job's model may have; up to [`MAX_PARAMETERS`].
+    pub max_parameters: usize,
+    /// How many connections may be open at a time; whoever comes later is turned away.
+    pub max_connections: usize,
 }
 
 /// A certificate chain and its key, as PEM.
@@ -31,6 +35,15 @@ pub const PORT: u16 = 3873;
 
 /// How long a lease is, where nothing else is said.
 pub const LEASE: Duration = Duration::from_secs(60);
+
+/// The most parameters that any server takes: files of 4 GiB.
+pub const MAX_PARAMETERS: usize = 1 << 30;
+
+/// The most parameters that a model may have, where nothing else is said: files of 1 GiB.
+pub const PARAMETERS: usize = 1 << 28;
+
+/// How many connections may be open at a time, where nothing else is said.
+pub const CONNECTIONS: usize = 10_000;
 
 /// The largest JSON body, in bytes. A plan with many tensors is the largest of them.
 pub const MAX_JSON_BYTES: usize = 8 << 20;

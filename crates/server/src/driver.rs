@@ -2,6 +2,7 @@
 //! events durable, and only then applies them, answers, and does what the federation owes.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::{Duration, Instant},
 };
@@ -12,12 +13,11 @@ use dure_core::{
     federation::{Command, Federation, Reject},
     journal::{Entry, Head},
     name::ClientName,
-    round::Round,
     time::{self, Time},
 };
 use dure_wire::Models;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{OwnedRwLockReadGuard, Semaphore, SemaphorePermit, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -34,6 +34,10 @@ const INBOX: usize = 1024;
 
 /// How many commands are made durable together.
 const BATCH: usize = 256;
+
+/// How much memory all updates on their way in may take together, in bytes, and in which steps it is given out.
+const ROOM_BYTES: usize = 1 << 30;
+const ROOM_UNIT: usize = 1 << 16;
 
 /// How often rows of last-seen are stored.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
@@ -60,8 +64,10 @@ pub struct Shared {
     pub head: watch::Sender<Head>,
     /// Changes when clients that wait are to look again: there is work, or somebody was sent away.
     pub news: watch::Sender<u64>,
-    /// Held for reading while an update is stored and reported, for writing while left-overs are cleared.
-    pub uploads: tokio::sync::RwLock<()>,
+    /// Held for reading while an update is stored and until its report is durable, for writing while left-overs are cleared.
+    pub uploads: Arc<tokio::sync::RwLock<()>>,
+    /// What updates on their way in may take of memory; see [`Shared::room_for`].
+    room: Semaphore,
     /// Why the driver cannot go on for the moment.
     trouble: Mutex<Option<String>>,
     state: RwLock<Federation>,
@@ -99,9 +105,14 @@ pub enum ReplayError {
     },
 }
 
+/// A hold on the updates that are being stored; see [`Shared::uploads`].
+pub type Upload = OwnedRwLockReadGuard<()>;
+
 struct Asked {
     command: Command,
     key: Option<(String, Digest)>,
+    /// Let go of when the command is done, whether or not somebody still waits for it.
+    upload: Option<Upload>,
     reply: oneshot::Sender<Result<Done, CommandError>>,
 }
 
@@ -115,13 +126,13 @@ pub struct Done {
 }
 
 impl Driver {
-    /// Takes up a federation where its journal ends.
-    pub async fn start(
+    /// Takes up a federation where its journal ends. Nothing is done before the writer runs.
+    pub async fn open(
         name: &str,
         store: &Store,
         lease: Duration,
         metrics: &Arc<Metrics>,
-    ) -> Result<(Self, JoinHandle<()>), ReplayError> {
+    ) -> Result<(Self, Writer), ReplayError> {
         let (federation, head) = replay(store, name).await?;
         let clock = Clock::from(federation.at);
         let presences = Presences::new(&federation, store.seen(name).await?, federation.at);
@@ -132,7 +143,8 @@ impl Driver {
             lease: time::Duration(lease.as_millis() as u64),
             head: watch::Sender::new(head),
             news: watch::Sender::new(0),
-            uploads: tokio::sync::RwLock::new(()),
+            uploads: Arc::default(),
+            room: Semaphore::new(ROOM_BYTES / ROOM_UNIT),
             trouble: Mutex::new(None),
             state: RwLock::new(federation.clone()),
             store: store.clone(),
@@ -140,22 +152,32 @@ impl Driver {
         });
         let (inbox, commands) = mpsc::channel(INBOX);
         let writer = Writer::new(shared.clone(), commands, federation, head);
-        Ok((Self { shared, inbox }, tokio::spawn(writer.run())))
+        Ok((Self { shared, inbox }, writer))
     }
 
     /// Does a command. On return it is durable.
     pub async fn command(&self, command: Command) -> Result<Vec<Event>, CommandError> {
-        self.ask(command, None).await.map(|done| done.events)
+        self.ask(command, None, None).await.map(|done| done.events)
+    }
+
+    /// As [`Self::command`], for the report of an update that was stored under `upload`.
+    pub async fn report(&self, command: Command, upload: Upload) -> Result<Vec<Event>, CommandError> {
+        self.ask(command, None, Some(upload)).await.map(|done| done.events)
     }
 
     /// As [`Self::command`], at most once for each key: a text, and the digest of what it is used for.
     pub async fn command_once(&self, command: Command, key: (String, Digest)) -> Result<Done, CommandError> {
-        self.ask(command, Some(key)).await
+        self.ask(command, Some(key), None).await
     }
 
-    async fn ask(&self, command: Command, key: Option<(String, Digest)>) -> Result<Done, CommandError> {
+    async fn ask(
+        &self,
+        command: Command,
+        key: Option<(String, Digest)>,
+        upload: Option<Upload>,
+    ) -> Result<Done, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(Asked { command, key, reply }).await.map_err(|_| CommandError::Stopped)?;
+        self.inbox.send(Asked { command, key, upload, reply }).await.map_err(|_| CommandError::Stopped)?;
         answer.await.map_err(|_| CommandError::Stopped)?
     }
 }
@@ -164,6 +186,13 @@ impl Shared {
     /// The federation, as far as it is durable. Hold it briefly, and across no `await`.
     pub fn read(&self) -> RwLockReadGuard<'_, Federation> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is room for an update that takes so many bytes; the room is taken until what is returned is dropped.
+    /// One that is larger than all the room gets all of it.
+    pub async fn room_for(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let units = bytes.div_ceil(ROOM_UNIT).min(ROOM_BYTES / ROOM_UNIT);
+        self.room.acquire_many(units as u32).await.ok()
     }
 
     /// Where the durable journal ends.
@@ -188,8 +217,8 @@ impl Shared {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// Deletes the updates that no open round names: its round was committed or abandoned, or its upload was refused.
-    async fn clear_updates(&self) -> Result<(), StoreError> {
+    /// Deletes the updates that no open round names: their rounds were committed or abandoned, or they were refused.
+    pub async fn clear_updates(&self) -> Result<(), StoreError> {
         let _no_upload = self.uploads.write().await;
         let needed = needed_updates(&self.read());
         for sha256 in self.store.blobs().updates(&self.name).await? {
@@ -202,7 +231,7 @@ impl Shared {
 }
 
 /// The updates that rounds which still count have accepted.
-fn needed_updates(federation: &Federation) -> Vec<Digest> {
+fn needed_updates(federation: &Federation) -> BTreeSet<Digest> {
     let rounds = federation.jobs.iter().filter_map(|job| job.stage.collection());
     let answers = rounds.flat_map(|round| round.answers.values());
     let digest = |answer: &Answer| match answer {
@@ -229,7 +258,7 @@ async fn replay(store: &Store, name: &str) -> Result<(Federation, Head), ReplayE
 }
 
 /// The task that owns the journal.
-struct Writer {
+pub struct Writer {
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<Asked>,
     /// The federation with the events that are not durable yet.
@@ -240,7 +269,10 @@ struct Writer {
     /// The newest model version, so that the next round need not read it.
     held: Option<Models>,
     work: Option<(u32, JoinHandle<Result<Models, WorkError>>)>,
+    /// How often in a row the work broke off by a fault of ours.
+    broken: u32,
     not_before: Instant,
+    next_look: Instant,
     saved: Instant,
 }
 
@@ -248,21 +280,26 @@ impl Writer {
     fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Asked>, ahead: Federation, head: Head) -> Self {
         let now = Instant::now();
         let (pending, keys) = (vec![], vec![]);
-        Self { shared, inbox, ahead, head, pending, keys, held: None, work: None, not_before: now, saved: now }
+        let (held, work, broken) = (None, None, 0);
+        let (not_before, next_look, saved) = (now, now, now);
+        Self { shared, inbox, ahead, head, pending, keys, held, work, broken, not_before, next_look, saved }
     }
 
-    async fn run(mut self) {
+    /// Writes until nobody can ask any more.
+    pub async fn run(mut self) {
         self.clear();
         loop {
             self.begin_work();
-            let sleep = tokio::time::sleep(self.until_due());
+            let look = tokio::time::sleep_until(self.next_look().into());
+            // Whatever is asked, time is looked at when it is due: commands alone would put it off for ever.
             tokio::select! {
+                biased;
+                () = look => self.tick().await,
+                (job, made) = finished(&mut self.work) => self.finish_work(job, made).await,
                 asked = self.inbox.recv() => match asked {
                     Some(asked) => self.serve(asked).await,
                     None => break,
                 },
-                (job, made) = finished(&mut self.work) => self.finish_work(job, made).await,
-                () = sleep => self.tick().await,
             }
         }
         if let Some((_, work)) = self.work.take() {
@@ -273,17 +310,20 @@ impl Writer {
 
     /// Takes `first` and whatever else waits, and makes it durable together.
     async fn serve(&mut self, first: Asked) {
-        let mut replies = Vec::new();
+        let (mut replies, mut uploads) = (Vec::new(), Vec::new());
         let mut next = Some(first);
-        while let Some(Asked { command, key, reply }) = next.take() {
+        while let Some(Asked { command, key, upload, reply }) = next.take() {
+            uploads.extend(upload);
             replies.push((reply, self.decide_once(&command, key).await));
             next = if replies.len() < BATCH { self.inbox.try_recv().ok() } else { None };
         }
         let stored = self.commit().await;
+        drop(uploads);
         for (reply, done) in replies {
             let failed = |why: &String| CommandError::Store(why.clone());
             // Whatever was decided may rest on events of this batch: if they are not durable, nobody is told anything else.
             let answer = stored.as_ref().map_err(failed).and(done);
+            // Who asked may have gone.
             drop(reply.send(answer));
         }
     }
@@ -377,7 +417,16 @@ impl Writer {
         if records.iter().any(|record| ends(&record.event)) {
             self.clear();
         }
+        self.give_up_work();
         self.shared.set_trouble(None);
+    }
+
+    /// Work for a job that is over is for nothing.
+    fn give_up_work(&mut self) {
+        let owes = |job: u32| Order::of(&self.ahead).is_some_and(|order| order.job.id == job);
+        if let Some((_, work)) = self.work.take_if(|(job, _)| !owes(*job)) {
+            work.abort();
+        }
     }
 
     fn clear(&self) {
@@ -389,28 +438,37 @@ impl Writer {
         });
     }
 
-    /// How long nothing will be due.
-    fn until_due(&self) -> Duration {
+    /// When to look at the time again: when something is due, and every so often for the leases.
+    fn next_look(&self) -> Instant {
         let now = self.now();
-        let deadline = self.ahead.open_round().and_then(|open| match &open.round {
-            Round::Collecting { deadline, .. } => Some(deadline.since(now).0),
-            _ => None,
-        });
-        let look = (self.shared.lease.0 / 4).clamp(10, 1000);
-        // A round by hand outlives its deadline: it is looked at no more often than anything else.
-        let left = deadline.filter(|left| *left > 0).unwrap_or(look);
-        Duration::from_millis(left.min(look))
+        // What is past, such as the deadline of a round by hand, is looked at no more often than anything else.
+        let due = self.ahead.due_at().map(|due| due.since(now).0).filter(|left| *left > 0);
+        due.map_or(self.next_look, |left| self.next_look.min(Instant::now() + Duration::from_millis(left)))
     }
 
     async fn tick(&mut self) {
-        for (client, epoch) in self.shared.presences.expired(&self.ahead, self.shared.lease, self.now()) {
-            // The rules refuse nobody's loss; who has gone meanwhile is none.
-            drop(self.decide(&Command::Lose { client, epoch }));
+        self.next_look = Instant::now() + Duration::from_millis((self.shared.lease.0 / 4).clamp(10, 1000));
+        let now = self.now();
+        // All who are lost together are lost before the next round is opened.
+        for (client, epoch) in self.shared.presences.expired(&self.ahead, self.shared.lease, now) {
+            if let Ok(events) = self.ahead.decide(&Command::Lose { client, epoch }, now) {
+                self.chain(&events, now);
+            }
         }
         self.settle();
-        drop(self.commit().await);
+        if self.commit().await.is_ok() && self.work.is_none() && self.shared.trouble().is_some() {
+            self.look_at_the_store().await;
+        }
         if self.saved.elapsed() >= SAVE_EVERY {
             self.save_seen().await;
+        }
+    }
+
+    /// Whether what was in the way is gone. What is owed is tried again anyway, and says itself how it went.
+    async fn look_at_the_store(&self) {
+        let owed = Order::of(&self.ahead).is_some();
+        if !owed && self.shared.store.after(&self.shared.name, self.head.sequence, 1).await.is_ok() {
+            self.shared.set_trouble(None);
         }
     }
 
@@ -439,11 +497,13 @@ impl Writer {
         let command = match made {
             Ok(models) => {
                 let sha256 = models.sha256();
-                self.held = Some(models);
+                (self.held, self.broken) = (Some(models), 0);
                 Command::Publish { job, sha256 }
             }
             Err(WorkError::Advance(error)) => Command::Fail { job, reason: error.to_string() },
+            Err(WorkError::Broken(error)) if self.broken >= 3 => Command::Fail { job, reason: error.to_string() },
             Err(error) => {
+                self.broken += u32::from(matches!(error, WorkError::Broken(_)));
                 self.shared.set_trouble(Some(error.to_string()));
                 self.not_before = Instant::now() + Duration::from_secs(1);
                 return;
@@ -476,17 +536,17 @@ fn log(federation: &str, event: &Event) {
     match event {
         Event::ClientJoined { client, .. } => tracing::info!(federation, %client, "{client} joined {federation}"),
         Event::ClientLeft { client, reason } => {
-            tracing::info!(federation, %client, "{client} left {federation}: {reason}")
+            tracing::info!(federation, %client, "{client} left {federation}: {reason:?}")
         }
         Event::ClientEvicted { client, reason } => {
-            tracing::info!(federation, %client, "{client} was evicted from {federation}: {reason}");
+            tracing::info!(federation, %client, "{client} was evicted from {federation}: {reason:?}");
         }
         Event::ClientLost { client, .. } => tracing::warn!(federation, %client, "{client} was lost: its lease ended"),
         Event::ClientReturned { client, .. } => {
             tracing::info!(federation, %client, "{client} returned to {federation}")
         }
         Event::TaskDeclined { round, client, reason } => {
-            tracing::warn!(federation, %round, %client, "{client} declined round {round}: {reason}");
+            tracing::warn!(federation, %round, %client, "{client} declined round {round}: {reason:?}");
         }
         Event::RoundOpened { round, cohort, .. } => {
             tracing::debug!(federation, %round, "round {round} asks {} clients", cohort.len());
@@ -498,7 +558,7 @@ fn log(federation: &str, event: &Event) {
             tracing::warn!(federation, %round, "round {round} abandoned: {reported} answers of {quorum} needed");
         }
         Event::JobEnded { job, outcome, reason } => {
-            tracing::info!(federation, job, "job {job} of {federation} ended: {outcome:?} {reason}");
+            tracing::info!(federation, job, "job {job} of {federation} ended: {outcome:?} {reason:?}");
         }
         _ => {}
     }

@@ -18,12 +18,15 @@ mod app;
 mod auth;
 mod body;
 mod problem;
+mod secrets;
 mod view;
 
+mod frames;
 mod metrics;
 mod openapi;
 mod routes;
 
+mod door;
 mod serve;
 
 pub use config::Config;

@@ -60,6 +60,11 @@ impl Presences {
         change(presence);
     }
 
+    /// Looks at what is known of a client, without copying it.
+    pub fn look<T>(&self, client: &ClientName, look: impl FnOnce(Option<&Presence>) -> T) -> T {
+        look(self.lock().get(client))
+    }
+
     /// What is known of a client.
     pub fn get(&self, client: &ClientName) -> Option<Presence> {
         self.lock().get(client).cloned()

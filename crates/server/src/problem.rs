@@ -36,6 +36,12 @@ pub enum Refused {
         "the name {0} belongs to another secret; use another name, or let the operator run `dure client release {0}`"
     )]
     NameTaken(ClientName),
+    /// The secret is somebody's already.
+    #[error("the secret is somebody else's already; draw one for each client, at random")]
+    SecretTaken,
+    /// The plan's model is more than this server takes.
+    #[error("the plan: {0}")]
+    PlanTooLarge(String),
     /// The body, the query or a header is not what it has to be.
     #[error("{0}")]
     Malformed(String),
@@ -80,6 +86,9 @@ impl From<CommandError> for Refused {
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
+        if let StoreError::SecretTaken { .. } = error {
+            return Self::SecretTaken;
+        }
         tracing::error!("a store failed: {error}");
         Self::Unavailable("its store failed".into())
     }
@@ -95,6 +104,8 @@ fn row(refused: &Refused) -> (u16, &'static str, &'static str) {
         Refused::NotFound(_) => (404, "not-found", "Not found"),
         Refused::Method => (405, "method-not-allowed", "Method not allowed"),
         Refused::NameTaken(_) => (409, "name-taken", "The name is taken"),
+        Refused::SecretTaken => (409, "secret-taken", "The secret is taken"),
+        Refused::PlanTooLarge(_) => (422, "plan-too-large", "The plan is too large"),
         Refused::Malformed(_) => (400, "malformed", "Malformed request"),
         Refused::TooLarge { .. } => (413, "too-large", "Body too large"),
         Refused::TooSlow => (408, "too-slow", "Body too slow"),
@@ -115,6 +126,7 @@ fn row(refused: &Refused) -> (u16, &'static str, &'static str) {
 
 fn row_of_reject(reject: &Reject) -> (u16, &'static str, &'static str) {
     match reject {
+        Reject::NotCreated => (409, "not-created", "The federation was not created yet"),
         Reject::Exists(_) => (409, "exists", "The federation exists"),
         Reject::UnknownClient(_) => (404, "not-found", "Not found"),
         Reject::Evicted(_) => (403, "evicted", "Evicted"),

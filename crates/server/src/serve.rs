@@ -7,9 +7,16 @@ use std::{
     time::Duration,
 };
 
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{
+    Handle,
+    accept::DefaultAcceptor,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
 use dure_core::digest::Digest;
-use hyper_util::rt::TokioTimer;
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::sync::watch;
 
@@ -17,6 +24,7 @@ use crate::{
     app::App,
     auth::draw_secret,
     config::{Config, Tls},
+    door::Door,
     driver::ReplayError,
     routes::router,
     store::{Store, StoreError},
@@ -29,6 +37,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// connection after 90 s or less: the side that may still send should close it.
 const HEAD: Duration = Duration::from_secs(120);
 
+/// How long a client may take to agree on TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How often an HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(20);
+
 /// A server that listens.
 pub struct Server {
     /// Where.
@@ -38,6 +53,7 @@ pub struct Server {
     app: App,
     listener: TcpListener,
     tls: Option<RustlsConfig>,
+    max_connections: usize,
     stop: watch::Sender<bool>,
 }
 
@@ -90,7 +106,7 @@ impl Server {
         let address = listener.local_addr()?;
         let store = Store::open(&config.data_dir).await?;
         let (stop, stopping) = watch::channel(false);
-        let app = App::open(store, config.lease, stopping).await?;
+        let app = App::open(store, &config, stopping).await?;
         let new_token = match app.bearers().operator {
             Some(_) => None,
             None => Some(draw_secret()),
@@ -98,7 +114,7 @@ impl Server {
         if let Some(token) = &new_token {
             app.set_operator(Digest::of(token.as_bytes())).await?;
         }
-        Ok(Self { address, new_token, app, listener, tls, stop })
+        Ok(Self { address, new_token, app, listener, tls, max_connections: config.max_connections, stop })
     }
 
     /// Makes a new operator's token; the old one is worth nothing from now on.
@@ -111,19 +127,19 @@ impl Server {
 
     /// Serves until `until`, then lets what is under way end.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { app, listener, tls, stop, .. } = self;
+        let Self { app, listener, tls, stop, max_connections, .. } = self;
         let handle = Handle::new();
         let service = router(app.clone()).into_make_service();
+        let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+        limit(server.http_builder());
         let serving = match tls {
             Some(tls) => {
-                let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
-                server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-                tokio::spawn(server.serve(service))
+                let tls = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE);
+                tokio::spawn(server.acceptor(Door::new(tls, max_connections)).serve(service))
             }
             None => {
-                let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
-                server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-                tokio::spawn(server.serve(service))
+                let door = Door::new(DefaultAcceptor::new(), max_connections);
+                tokio::spawn(server.acceptor(door).serve(service))
             }
         };
         tokio::pin!(serving);
@@ -139,6 +155,12 @@ impl Server {
         app.close().await;
         ended.map_err(std::io::Error::other)?.map_err(ServeError::Io)
     }
+}
+
+/// Sets the timeouts of HTTP.
+fn limit(http: &mut Builder<TokioExecutor>) {
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PONG);
 }
 
 /// What rustls is to use.

@@ -29,8 +29,10 @@ pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 pub fn federation(shared: &Shared) -> FederationView {
     let federation = shared.read();
     let mut clients = BTreeMap::new();
-    for (name, member) in &federation.members {
-        *clients.entry(state(&federation, name, member, shared.presences.get(name).as_ref())).or_insert(0) += 1;
+    for name in federation.members.keys() {
+        if let Some(state) = client_state(shared, &federation, name) {
+            *clients.entry(state).or_insert(0) += 1;
+        }
     }
     FederationView {
         name: shared.name.clone(),
@@ -65,7 +67,12 @@ pub fn client(shared: &Shared, federation: &Federation, name: &ClientName) -> Op
     })
 }
 
-/// How a client stands.
+/// How a client stands; `None` if there never was one of this name.
+pub fn client_state(shared: &Shared, federation: &Federation, name: &ClientName) -> Option<ClientState> {
+    let member = federation.members.get(name)?;
+    Some(shared.presences.look(name, |presence| state(federation, name, member, presence)))
+}
+
 fn state(federation: &Federation, name: &ClientName, member: &Member, presence: Option<&Presence>) -> ClientState {
     match member.standing {
         Standing::Lost => return ClientState::Lost,
@@ -121,15 +128,25 @@ pub fn outcome(shared: &Shared, task: &TaskId) -> Option<TaskOutcome> {
     Some(TaskOutcome { task: task.clone(), state, journal: shared.head() })
 }
 
-/// A job.
+/// A job, for its operator.
 pub fn job(shared: &Shared, federation: &Federation, job: &Job) -> JobView {
     let now = shared.clock.now();
     let waiting =
         federation.active().filter(|active| active.id == job.id).and_then(|_| waiting(shared, federation, now));
     JobView {
+        waiting: waiting.or_else(|| ended(job)),
+        round: job.stage.collection().and_then(|open| round(open, now)),
+        ..job_of_member(job)
+    }
+}
+
+/// A job, for a member: not who else takes part, nor how they or the server are.
+pub fn job_of_member(job: &Job) -> JobView {
+    JobView {
         job: job.id,
         status: status(job.status),
-        waiting: waiting.or_else(|| ended(job)),
+        waiting: None,
+        round: None,
         seed: job.seed.to_string(),
         refit_of: job.refit_of,
         completed: job.completed,
@@ -138,7 +155,6 @@ pub fn job(shared: &Shared, federation: &Federation, job: &Job) -> JobView {
         version: job.version,
         trained: job.trained,
         best: job.best.map(|(round, value)| Best { round, metric: job.plan.stop.metric.clone(), value }),
-        round: job.stage.collection().and_then(|open| round(open, now)),
         plan: job.plan.as_ref().clone().into(),
         statistics: job.statistics.clone(),
     }

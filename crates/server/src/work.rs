@@ -6,7 +6,7 @@ use dure_core::{
     event::Answer,
     federation::{Federation, Owed},
     job::{Collection, Job},
-    update::DELTA,
+    update::{DELTA, Update},
 };
 use dure_wire::{AdvanceError, DecodeError, Expected, Models, decode_update};
 
@@ -84,20 +84,22 @@ async fn next(
         Some(models) => models,
         None => Models::read(&job, store.blobs().model(base).await?.to_vec(), base)?,
     };
-    let mut blobs = Vec::with_capacity(updates.len());
+    let mut decoded = Vec::with_capacity(updates.len());
     for sha256 in updates {
-        blobs.push((sha256, store.blobs().update(federation, sha256).await?));
+        let (bytes, layout) = (store.blobs().update(federation, sha256).await?, models.params().layout().clone());
+        let plan = job.plan.clone();
+        let decode = tokio::task::spawn_blocking(move || {
+            let (scalars, codec) = (&plan.scalars, plan.codec);
+            let expected = Expected { layout: &layout, groups: &[DELTA], scalars, codec, base };
+            decode_update(&bytes, &expected, Some(sha256))
+        });
+        decoded.push(decode.await??);
     }
-    tokio::task::spawn_blocking(move || advance(&job, models, blobs)).await?
+    tokio::task::spawn_blocking(move || advance(&job, models, &decoded)).await?
 }
 
-fn advance(job: &Job, mut models: Models, blobs: Vec<(Digest, Bytes)>) -> Result<Models, WorkError> {
-    let (layout, base) = (models.params().layout().clone(), models.sha256());
-    let expected =
-        Expected { layout: &layout, groups: &[DELTA], scalars: &job.plan.scalars, codec: job.plan.codec, base };
-    let decoded = blobs.iter().map(|(sha256, bytes)| decode_update(bytes, &expected, Some(*sha256)));
-    let updates = decoded.collect::<Result<Vec<_>, _>>()?;
+fn advance(job: &Job, mut models: Models, updates: &[Update]) -> Result<Models, WorkError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    models.advance(job, &updates, threads)?;
+    models.advance(job, updates, threads)?;
     Ok(models)
 }

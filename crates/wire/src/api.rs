@@ -316,7 +316,7 @@ pub struct JobView {
     pub job: u32,
     /// Whether it runs.
     pub status: JobStatus,
-    /// What it waits for, in words; or why it is over.
+    /// What it waits for, in words; or why it is over. Only the operator is told.
     pub waiting: Option<String>,
     /// From which all randomness derives.
     pub seed: String,
@@ -335,7 +335,7 @@ pub struct JobView {
     pub trained: Option<Stop>,
     /// The best evaluation yet.
     pub best: Option<Best>,
-    /// The round that collects answers.
+    /// The round that collects answers. Only the operator is told.
     pub round: Option<RoundView>,
     /// What is done.
     #[schema(value_type = Object)]

@@ -46,7 +46,8 @@ pub struct Demo {
 #[command(after_help = "\
 Examples:
   taskset -c 1 dure bench train --python .venv/bin/python
-  taskset -c 1 dure bench simulate --data DIR --python .venv/bin/python")]
+  taskset -c 1 dure bench simulate --data DIR --python .venv/bin/python
+  dure bench serve --python .venv/bin/python")]
 pub struct Bench {
     #[command(subcommand)]
     pub command: BenchCommand,
@@ -63,6 +64,14 @@ pub enum BenchCommand {
         /// The folder of the Fitbit data set
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+    },
+    /// A server on loopback: its start, its memory, how soon waiting clients have a task; beside Flower's
+    Serve {
+        #[command(flatten)]
+        bench: BenchArgs,
+        /// How many clients wait. With fewer than 10, less of everything is measured
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
+        clients: u16,
     },
 }
 

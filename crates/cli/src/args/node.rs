@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args as Arguments;
-use dure_server::config::PORT;
+use dure_server::config::{CONNECTIONS, MAX_PARAMETERS, PARAMETERS, PORT};
 
 use crate::words;
 
@@ -34,6 +34,12 @@ pub struct Serve {
     /// How long a client that is not heard of stays: 60s, 5m
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = length)]
     pub lease: Duration,
+    /// The most parameters that a job's model may have; each is 4 bytes of a version's file, and more of memory
+    #[arg(long, value_name = "N", default_value_t = PARAMETERS as u64, value_parser = clap::value_parser!(u64).range(1..=MAX_PARAMETERS as u64))]
+    pub max_parameters: u64,
+    /// Connections that may be open at a time; each client holds one or two. Files that may be open are a limit, too
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS as u32, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
     /// Write a new operator's token to this file instead of the terminal
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,

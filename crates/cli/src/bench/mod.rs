@@ -1,5 +1,6 @@
 //! `dure bench`: figures beside other software's, measured in turn in the same run.
 
+mod serve;
 mod simulate;
 mod train;
 
@@ -46,7 +47,8 @@ impl Row {
 
 /// Measures, and prints a table or JSON.
 pub fn run(args: &args::Bench) -> Result<String, Fail> {
-    let (BenchCommand::Train(bench) | BenchCommand::Simulate { bench, .. }) = &args.command;
+    let (BenchCommand::Train(bench) | BenchCommand::Simulate { bench, .. } | BenchCommand::Serve { bench, .. }) =
+        &args.command;
     if let Some(python) = &bench.python {
         let answers = Command::new(python).arg("--version").output().is_ok_and(|output| output.status.success());
         if !answers {
@@ -56,6 +58,7 @@ pub fn run(args: &args::Bench) -> Result<String, Fail> {
     let (rows, json) = match &args.command {
         BenchCommand::Train(args) => (train::run(args)?, args.json),
         BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),
+        BenchCommand::Serve { bench, clients } => (serve::run(bench, usize::from(*clients))?, bench.json),
     };
     if json {
         let cpu = cpu().unwrap_or_default();
@@ -84,6 +87,13 @@ fn cpu() -> Option<String> {
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The smallest of `values` that `percent` of them do not exceed: the nearest rank.
+fn percentile(values: &mut [f64], percent: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
+    values.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN)
 }
 
 /// What another program printed last, and how it was while it ran.
@@ -137,5 +147,25 @@ fn script(
             eprintln!("dure: {name} {}: {error:#}", args.join(" "));
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_the_value_that_so_many_do_not_exceed() {
+        let check = |count: u32, percent, want| {
+            let mut values: Vec<f64> = (1..=count).rev().map(f64::from).collect();
+            assert_eq!(percentile(&mut values, percent), want, "{percent} % of {count}");
+        };
+        check(100, 50.0, 50.0);
+        check(100, 99.0, 99.0);
+        check(1000, 99.0, 990.0);
+        check(3, 50.0, 2.0);
+        check(3, 99.0, 3.0);
+        check(1, 0.0, 1.0);
+        assert!(percentile(&mut [], 50.0).is_nan());
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::Command};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Serve, block_on, http, secret_of};
+use crate::harness::{Api, Serve, block_on, http, secret_of, until};
 
 /// Who may use a route.
 #[derive(Clone, Copy, PartialEq)]
@@ -194,14 +194,110 @@ fn a_browser_has_a_session_in_place_of_the_token() {
         assert_eq!(begin("wrong").send().await.unwrap().status(), 401);
         let begun = begin(&server.operator.bearer).send().await.unwrap();
         let cookie = begun.headers()["set-cookie"].to_str().unwrap().to_owned();
-        assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+        assert!(cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("Secure"), "{cookie}");
         let session = cookie.split(';').next().unwrap();
         let browser = http();
         let list = || browser.get(format!("{}/v1/federations", server.url)).header("cookie", session).send();
         assert_eq!(list().await.unwrap().status(), 200);
-        let end = browser.delete(format!("{}/v1/session", server.url)).header("cookie", session).send().await.unwrap();
-        assert_eq!(end.status(), 204);
+        let end = || browser.delete(format!("{}/v1/session", server.url)).header("cookie", session);
+        assert_eq!(end().header("origin", &server.url).send().await.unwrap().status(), 204);
         assert_eq!(list().await.unwrap().status(), 401, "the session is over");
+    });
+}
+
+/// The cookie of a new session.
+async fn session(server: &Serve) -> String {
+    let begin = http().post(format!("{}/v1/session", server.url)).json(&json!({ "token": server.operator.bearer }));
+    let begun = begin.send().await.unwrap();
+    begun.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_session_changes_nothing_for_other_sites_pages() {
+    block_on(async {
+        let server = Serve::start();
+        let cookie = session(&server).await;
+        let send = async |method: Method, path: &str, header: (&str, &str)| {
+            let request = http().request(method, format!("{}{path}", server.url)).header("cookie", &cookie);
+            let response = request.header(header.0, header.1).json(&json!({"name": "line"})).send().await.unwrap();
+            response.status().as_u16()
+        };
+        let other_port = server.url.replace("127.0.0.1:", "127.0.0.1:1");
+        for from in [("x-nothing", ""), ("origin", &other_port), ("origin", "null"), ("sec-fetch-site", "same-site")] {
+            assert_eq!(send(Method::POST, "/v1/federations", from).await, 403, "{from:?}");
+            assert_eq!(send(Method::DELETE, "/v1/session", from).await, 403, "{from:?}");
+        }
+        assert_eq!(server.operator.get("/v1/federations").await.ok(), json!([]));
+        assert_eq!(send(Method::POST, "/v1/federations", ("origin", &server.url)).await, 201);
+        assert_eq!(send(Method::DELETE, "/v1/session", ("sec-fetch-site", "same-origin")).await, 204);
+    });
+}
+
+#[test]
+fn a_new_operators_token_ends_the_sessions_of_the_old_one() {
+    block_on(async {
+        let mut server = Serve::start_with(&["--new-token"]);
+        let cookie = session(&server).await;
+        let list = || http().get(format!("{}/v1/federations", server.url)).header("cookie", &cookie).send();
+        assert_eq!(list().await.unwrap().status(), 200);
+        assert!(server.process.stop().await.success());
+        server.restart();
+        let list = http().get(format!("{}/v1/federations", server.url)).header("cookie", &cookie).send();
+        assert_eq!(list.await.unwrap().status(), 401);
+        server.operator.get("/v1/federations").await.refused(401, "unauthenticated");
+    });
+}
+
+#[test]
+fn a_secret_is_nobody_elses() {
+    block_on(async {
+        let server = Serve::start();
+        let token = server.fitbit().split('#').nth(1).unwrap().to_owned();
+        let invited = server.operator.as_bearer(&token);
+        let cookie = session(&server).await;
+        let anna = invited.join("fitbit", "anna").await;
+        for taken in [&token, &server.operator.bearer, cookie.split('=').nth(1).unwrap(), &anna.bearer] {
+            let join = invited.put("/v1/federations/fitbit/clients/bora", json!({ "secret": taken })).await;
+            join.refused(409, "secret-taken");
+        }
+        invited.get("/v1/federations/fitbit").await.ok();
+        server.operator.get("/v1/federations").await.ok();
+    });
+}
+
+#[test]
+fn an_invitation_that_has_expired_only_repeats_a_joining() {
+    block_on(async {
+        let server = Serve::start();
+        server.fitbit();
+        let spec = json!({"expires_in_s": 2, "uses": 1});
+        let invitation = server.operator.post("/v1/federations/fitbit/invitations", spec).await.ok();
+        let invited = server.operator.as_bearer(invitation["token"].as_str().unwrap());
+        invited.join("fitbit", "anna").await;
+        let federation = "/v1/federations/fitbit";
+        let refused = until("the invitation has expired", async || {
+            let said = invited.get(federation).await;
+            (said.status != 200).then_some(said)
+        });
+        let refused = refused.await;
+        refused.refused(403, "forbidden");
+        assert!(refused.body["detail"].as_str().unwrap().contains("has expired"), "{refused:?}");
+        invited.join("fitbit", "anna").await;
+        let bora = json!({"secret": secret_of("bora")});
+        invited.put("/v1/federations/fitbit/clients/bora", bora).await.refused(403, "forbidden");
+    });
+}
+
+#[test]
+fn a_client_does_not_see_what_the_others_do() {
+    block_on(async {
+        let server = Serve::start();
+        let Callers { anna, .. } = world(&server).await;
+        let theirs = anna.get("/v1/federations/fitbit/jobs/1").await.ok();
+        let operators = server.job(1).await;
+        assert!(theirs["waiting"].is_null() && theirs["round"].is_null(), "{theirs}");
+        assert!(operators["waiting"].is_string(), "{operators}");
+        assert_eq!(theirs["plan"], operators["plan"]);
     });
 }
 

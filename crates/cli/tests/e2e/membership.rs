@@ -395,3 +395,33 @@ fn who_has_joined_needs_the_invitation_no_more() {
         assert!(agent.stop().await.success());
     });
 }
+
+#[test]
+fn many_clients_that_go_together_do_not_end_a_job() {
+    block_on(async {
+        let server = Serve::start_with(&["--lease", "2s"]);
+        let (invitation, people) = (server.fitbit(), server.people(15));
+        let mut many = server.join("many", &invitation, &people, &["--part", "2/2"]);
+        let _few = server.join("few", &invitation, &people, &["--part", "1/2"]);
+        server.until_clients(15).await;
+        // Everybody of a cohort has to answer, and three abandoned rounds end the job.
+        server.start_job(&["rounds=100000", "refit=false", "training.epochs=20", "stop.abandoned=3"]);
+        server.until_round(1, 2).await;
+        many.kill();
+        let lost = async || states(&server).await.iter().filter(|(_, state)| state == "lost").count();
+        until("eight are lost", async || (lost().await == 8).then_some(())).await;
+        let after = server.job(1).await["completed"].as_u64().unwrap();
+        server.until_round(1, after + 2).await;
+        let mut many = server.join("many", &invitation, &people, &["--part", "2/2"]);
+        server.until_clients(15).await;
+        let after = server.job(1).await["completed"].as_u64().unwrap();
+        server.until_round(1, after + 2).await;
+        assert!(many.stop().await.success());
+        let after = server.job(1).await["completed"].as_u64().unwrap();
+        server.until_round(1, after + 2).await;
+        said(server.dure().args(["job", "stop"]));
+        assert_eq!(server.until_over(1).await["status"], "completed");
+        let events = server.journal();
+        assert!(of(&events, "round_abandoned").len() <= 4, "{:?}", of(&events, "round_abandoned"));
+    });
+}

@@ -151,6 +151,82 @@ fn a_plan_with_an_unknown_key_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_plan_that_is_too_large_is_refused_with_the_bound() {
+    block_on(async {
+        let server = Serve::start_with(&["--max-parameters", "100"]);
+        server.operator.post("/v1/federations", json!({"name": "line"})).await.ok();
+        let create = async |tensors: Vec<Value>| {
+            let mut plan = plan();
+            plan["layout"] = json!(tensors);
+            server.operator.post("/v1/federations/line/jobs", json!({ "plan": plan })).await
+        };
+        let tensor = |name: String, size: u64| json!({"name": name, "shape": [size], "initial": "zeros"});
+        create(vec![tensor("w".into(), 100)]).await.ok();
+        let refused = create(vec![tensor("w".into(), 101)]).await;
+        refused.refused(422, "plan-too-large");
+        let why = refused.body["detail"].as_str().unwrap();
+        assert!(
+            why.contains("101 parameters where this server takes 100") && why.contains("--max-parameters"),
+            "{why}"
+        );
+        create(vec![tensor("w".into(), 1 << 36)]).await.refused(422, "plan-too-large");
+        create(vec![tensor("w".repeat(3 << 20), 1)]).await.refused(422, "plan-too-large");
+        assert_eq!(server.operator.get("/readyz").await.status, 200);
+    });
+}
+
+#[test]
+fn a_model_is_sent_whole_in_part_and_compressed() {
+    block_on(async {
+        let server = Serve::start();
+        let (anna, _, task) = world(&server).await;
+        let base = task["base"].as_str().unwrap();
+        let (plain, packed) = (format!("\"{base}\""), format!("\"{base}-zstd\""));
+        let fetch = async |headers: &[(&str, &str)]| {
+            let mut request = http().get(format!("{}/v1/federations/line/models/1/weights", server.url));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let response = request.bearer_auth(&anna.bearer).send().await.unwrap();
+            let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            let (status, tag, length) = (response.status().as_u16(), header("etag"), header("content-length"));
+            let bytes = response.bytes().await.unwrap();
+            assert!(status == 304 || length == Some(bytes.len().to_string()), "{headers:?}: {length:?}");
+            (status, tag.unwrap(), bytes.to_vec())
+        };
+        let (status, tag, file) = fetch(&[]).await;
+        assert_eq!((status, &tag, Digest::of(&file).to_string().as_str()), (200, &plain, base));
+        let (status, tag, frame) = fetch(&[("accept-encoding", "zstd")]).await;
+        assert_eq!((status, &tag, dure_wire::decompress(&frame, 1 << 20).unwrap()), (200, &packed, file.clone()));
+        let (status, tag, part) = fetch(&[("range", "bytes=8-19"), ("if-range", &plain)]).await;
+        assert_eq!((status, &tag, &part[..]), (206, &plain, &file[8..20]));
+        assert_eq!(fetch(&[("range", "bytes=8-19"), ("if-range", &packed)]).await.2, file, "it is of another text");
+        for known in [&plain, &packed] {
+            assert_eq!(fetch(&[("if-none-match", known)]).await.0, 304);
+        }
+    });
+}
+
+#[test]
+fn connections_beyond_the_bound_are_closed() {
+    block_on(async {
+        let server = Serve::start_with(&["--max-connections", "2"]);
+        let address = server.url.split("//").nth(1).unwrap();
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let health = || http().get(format!("{}/healthz", server.url)).send();
+        let mut silent = vec![connect(), connect()];
+        let full = until("there is no place any more", async || {
+            // Whoever comes at the same time may be faster.
+            silent.push(connect());
+            health().await.is_err().then_some(())
+        });
+        full.await;
+        drop(silent);
+        until("there is a place again", async || health().await.ok()).await;
+    });
+}
+
+#[test]
 fn a_job_is_created_once_for_a_key() {
     block_on(async {
         let server = Serve::start();
@@ -258,6 +334,15 @@ fn a_server_stops_when_it_is_told_to_and_goes_on_where_it_was() {
     });
 }
 
+/// The cookie of a session that began over TLS.
+async fn cookie_over_tls(server: &Serve, cert: &str) -> String {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let cert = reqwest::Certificate::from_pem(&fs::read(cert).unwrap()).unwrap();
+    let browser = reqwest::Client::builder().no_proxy().tls_certs_only([cert]).build().unwrap();
+    let begin = browser.post(format!("{}/v1/session", server.url)).json(&json!({ "token": server.operator.bearer }));
+    begin.send().await.unwrap().headers()["set-cookie"].to_str().unwrap().to_owned()
+}
+
 #[test]
 fn tls_is_spoken_with_a_certificate() {
     // Made for these tests: openssl req -x509 … -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost, 100 years.
@@ -267,6 +352,7 @@ fn tls_is_spoken_with_a_certificate() {
     block_on(async {
         let server = Serve::start_with(&["--tls-cert", cert_text, "--tls-key", key_text]);
         assert!(server.url.starts_with("https://"));
+        assert!(cookie_over_tls(&server, &cert).await.ends_with("; Secure"));
         said(server.dure().args(["federation", "create", "fitbit", "--ca", cert_text]));
         let invitation = said(server.dure().args(["invite", "--ca", cert_text]));
         let people = server.people(3);

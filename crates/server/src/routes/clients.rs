@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use utoipa::IntoParams;
 
 use super::client_name;
-use crate::{app::App, auth::Caller, body, driver::Driver, presence::wall_ms, problem::Refused, store::Secret, view};
+use crate::{app::App, auth::Caller, body, driver::Driver, problem::Refused, store::Secret, view};
 
 /// The most that a site may say of itself, in bytes of JSON.
 const MAX_FACTS_BYTES: usize = 16 << 10;
@@ -49,9 +49,9 @@ pub async fn list(
     let Query(Page { after, limit, state }) = page.map_err(|error| Refused::Malformed(error.body_text()))?;
     let federation = driver.shared.read();
     let names = federation.members.keys().filter(|name| name.as_str() > after.as_str());
-    let views = names.filter_map(|name| view::client(&driver.shared, &federation, name));
-    let wanted = views.filter(|view| state.is_none_or(|state| view.state == state));
-    Ok(Json(wanted.take(limit.unwrap_or(1000).min(1000)).collect()))
+    let wanted = names.filter(|name| state.is_none() || view::client_state(&driver.shared, &federation, name) == state);
+    let views = wanted.filter_map(|name| view::client(&driver.shared, &federation, name));
+    Ok(Json(views.take(limit.unwrap_or(1000).min(1000)).collect()))
 }
 
 /// A client.
@@ -109,22 +109,20 @@ async fn admit(app: &App, driver: &Driver, caller: &Caller, name: &ClientName, s
         }
         Caller::Operator => return Err(Refused::Forbidden("the operator is no client; join with an invitation")),
     };
-    let held = app.bearers().secret_of(federation, name).cloned();
-    match held {
+    let held = app.bearers().secrets.of(federation, name).cloned();
+    match &held {
         Some(held) if held.sha256 == sha256 => return Ok(()),
         // A secret without a member is one whose joining broke off.
         Some(_) if member.is_some() => return Err(Refused::NameTaken(name.clone())),
         _ => {}
     }
-    check_invitation(app, invitation, name)?;
-    if app.bearers().secrets.contains_key(&sha256) {
-        return Err(Refused::Malformed("the secret is another client's; draw one for each client".into()));
+    check_invitation(app, invitation, held.as_ref())?;
+    if app.bearers().knows(&sha256) {
+        return Err(Refused::SecretTaken);
     }
     let secret = Secret { federation: federation.clone(), client: name.clone(), sha256, invitation };
     app.store.put_secret(&secret).await?;
-    let mut bearers = app.bearers_mut();
-    bearers.secrets.retain(|_, old| (&old.federation, &old.client) != (&secret.federation, &secret.client));
-    bearers.secrets.insert(sha256, secret);
+    app.bearers_mut().secrets.insert(secret);
     Ok(())
 }
 
@@ -135,15 +133,14 @@ fn digest_of(secret: &str) -> Result<Digest, Refused> {
     plain.then(|| Digest::of(secret.as_bytes())).ok_or_else(refused)
 }
 
-/// Whether an invitation lets one more in.
-fn check_invitation(app: &App, id: Option<i64>, name: &ClientName) -> Result<(), Refused> {
+/// Whether an invitation lets one more in, who takes the place of the secret that `held` the name.
+fn check_invitation(app: &App, id: Option<i64>, held: Option<&Secret>) -> Result<(), Refused> {
     let bearers = app.bearers();
-    let Some(invitation) = id.and_then(|id| bearers.invitation(id)) else { return Err(Refused::Unauthenticated) };
-    if invitation.expires_wall_ms.is_some_and(|ends| wall_ms() >= ends) {
-        return Err(Refused::Forbidden("the invitation has expired; ask the operator for a new one"));
-    }
-    let others = bearers.secrets.values().filter(|secret| secret.invitation == id && secret.client != *name).count();
-    if invitation.uses.is_some_and(|uses| others >= uses as usize) {
+    let id = id.ok_or(Refused::Unauthenticated)?;
+    let invitation = bearers.check_time(id)?;
+    let own = held.is_some_and(|held| held.invitation == Some(id));
+    let others = bearers.secrets.used(id) - u32::from(own);
+    if invitation.uses.is_some_and(|uses| others >= uses) {
         return Err(Refused::Forbidden("the invitation was used up; ask the operator for a new one"));
     }
     Ok(())
@@ -217,7 +214,7 @@ pub async fn release(
     let _no_other = app.joining.lock().await;
     driver.command(Command::Leave { client: name.clone(), reason: "its name was released".into() }).await?;
     app.store.forget_secret(&federation, &name).await?;
-    app.bearers_mut().secrets.retain(|_, secret| (&secret.federation, &secret.client) != (&federation, &name));
+    app.bearers_mut().secrets.remove(&federation, &name);
     Ok(StatusCode::NO_CONTENT)
 }
 

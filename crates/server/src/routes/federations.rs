@@ -35,11 +35,18 @@ pub async fn create(
         )
     })?;
     let _no_other = app.joining.lock().await;
-    let driver = match app.driver(&name) {
-        Some(driver) => driver,
-        None => app.start(&name).await.map_err(|error| Refused::Unavailable(error.to_string()))?,
+    let there = app.driver(&name);
+    let driver = match &there {
+        Some(driver) => driver.clone(),
+        None => app.open_driver(&name).await.map_err(|error| {
+            tracing::error!("federation {name:?} cannot be made: {error}");
+            Refused::Unavailable("its store failed".into())
+        })?,
     };
     let events = driver.command(Command::Create { name, recipe, schema }).await?;
+    if there.is_none() {
+        app.add_driver(driver.clone());
+    }
     let status = if events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(view::federation(&driver.shared))))
 }

@@ -82,7 +82,7 @@ pub async fn revoke(
 fn view(invitation: &Invitation, bearers: &Bearers) -> InvitationView {
     let Invitation { id, uses, expires_wall_ms, note, .. } = invitation.clone();
     let expires = expires_wall_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).map(|at| at.to_string());
-    InvitationView { id, token: None, uses, used: bearers.used(id), expires, note }
+    InvitationView { id, token: None, uses, used: bearers.secrets.used(id), expires, note }
 }
 
 /// When something ends that begins now, on the wall clock.

@@ -6,11 +6,23 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
-use dure_core::{digest::Digest, event::Event, federation::Command, plan::Plan};
-use dure_wire::api::{JobAction, JobSpec, JobView, Problem, Run};
+use dure_core::{digest::Digest, event::Event, federation::Command, job::Job, model::TensorSpec, plan::Plan};
+use dure_wire::{
+    MAX_HEADER,
+    api::{JobAction, JobSpec, JobView, Problem, Run},
+};
+use serde_json::{Value, json};
 
 use super::{number, short};
-use crate::{app::App, auth::Caller, body, config::MAX_JSON_BYTES, driver::Driver, problem::Refused, view};
+use crate::{
+    app::App,
+    auth::Caller,
+    body,
+    config::{MAX_JSON_BYTES, MAX_PARAMETERS},
+    driver::Driver,
+    problem::Refused,
+    view,
+};
 
 /// The header that makes creating a job harmless to repeat.
 const KEY: &str = "idempotency-key";
@@ -28,7 +40,7 @@ pub async fn list(
     Ok(Json(federation.jobs.iter().map(|job| view::job(&driver.shared, &federation, job)).collect()))
 }
 
-/// A job, where it stands, and what it waits for.
+/// A job, and where it stands. What it waits for, and the open round, are the operator's to see.
 #[utoipa::path(get, operation_id = "show_job", path = "/v1/federations/{federation}/jobs/{job}", tag = "jobs",
     params(("federation" = String, Path), ("job" = u32, Path)),
     responses((status = 200, body = JobView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
@@ -41,7 +53,11 @@ pub async fn show(
         return Err(Refused::Forbidden("join first; an invitation shows no jobs"));
     }
     let driver = app.federation(&caller, &federation).await?;
-    shown(&driver, number("job", &job)?)
+    let id = number("job", &job)?;
+    match caller {
+        Caller::Operator => shown(&driver, id),
+        _ => found(driver.shared.read().job(id), id).map(|job| Json(view::job_of_member(job))),
+    }
 }
 
 /// Creates a job. With an `Idempotency-Key`, the same again is the same job.
@@ -61,12 +77,42 @@ pub async fn create(
     let seed =
         seed.parse().map_err(|_| Refused::Malformed("the body, at seed: a whole number below 2^64, as text".into()))?;
     let plan = Plan::new(plan).map_err(|error| Refused::Malformed(format!("the plan: {error}")))?;
+    check_size(&plan, app.max_parameters)?;
     let command = Command::CreateJob { plan: Box::new(plan), seed };
     let job = match key(&headers)? {
         Some(key) => create_once(&driver, command, key, Digest::of(&bytes)).await?,
         None => created(&driver.command(command).await?)?,
     };
     Ok((StatusCode::CREATED, shown(&driver, job)?))
+}
+
+/// Whether the plan's model is one that this server can hold, and whose file can be read back.
+fn check_size(plan: &Plan, max_parameters: usize) -> Result<(), Refused> {
+    let (parameters, header) = (plan.layout.parameters(), header_bytes(plan));
+    if parameters > max_parameters {
+        return Err(Refused::PlanTooLarge(format!(
+            "its model has {parameters} parameters where this server takes {max_parameters}; `dure serve --max-parameters` says how many, up to {MAX_PARAMETERS}"
+        )));
+    }
+    if header > MAX_HEADER {
+        return Err(Refused::PlanTooLarge(format!(
+            "its tensors' names and shapes, its columns and its work may take {header} bytes of a model's header where {MAX_HEADER} are allowed; use fewer tensors or shorter names"
+        )));
+    }
+    Ok(())
+}
+
+/// The most bytes that the header of the job's models has.
+fn header_bytes(plan: &Plan) -> usize {
+    // For what JSON puts around a tensor, and for the numbers of a column's scale.
+    const ENTRY: usize = 128;
+    let json_bytes = |value: &Value| value.to_string().len();
+    let names: Vec<&str> = plan.layout.tensors().map(|(spec, _)| spec.name.as_str()).collect();
+    // What is said about a model is JSON within JSON.
+    let about = json!([plan.name, plan.work, plan.measure, names]).to_string();
+    let about = json_bytes(&Value::String(about)) + ENTRY * (2 + plan.measure.len());
+    let tensor = |spec: &TensorSpec| ENTRY + json_bytes(&json!(spec.name)) + json_bytes(&json!(spec.shape));
+    about + plan.layout.tensors().map(|(spec, _)| tensor(spec)).sum::<usize>()
 }
 
 async fn create_once(driver: &Driver, command: Command, key: String, body: Digest) -> Result<u32, Refused> {
@@ -134,6 +180,66 @@ fn command(action: JobAction, job: u32, rounds: Option<u32>) -> Command {
 
 fn shown(driver: &Driver, id: u32) -> Result<Json<JobView>, Refused> {
     let federation = driver.shared.read();
-    let job = federation.job(id).ok_or_else(|| Refused::NotFound(format!("job {id}")))?;
+    let job = found(federation.job(id), id)?;
     Ok(Json(view::job(&driver.shared, &federation, job)))
+}
+
+fn found(job: Option<&Job>, id: u32) -> Result<&Job, Refused> {
+    job.ok_or_else(|| Refused::NotFound(format!("job {id}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dure_core::model::Params;
+    use dure_wire::encode_model;
+
+    use super::*;
+
+    /// A plan with so many tensors and columns.
+    fn plan(tensors: usize, name: &str, shape: &[usize], columns: usize) -> Plan {
+        let names = |count| (0..count).map(|i| format!("{name}{i}")).collect::<Vec<_>>();
+        let tensor = |name: String| json!({"name": name, "shape": shape, "initial": "zeros"});
+        let layout: Vec<_> = names(tensors).into_iter().map(tensor).collect();
+        let plan = json!({
+            "name": "line", "rounds": 3, "codec": "f32", "rows": "training", "measure": names(columns), "scalars": [],
+            "evaluate_every": 0, "refit": false, "test": false, "work": {"schema": {name: name}}, "stop": {},
+            "strategy": {"name": "fedavg"}, "cohort": {"deadline_s": 600.0}, "layout": layout,
+        });
+        serde_json::from_value(plan).unwrap()
+    }
+
+    /// The header of the plan's models, once all columns are measured.
+    fn header(plan: &Plan) -> usize {
+        let number = -1.234_567_890_123_456_7e-300;
+        let scale = json!({"mean": number, "scale": number});
+        let scales: serde_json::Map<_, _> = plan.measure.iter().map(|name| (name.clone(), scale.clone())).collect();
+        let about = json!({"recipe": plan.name, "schema": plan.work["schema"], "model": null, "preprocessing": scales});
+        let file = encode_model(&Params::zeros(Arc::new(plan.layout.clone())), about.as_object().unwrap());
+        file.len() - size_of::<u64>() - size_of::<f32>() * plan.layout.parameters()
+    }
+
+    #[test]
+    fn a_header_is_not_longer_than_was_said() {
+        let odd = "\u{df}\"\\\u{1}";
+        for plan in [
+            plan(1, "w", &[1], 0),
+            plan(500, odd, &[1; 40], 300),
+            plan(3, "", &[2], 2000),
+            plan(3000, "layers", &[1, 2], 0),
+        ] {
+            assert!(header(&plan) <= header_bytes(&plan), "{} > {}", header(&plan), header_bytes(&plan));
+        }
+    }
+
+    #[test]
+    fn a_plan_is_as_large_as_the_server_takes_it() {
+        let refused = |plan: &Plan, most| check_size(plan, most).unwrap_err().to_string();
+        assert!(check_size(&plan(2, "w", &[50], 0), 100).is_ok());
+        let why = refused(&plan(1, "w", &[101], 0), 100);
+        assert!(why.contains("has 101 parameters where this server takes 100; `dure serve --max-parameters`"), "{why}");
+        let why = refused(&plan(40_000, "w", &[1], 0), 40_000);
+        assert!(why.contains("where 4194304 are allowed"), "{why}");
+    }
 }

@@ -12,12 +12,13 @@ use axum::{
 use bytes::Bytes;
 use dure_core::{digest::Digest, federation::Federation};
 use dure_wire::api::{Problem, VersionView};
+use futures_util::stream;
 
 use super::{File, short};
-use crate::{app::App, auth::Caller, driver::Driver, problem::Refused, view};
+use crate::{app::App, auth::Caller, driver::Driver, problem::Refused, store::StoreError, view};
 
-/// The level at which model files are compressed.
-const LEVEL: i32 = 3;
+/// How many bytes are read from a file at a time.
+const PIECE: u64 = 1 << 20;
 
 /// The model versions of a federation.
 #[utoipa::path(get, operation_id = "list_models", path = "/v1/federations/{federation}/models", tag = "models", params(("federation" = String, Path)),
@@ -74,25 +75,46 @@ pub async fn weights(
 ) -> Result<Response, Refused> {
     let driver = members_only(&app, &caller, &federation).await?;
     let sha256 = find(&driver.shared.read(), &version)?.sha256;
-    let tag = format!("\"{sha256}\"");
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
-        return Ok(tagged(StatusCode::NOT_MODIFIED, &tag, Bytes::new(), &[]));
+    // Two representations have two tags.
+    let (plain, packed) = (format!("\"{sha256}\""), format!("\"{sha256}-zstd\""));
+    let known = text(header::IF_NONE_MATCH).unwrap_or_default();
+    if let Some(tag) = [&plain, &packed].into_iter().find(|tag| names(known, tag)) {
+        return Ok(tagged(StatusCode::NOT_MODIFIED, tag, Body::empty(), &[]));
     }
-    let current = text(header::IF_RANGE).is_none_or(|known| known == tag);
-    let (status, bytes, more) = if let Some(range) = text(header::RANGE).filter(|_| current) {
-        part(&app, sha256, range).await?
-    } else if text(header::ACCEPT_ENCODING).is_some_and(accepts_zstd) {
-        (StatusCode::OK, compressed(&app, sha256).await?, vec![(header::CONTENT_ENCODING, "zstd".to_owned())])
-    } else {
-        (StatusCode::OK, app.store.blobs().model(sha256).await?, vec![])
-    };
-    app.metrics.sent(&federation, bytes.len());
-    Ok(tagged(status, &tag, bytes, &more))
+    let length = app.store.blobs().model_len(sha256).await?;
+    let current = text(header::IF_RANGE).is_none_or(|known| known == plain);
+    let file = Source::File(sha256);
+    if let Some(range) = text(header::RANGE).filter(|_| current).and_then(|range| parse_range(range, length)) {
+        let range = range.ok_or(Refused::Range(length))?;
+        let more = [
+            (header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1)),
+            (header::CONTENT_LENGTH, (range.end - range.start).to_string()),
+        ];
+        return Ok(tagged(StatusCode::PARTIAL_CONTENT, &plain, pieces(app, federation, file, range), &more));
+    }
+    let takes_zstd = text(header::ACCEPT_ENCODING).is_some_and(accepts_zstd);
+    let frame = if takes_zstd { app.frames.of(app.store.blobs(), sha256).await? } else { None };
+    Ok(match frame {
+        Some(frame) => {
+            let length = frame.len() as u64;
+            let more = [(header::CONTENT_ENCODING, "zstd".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+            tagged(StatusCode::OK, &packed, pieces(app, federation, Source::Frame(frame), 0..length), &more)
+        }
+        None => {
+            let more = [(header::CONTENT_LENGTH, length.to_string())];
+            tagged(StatusCode::OK, &plain, pieces(app, federation, file, 0..length), &more)
+        }
+    })
 }
 
-fn tagged(status: StatusCode, tag: &str, bytes: Bytes, more: &[(header::HeaderName, String)]) -> Response {
-    let mut response = (status, Body::from(bytes)).into_response();
+/// Whether an `If-None-Match` names a tag.
+fn names(known: &str, tag: &str) -> bool {
+    known.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+fn tagged(status: StatusCode, tag: &str, body: Body, more: &[(header::HeaderName, String)]) -> Response {
+    let mut response = (status, body).into_response();
     let always = [
         (header::ETAG, tag.to_owned()),
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -109,19 +131,36 @@ fn tagged(status: StatusCode, tag: &str, bytes: Bytes, more: &[(header::HeaderNa
     response
 }
 
-type Answer = (StatusCode, Bytes, Vec<(header::HeaderName, String)>);
+/// Where the bytes of an answer are.
+enum Source {
+    /// In a model's file.
+    File(Digest),
+    /// In memory, shared by all who are sent it.
+    Frame(Bytes),
+}
 
-/// A part of a file. A range that is not understood is answered with all of it, as HTTP wants it.
-async fn part(app: &App, sha256: Digest, range: &str) -> Result<Answer, Refused> {
-    let blobs = app.store.blobs();
-    let length = blobs.model_len(sha256).await?;
-    let Some(asked) = parse_range(range, length) else {
-        return Ok((StatusCode::OK, blobs.model(sha256).await?, vec![]));
-    };
-    let asked = asked.ok_or(Refused::Range(length))?;
-    let shown = format!("bytes {}-{}/{length}", asked.start, asked.end - 1);
-    let bytes = blobs.model_range(sha256, asked).await?;
-    Ok((StatusCode::PARTIAL_CONTENT, bytes, vec![(header::CONTENT_RANGE, shown)]))
+impl Source {
+    async fn piece(&self, app: &App, range: Range<u64>) -> Result<Bytes, StoreError> {
+        match self {
+            Self::File(sha256) => app.store.blobs().model_range(*sha256, range).await,
+            Self::Frame(frame) => Ok(frame.slice(range.start as usize..range.end as usize)),
+        }
+    }
+}
+
+/// Some bytes of a source, a piece at a time as they are sent: who reads slowly, or not at all, holds one piece.
+fn pieces(app: App, federation: String, source: Source, range: Range<u64>) -> Body {
+    let sending = (app, federation, source);
+    Body::from_stream(stream::try_unfold((sending, range), |(sending, left)| async move {
+        if left.is_empty() {
+            return Ok::<_, StoreError>(None);
+        }
+        let (app, federation, source) = &sending;
+        let end = left.end.min(left.start.saturating_add(PIECE));
+        let piece = source.piece(app, left.start..end).await?;
+        app.metrics.sent(federation, piece.len());
+        Ok(Some((piece, (sending, end..left.end))))
+    }))
 }
 
 /// The one range that a header asks for; `None` if it is not one, `Some(None)` if it lies outside.
@@ -143,20 +182,6 @@ fn accepts_zstd(header: &str) -> bool {
     header.split(',').any(offers)
 }
 
-/// A model file in a zstd frame. The one that was asked for last is kept: a whole cohort asks for the same.
-async fn compressed(app: &App, sha256: Digest) -> Result<Bytes, Refused> {
-    let mut kept = app.compressed.lock().await;
-    if let Some((of, bytes)) = kept.as_ref().filter(|(of, _)| *of == sha256) {
-        tracing::trace!("version {of} is compressed already");
-        return Ok(bytes.clone());
-    }
-    let file = app.store.blobs().model(sha256).await?;
-    let packed = tokio::task::spawn_blocking(move || dure_wire::compress(&file, LEVEL)).await;
-    let packed = Bytes::from(packed.map_err(|_| Refused::Internal)?);
-    *kept = Some((sha256, packed.clone()));
-    Ok(packed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +201,16 @@ mod tests {
             ("bytes=0-18446744073709551615", Some(Some(0..100))),
         ] {
             assert_eq!(parse_range(text, 100), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_known_by_its_text() {
+        for known in ["\"a\"", "\"b\", W/\"a\"", "*"] {
+            assert!(names(known, "\"a\""), "{known}");
+        }
+        for other in ["", "a", "\"a-zstd\"", "\"b\""] {
+            assert!(!names(other, "\"a\""), "{other}");
         }
     }
 

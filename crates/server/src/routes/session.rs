@@ -20,7 +20,7 @@ use crate::{
 /// How long a session is, in seconds.
 const LENGTH_S: i64 = 12 * 3600;
 
-/// Begins a session.
+/// Begins a session. Requests that change something by its cookie need the server's own `Origin`, or `Sec-Fetch-Site: same-origin`.
 #[utoipa::path(post, operation_id = "begin_session", path = "/v1/session", tag = "session", security(()), request_body = SessionSpec,
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn begin(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
@@ -34,7 +34,7 @@ pub async fn begin(State(app): State<App>, headers: HeaderMap, body: Body) -> Re
     let mut bearers = app.bearers_mut();
     bearers.sessions.retain(|_, ends| wall_ms() < *ends);
     bearers.sessions.insert(sha256, ends);
-    Ok(with_cookie(&headers, &secret, LENGTH_S))
+    Ok(with_cookie(&app, &headers, &secret, LENGTH_S))
 }
 
 /// Ends the session that the request's cookie names.
@@ -47,13 +47,13 @@ pub async fn end(State(app): State<App>, request: Request) -> Result<Response, R
         app.store.remove_session(sha256).await?;
         app.bearers_mut().sessions.remove(&sha256);
     }
-    Ok(with_cookie(&parts.headers, "", 0))
+    Ok(with_cookie(&app, &parts.headers, "", 0))
 }
 
 /// No script reads the cookie, and no other site's page sends it.
-fn with_cookie(headers: &HeaderMap, secret: &str, max_age_s: i64) -> Response {
+fn with_cookie(app: &App, headers: &HeaderMap, secret: &str, max_age_s: i64) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    let encrypted = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let encrypted = app.tls || headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
     let secure = if encrypted { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}");
     if let Ok(value) = HeaderValue::from_str(&cookie) {

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use dure_core::{
     digest::Digest,
     event::Answer,
-    federation::{Command, Standing},
-    job::Job,
+    federation::{Command, Standing, TaskState},
     name::ClientName,
+    plan::Plan,
     round::{Kind, TaskId},
     update::DELTA,
 };
@@ -81,6 +81,10 @@ pub async fn wait(
             shared.presences.touch(&name, shared.clock.now(), |presence| presence.taken = Some(taken));
             return Ok(Json(task).into_response());
         }
+        // Even a sleep of nothing waits for the timer's next tick.
+        if longest.is_zero() {
+            return Ok(nothing_yet(&shared));
+        }
         tokio::select! {
             changed = news.changed() => if changed.is_err() { return Ok(nothing_yet(&shared)) },
             _ = stopping.wait_for(|stop| *stop) => return Ok(nothing_yet(&shared)),
@@ -144,15 +148,7 @@ pub async fn answer(
     let sha256 = sha256.map(|text| digest(&text)).transpose()?;
     let sending = Sending::begin(&driver.shared, &task.client);
     match task.round.kind {
-        Kind::Train => {
-            let received = receive_update(&app, &driver, &task, &headers, body, sha256).await?;
-            let _not_cleared = driver.shared.uploads.read().await;
-            let (answer, file) = received;
-            if let Answer::Update { sha256, .. } = &answer {
-                app.store.blobs().put_update(&federation, *sha256, file).await?;
-            }
-            driver.command(Command::Report { task: task.clone(), answer }).await?;
-        }
+        Kind::Train => take_update(&app, &driver, &task, &headers, body, sha256).await?,
         Kind::Measure | Kind::Evaluate | Kind::Test => {
             let bytes = body::read(body, MAX_ANSWER_BYTES, || driver.shared.touch(&task.client)).await?;
             let answer = body::parse(&unpacked(&headers, bytes, MAX_ANSWER_BYTES)?)?;
@@ -160,53 +156,94 @@ pub async fn answer(
         }
     }
     drop(sending);
-    outcome(&driver, &task)
+    // It was taken; what it came to may be forgotten by now.
+    let known = view::outcome(&driver.shared, &task);
+    let (state, journal) = (TaskState::Answered, driver.shared.head());
+    Ok(Json(known.unwrap_or(TaskOutcome { task, state, journal })))
 }
 
-/// Stop 6 of a round: bytes become a checked update, or are refused before they are stored.
-async fn receive_update(
+/// Stops 6 and 7 of a round for an update: receive, store, report.
+async fn take_update(
     app: &App,
     driver: &Driver,
     task: &TaskId,
     headers: &HeaderMap,
     body: Body,
     announced: Option<Digest>,
+) -> Result<(), Refused> {
+    let asked = asked(driver, task)?;
+    let (answer, file) = receive_update(app, driver, task, &asked, headers, body, announced).await?;
+    let Answer::Update { sha256, .. } = &answer else { return Err(Refused::Internal) };
+    let upload = driver.shared.uploads.clone().read_owned().await;
+    // What was accepted before is not stored again: its round may be over.
+    if asked.accepted.is_none() {
+        app.store.blobs().put_update(&driver.shared.name, *sha256, file).await?;
+    }
+    let reported = driver.report(Command::Report { task: task.clone(), answer }, upload).await;
+    if reported.is_err() && asked.accepted.is_none() {
+        driver.shared.clear_updates().await?;
+    }
+    Ok(reported.map(drop)?)
+}
+
+/// Stop 6: bytes become a checked update, or are refused before they are stored.
+async fn receive_update(
+    app: &App,
+    driver: &Driver,
+    task: &TaskId,
+    asked: &Asked,
+    headers: &HeaderMap,
+    body: Body,
+    announced: Option<Digest>,
 ) -> Result<(Answer, Bytes), Refused> {
-    let (job, base) = asked(driver, task)?;
-    let layout = Arc::new(job.plan.layout.clone());
-    let expectation =
-        |layout| Expected { layout, groups: &[DELTA], scalars: &job.plan.scalars, codec: job.plan.codec, base };
-    let limit = expectation(&layout).max_bytes();
+    let Asked { plan, base, .. } = asked.clone();
+    let layout = Arc::new(plan.layout.clone());
+    let limit =
+        Expected { layout: &layout, groups: &[DELTA], scalars: &plan.scalars, codec: plan.codec, base }.max_bytes();
     // What cannot be compressed grows a little when it is.
     let travelling = limit + limit / 64 + 1024;
+    let _room = driver.shared.room_for(travelling + limit).await;
     let bytes = body::read(body, travelling, || driver.shared.touch(&task.client)).await?;
     app.metrics.received(&driver.shared.name, bytes.len());
     let headers = headers.clone();
-    let checked = tokio::task::spawn_blocking({
-        let job = job.clone();
-        move || -> Result<(Answer, Bytes), Refused> {
-            let file = unpacked(&headers, bytes, limit)?;
-            let expected =
-                Expected { layout: &layout, groups: &[DELTA], scalars: &job.plan.scalars, codec: job.plan.codec, base };
-            let update = decode_update(&file, &expected, announced)?;
-            let (sha256, bytes) = (Digest::of(&file), file.len() as u64);
-            Ok((Answer::Update { sha256, bytes, weight: update.weight, scalars: update.scalars }, file.into()))
-        }
+    let checked = tokio::task::spawn_blocking(move || -> Result<(Answer, Bytes), Refused> {
+        let file = unpacked(&headers, bytes, limit)?;
+        let (scalars, codec) = (&plan.scalars, plan.codec);
+        let update =
+            decode_update(&file, &Expected { layout: &layout, groups: &[DELTA], scalars, codec, base }, announced)?;
+        let (sha256, bytes) = (Digest::of(&file), file.len() as u64);
+        Ok((Answer::Update { sha256, bytes, weight: update.weight, scalars: update.scalars }, file.into()))
     });
     checked.await.map_err(|_| Refused::Internal)?
 }
 
-/// The job of a training task, and the digest of the version that it was given; the rules say why there is none.
-fn asked(driver: &Driver, task: &TaskId) -> Result<(Job, Digest), Refused> {
+/// What a training task asks for.
+#[derive(Clone)]
+struct Asked {
+    plan: Arc<Plan>,
+    /// The digest of the version that it was given.
+    base: Digest,
+    /// The digest of the client's answer, if one was accepted.
+    accepted: Option<Digest>,
+}
+
+/// What a training task asks for, if its answer can still be taken or is known; else the rules say why not, before anything
+/// is read.
+fn asked(driver: &Driver, task: &TaskId) -> Result<Asked, Refused> {
     let federation = driver.shared.read();
     let job = federation.job(task.round.job);
     let round = job.and_then(|job| {
         let rounds = [job.stage.collection(), job.last.as_ref()];
         rounds.into_iter().flatten().find(|round| round.id == task.round)
     });
+    let accepted = round.and_then(|round| match round.answers.get(&task.client)? {
+        Answer::Update { sha256, .. } => Some(*sha256),
+        Answer::Measured { .. } | Answer::Evaluated { .. } => None,
+    });
+    let taken = accepted.is_some() || round.is_some_and(|round| round.round.admits(&task.client).is_ok());
     let base = round.and_then(|round| federation.version(round.version?)).map(|version| version.sha256);
     match (job, base) {
-        (Some(job), Some(base)) => Ok((job.clone(), base)),
+        (Some(job), Some(base)) if taken => Ok(Asked { plan: job.plan.clone(), base, accepted }),
         _ => {
             let nothing = Answer::Evaluated { sums: Default::default() };
             let refusal = federation.decide(&Command::Report { task: task.clone(), answer: nothing }, federation.at);

@@ -59,6 +59,18 @@ impl Store {
         .map_err(self.fault())
     }
 
+    /// Ends every session.
+    pub async fn remove_sessions(&self) -> Result<(), StoreError> {
+        sqlx::query(
+            "-- remove_sessions
+            DELETE FROM sessions",
+        )
+        .execute(self.writer())
+        .await
+        .map(drop)
+        .map_err(self.fault())
+    }
+
     /// Every session that has not ended, and when it does. Those that have are deleted.
     pub async fn sessions(&self) -> Result<Vec<(Digest, i64)>, StoreError> {
         self.end_sessions(jiff::Timestamp::now().as_millisecond()).await?;
@@ -113,5 +125,15 @@ mod tests {
         assert_eq!(store.sessions().await.unwrap(), [(open, i64::MAX)]);
         let left = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sessions").fetch_one(store.readers());
         assert_eq!(left.await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn all_sessions_end_together() {
+        let (_folder, store) = fresh().await;
+        for byte in [1, 2] {
+            store.add_session(Digest([byte; 32]), i64::MAX).await.unwrap();
+        }
+        store.remove_sessions().await.unwrap();
+        assert_eq!(store.sessions().await.unwrap(), []);
     }
 }
