@@ -113,8 +113,9 @@ impl Drop for Process {
 
 /// A folder, a server in it, and its operator.
 pub struct Serve {
-    pub dir: TempDir,
+    /// Goes before its folder, so that its log can still be read.
     pub process: Process,
+    pub dir: TempDir,
     pub url: String,
     pub operator: Api,
     args: Vec<String>,
