@@ -15,8 +15,9 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::{
-    args::{Demo, RemoteArgs, ServerArgs},
+    args::{Demo, Job, JobCommand, RemoteArgs, ServerArgs, Start},
     fail::Fail,
+    job,
     remote::Remote,
 };
 
@@ -31,18 +32,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shows a federation at work: each command that is run, and the job, live. Everything is gone at the end.
 pub fn run(args: &Demo) -> Result<String, Fail> {
-    let stage = Stage::new(args.seed)?;
+    let (stage, seed) = (Stage::new(args.seed)?, args.seed.to_string());
     say(
         "33 made-up people wear a tracker. Each keeps the rows of its days; together they train one model that tells the\n\
          calories of a day. What leaves a person is an update of the model, never a row.\n\n",
     )?;
-    stage.alone(&["data", "generate", "fitbit", "--seed", &stage.seed, "--out", "people"])?;
+    stage.alone(&["data", "generate", "fitbit", "--seed", &seed, "--out", "people"])?;
     let server = stage.serve()?;
     let stage = Stage { server: server.url.clone(), ..stage };
     stage.dure(&["federation", "create", "fitbit"])?;
     let invitation = stage.invite()?;
     let agents = (1..=AGENTS).map(|i| stage.join(&invitation, i)).collect::<Result<Vec<_>, Fail>>()?;
-    let remote = stage.remote()?;
+    let (remote, _) = Remote::federation(&stage.remote_args())?;
     stage.until_ready(&remote)?;
     stage.watch()?;
     stage.compare()?;
@@ -55,7 +56,7 @@ pub fn run(args: &Demo) -> Result<String, Fail> {
 /// A folder with everything, and who runs in it.
 struct Stage {
     folder: TempDir,
-    seed: String,
+    seed: u64,
     /// The server's URL, once there is one.
     server: String,
 }
@@ -69,7 +70,7 @@ struct Player {
 impl Stage {
     fn new(seed: u64) -> Result<Self, Fail> {
         let folder = tempfile::Builder::new().prefix("dure-demo-").tempdir().context("a temporary folder")?;
-        Ok(Self { folder, seed: seed.to_string(), server: String::new() })
+        Ok(Self { folder, seed, server: String::new() })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -145,9 +146,14 @@ impl Stage {
         Ok(Player { child, url: String::new() })
     }
 
-    fn remote(&self) -> Result<Remote, Fail> {
-        let server = ServerArgs { server: Some(self.server.clone()), token_file: Some(self.path("token")), ca: None };
-        Ok(Remote::federation(&RemoteArgs { server, federation: Some("fitbit".into()) })?.0)
+    fn remote_args(&self) -> RemoteArgs {
+        let server = ServerArgs {
+            server: Some(self.server.clone()),
+            token_file: Some(self.path("token")),
+            ca: None,
+            insecure_http: false,
+        };
+        RemoteArgs { server, federation: Some("fitbit".into()) }
     }
 
     /// Waits until everybody takes part.
@@ -166,20 +172,20 @@ impl Stage {
         }
     }
 
-    /// The job, live.
+    /// The job, live. In this process: one of its own would outlive a demo that is killed.
     fn watch(&self) -> Result<(), Fail> {
-        let args = [&["job", "start", "fitbit"][..], &KEYS, &["--seed", &self.seed, "--watch"]].concat();
-        say(&format!("$ dure {}\n\n", args.join(" ")))?;
-        let mut command = self.command(&args)?;
-        let watched = command.args(["--token-file", "token"]).status().context("the job")?;
-        if watched.success() { Ok(()) } else { Err(anyhow!("the job did not come to its end").into()) }
+        say(&format!("$ dure job start fitbit {} --seed {} --watch\n\n", KEYS.join(" "), self.seed))?;
+        let (what, overrides) = ("fitbit".into(), KEYS.map(str::to_owned).into());
+        let start = Start { what, overrides, seed: Some(self.seed), rounds: None, watch: true, json: false };
+        job::run(&Job { command: JobCommand::Start(start), remote: self.remote_args() })?;
+        Ok(())
     }
 
     /// Whether the simulator comes to the same bits.
     fn compare(&self) -> Result<(), Fail> {
         let served = digest(&self.dure(&["model", "show", "--json"])?, &["sha256"])?;
-        let simulate =
-            [&["simulate", "fitbit"][..], &KEYS, &["--seed", &self.seed, "--data", "people", "--json"]].concat();
+        let seed = self.seed.to_string();
+        let simulate = [&["simulate", "fitbit"][..], &KEYS, &["--seed", &seed, "--data", "people", "--json"]].concat();
         let simulated = digest(&self.alone(&simulate)?, &["model", "sha256"])?;
         let verdict = if served == simulated { "the same bits" } else { "OTHER bits: please report it" };
         say(&format!("\nserved     {served}\nsimulated  {simulated}\n           {verdict}\n"))

@@ -1,6 +1,7 @@
 //! `dure join`
 
 use std::{
+    collections::BTreeSet,
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     args::{DataArgs, Join, Part, RecipeArgs},
     fail::Fail,
-    process,
+    process::{self, SecretFile},
     source::{self, Found},
 };
 
@@ -23,6 +24,9 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Joins, and works until it is told to stop.
 pub fn join(args: &Join) -> Result<String, Fail> {
+    if args.until_stdin_ends && args.invitation_file.as_deref() == Some(Path::new("-")) {
+        return Err(Fail::usage("--invitation - reads all of standard input: --until-stdin-ends would stop at once"));
+    }
     process::log();
     // Each client holds a connection or two.
     process::open_files();
@@ -37,17 +41,18 @@ pub fn join(args: &Join) -> Result<String, Fail> {
             view = federation_when_there(&invitation, ca.as_deref(), args.insecure_http, waiting) => view,
             () = &mut until => return Ok(String::new()),
         };
-        let found = match view {
-            Ok(view) => recipe(args, &view.name, view.recipe)?,
-            // Whoever has joined by it before joins by its own secret.
-            Err(AgentError::Refused(why)) => {
-                tracing::warn!("the invitation is worth nothing any more ({why}); known clients try their own secrets");
-                recipe(args, invitation.federation(), Some(invitation.federation().to_owned()))?
-            }
-            Err(other) => return Err(other.into()),
-        };
-        let clients = clients(args, &found)?;
         let state_dir = args.state_dir.clone().map_or_else(|| state_dir(args, &invitation), Ok)?;
+        let found = match view {
+            Ok(view) => recipe(args, &view.name, view.recipe.as_deref())?,
+            // Whoever has joined by it before joins by its own secret.
+            Err(AgentError::Refused(why)) if args.recipe.is_some() || remembered(&state_dir).is_some() => {
+                tracing::warn!("the invitation is worth nothing any more ({why}); known clients try their own secrets");
+                recipe(args, invitation.federation(), remembered(&state_dir).as_deref())?
+            }
+            Err(other) => return Err(failed(other)),
+        };
+        remember(&state_dir, &found.recipe.name)?;
+        let clients = clients(args, &found)?;
         tracing::info!("{} clients of {} rows for {}", clients.len(), rows(&clients), invitation.federation());
         let config = AgentConfig {
             invitation: invitation.clone(),
@@ -62,7 +67,7 @@ pub fn join(args: &Join) -> Result<String, Fail> {
             facts: facts(),
             insecure_http: args.insecure_http,
         };
-        match run(config, until).await? {
+        match run(config, until).await.map_err(failed)? {
             Ended::Left => Ok(String::new()),
             Ended::Evicted => {
                 Err(Fail::Failed(anyhow!("all clients of this process were evicted from {}", invitation.federation())))
@@ -104,12 +109,46 @@ fn policy(path: &Path) -> Result<Policy, Fail> {
     Policy::parse(&text, &origin).map_err(|error| Fail::usage(error.to_string()))
 }
 
-/// The site's own recipe: by the name that the federation gives it, or the one that was typed.
-fn recipe(args: &Join, federation: &str, named: Option<String>) -> Result<Found, Fail> {
-    let name = args.recipe.clone().or(named).ok_or_else(|| {
-        Fail::usage(format!("federation {federation} names no recipe; say with --recipe how the rows are read"))
-    })?;
+/// The site's own recipe: the one that was typed, else a built-in one by the name that the federation gives it. A server
+/// never says which file a site reads.
+fn recipe(args: &Join, federation: &str, named: Option<&str>) -> Result<Found, Fail> {
+    let own = "say with --recipe how the rows are read";
+    let name = match (&args.recipe, named) {
+        (Some(typed), _) => typed.clone(),
+        (None, Some(named)) if source::is_built_in(named) => named.to_owned(),
+        (None, Some(named)) => {
+            return Err(Fail::usage(format!(
+                "federation {federation} is for recipe {named:?}, which is not built in; {own}"
+            )));
+        }
+        (None, None) => return Err(Fail::usage(format!("federation {federation} names no recipe; {own}"))),
+    };
     source::recipe(&RecipeArgs { recipe: name, overrides: vec![] })
+}
+
+/// The file in a state folder that has the recipe's name.
+const RECIPE: &str = "recipe";
+
+/// The recipe that this agent has joined with before.
+fn remembered(state_dir: &Path) -> Option<String> {
+    let text = String::from_utf8(read_bounded(&state_dir.join(RECIPE), 100).ok()?).ok()?;
+    Some(text.trim().to_owned())
+}
+
+fn remember(state_dir: &Path, recipe: &str) -> Result<(), Fail> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let shown = || format!("{}: cannot be made", state_dir.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).with_context(shown)?;
+    Ok(SecretFile::begin(&state_dir.join(RECIPE)).and_then(|file| file.keep(recipe)).with_context(shown)?)
+}
+
+/// What was asked wrongly is usage; all else has failed.
+fn failed(error: AgentError) -> Fail {
+    use AgentError::*;
+    match error {
+        NoClients | Twice(_) | Policy(_) | PlainHttp(_) | Ca(_) | StatusAddress(_) => Fail::Usage(error.into()),
+        other => other.into(),
+    }
 }
 
 /// The clients of this process.
@@ -122,12 +161,11 @@ fn clients(args: &Join, found: &Found) -> Result<Vec<ClientRows>, Fail> {
             found.recipe.name
         )));
     }
-    let data = source::data(found, &DataArgs { data: args.data.clone(), seed: 0 })?;
-    let mut clients = part_of(data, args.part);
+    let mut data = source::data(found, &DataArgs { data: args.data.clone(), seed: 0 })?;
     if let Some(name) = &args.name {
-        rename(&mut clients, name, &found.recipe.site.prefix, found.recipe.site.public)?;
+        rename(&mut data.clients, name, &found.recipe.site.prefix, found.recipe.site.public)?;
     }
-    Ok(clients)
+    Ok(part_of(data, args.part))
 }
 
 fn part_of(data: DataSet, part: Option<Part>) -> Vec<ClientRows> {
@@ -137,21 +175,23 @@ fn part_of(data: DataSet, part: Option<Part>) -> Vec<ClientRows> {
     data.clients.into_iter().skip(begin).take(end - begin).collect()
 }
 
-/// Calls one client `name`, and several `name-` and their numbers.
+/// Calls one client `name`, and several `name-` and their numbers. Nobody is called as somebody in the file.
 fn rename(clients: &mut [ClientRows], name: &str, prefix: &str, public: bool) -> Result<(), Fail> {
-    if let Some(client) = clients.iter().find(|client| !public && client.id.eq_ignore_ascii_case(name)) {
-        return Err(Fail::usage(format!(
-            "--name {} is whom a row is about, and the journal of a federation cannot be erased; choose a pseudonym",
-            client.id
-        )));
-    }
     let alone = clients.len() == 1;
-    for client in clients {
+    for client in &mut *clients {
         let number = client.name.as_str().trim_start_matches(prefix).trim_start_matches('-');
         let called = if alone { name.to_owned() } else { format!("{name}-{number}") };
         client.name = ClientName::new(called).map_err(|error| Fail::usage(format!("--name: {error}")))?;
     }
-    Ok(())
+    let ids: BTreeSet<String> = clients.iter().map(|client| client.id.to_ascii_lowercase()).collect();
+    match clients.iter().find(|client| !public && (ids.contains(client.name.as_str()) || ids.contains(name))) {
+        Some(client) => Err(Fail::usage(format!(
+            "--name {name} makes a client {} that is called as whom a row is about, and the journal of a federation cannot be \
+             erased; choose a pseudonym",
+            client.name
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Where an agent keeps what it must not forget, unless it is told otherwise: a folder for each federation, part and name.

@@ -1,8 +1,12 @@
 //! What a process that runs for long needs: a runtime, a log, signals, secrets in files.
 
-use std::{io::IsTerminal as _, path::Path};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
+use tempfile::NamedTempFile;
 use tokio::{runtime, signal, sync::oneshot};
 use tracing_subscriber::EnvFilter;
 
@@ -58,11 +62,23 @@ pub fn stopped(stdin: bool) -> Result<impl Future<Output = ()>, Fail> {
     })
 }
 
-/// Writes a text to a file that only its owner reads.
-pub fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
+/// A file for a secret, which is there once it is kept. Only its owner reads it.
+pub struct SecretFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl SecretFile {
+    /// Sees that a file can be written at `path`.
+    pub fn begin(path: &Path) -> std::io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Self { file: NamedTempFile::new_in(folder)?, path: path.to_owned() })
+    }
+
+    /// Writes the secret, in place of whatever was there.
+    pub fn keep(mut self, secret: &str) -> std::io::Result<()> {
+        writeln!(self.file, "{secret}")?;
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.path).map(drop).map_err(|failed| failed.error)
+    }
 }

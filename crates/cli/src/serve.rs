@@ -1,26 +1,28 @@
 //! `dure serve`
 
-use std::{
-    io::Write as _,
-    path::{Path, absolute},
-};
+use std::{io::Write as _, path::absolute};
 
 use anyhow::Context as _;
 use dure_server::{Config, Server, config::Tls};
 use serde_json::json;
 
-use crate::{args::Serve, fail::Fail, process};
+use crate::{
+    args::Serve,
+    fail::Fail,
+    process::{self, SecretFile},
+};
 
 /// Serves until it is told to stop.
 pub fn run(args: &Serve) -> Result<String, Fail> {
     process::log();
     process::runtime(true)?.block_on(async {
         let until = process::stopped(args.until_stdin_ends)?;
+        let token_file = token_file(args)?;
         let mut server = Server::open(config(args)).await?;
         if args.new_token && server.new_token.is_none() {
             server.renew_token().await.map_err(dure_server::ServeError::from)?;
         }
-        announce(args, &server)?;
+        announce(args, &server, token_file)?;
         server.run(until).await?;
         Ok(String::new())
     })
@@ -53,12 +55,12 @@ fn connections(wanted: usize, open_files: usize) -> usize {
 }
 
 /// Says where the server listens, and its token if it is new.
-fn announce(args: &Serve, server: &Server) -> Result<(), Fail> {
+fn announce(args: &Serve, server: &Server, token_file: Option<SecretFile>) -> Result<(), Fail> {
     let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", server.address);
     let mut told = server.new_token.as_deref();
-    if let (Some(token), Some(file)) = (told, &args.token_file) {
-        keep(file, token)?;
+    if let (Some(token), Some(file)) = (told, token_file) {
+        file.keep(token).context("the token cannot be written; --new-token makes another")?;
         told = None;
     }
     let said = if args.json {
@@ -73,12 +75,13 @@ fn announce(args: &Serve, server: &Server) -> Result<(), Fail> {
     Ok(())
 }
 
-fn token_words(token: &str) -> String {
-    format!("the operator's token, shown only this once; keep it:\n\n  export DURE_TOKEN={token}\n\n")
+/// Where a new token goes. Seen to before there is one: it is told once.
+fn token_file(args: &Serve) -> Result<Option<SecretFile>, Fail> {
+    let Some(path) = &args.token_file else { return Ok(None) };
+    let file = SecretFile::begin(path).with_context(|| format!("{}: cannot be written", path.display()));
+    file.map(Some).map_err(Fail::Usage)
 }
 
-/// Writes a token where only its owner reads it.
-fn keep(file: &Path, token: &str) -> Result<(), Fail> {
-    process::write_secret(file, token).with_context(|| format!("{}: the token cannot be written", file.display()))?;
-    Ok(())
+fn token_words(token: &str) -> String {
+    format!("the operator's token, shown only this once; keep it:\n\n  export DURE_TOKEN={token}\n\n")
 }

@@ -51,6 +51,11 @@ pub fn text(name: &str) -> Result<(String, String), Fail> {
     Err(Fail::usage(format!("there is no recipe {name:?}{hint} (`dure recipe list` shows those that are built in)")))
 }
 
+/// Whether a recipe of this name is built in.
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
+}
+
 /// The rows that a recipe is to be used on: `--data`, else `$DURE_DATA/<data set>`, else made-up ones.
 pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
     let Recipe { schema, site, data, .. } = &found.recipe;

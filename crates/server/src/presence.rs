@@ -30,7 +30,15 @@ pub struct Presence {
     pub facts: Map<String, Value>,
     /// Whether its row in the store is older.
     unsaved: bool,
+    /// How often it has changed its membership since a moment; see [`Presences::may_change`].
+    changes: (Time, u32),
 }
+
+/// How often a client may join, leave or change its readiness within [`CHANGES_IN`]. Each is an event that stays for ever.
+const CHANGES: u32 = 60;
+
+/// The time in which changes are counted.
+const CHANGES_IN: Duration = Duration(60_000);
 
 /// Everybody's.
 #[derive(Default)]
@@ -63,6 +71,17 @@ impl Presences {
     /// Looks at what is known of a client, without copying it.
     pub fn look<T>(&self, client: &ClientName, look: impl FnOnce(Option<&Presence>) -> T) -> T {
         look(self.lock().get(client))
+    }
+
+    /// Whether a client may change its membership once more by now.
+    pub fn may_change(&self, client: &ClientName, now: Time) -> bool {
+        let mut all = self.lock();
+        let (since, count) = &mut all.entry(client.clone()).or_default().changes;
+        if now.since(*since) >= CHANGES_IN {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= CHANGES
     }
 
     /// What is known of a client.

@@ -51,6 +51,9 @@ pub enum Refused {
         /// The most that is read.
         limit: usize,
     },
+    /// The client changes its membership too often.
+    #[error("{0} has joined, left or changed its readiness too often in a minute; wait for one")]
+    TooOften(ClientName),
     /// The body came too slowly.
     #[error("the body came too slowly or broke off; send it again")]
     TooSlow,
@@ -108,6 +111,7 @@ fn row(refused: &Refused) -> (u16, &'static str, &'static str) {
         Refused::PlanTooLarge(_) => (422, "plan-too-large", "The plan is too large"),
         Refused::Malformed(_) => (400, "malformed", "Malformed request"),
         Refused::TooLarge { .. } => (413, "too-large", "Body too large"),
+        Refused::TooOften(_) => (429, "too-often", "Too many changes"),
         Refused::TooSlow => (408, "too-slow", "Body too slow"),
         Refused::KeyReused => (422, "key-reused", "Idempotency-Key reused"),
         Refused::Decode(DecodeError::TooLarge { .. } | DecodeError::ZstdTooLarge { .. }) => {
@@ -164,6 +168,9 @@ impl IntoResponse for Refused {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
         }
         response
     }

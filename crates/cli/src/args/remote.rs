@@ -21,6 +21,9 @@ pub struct ServerArgs {
     /// Trust the certificates of this PEM file, and no others
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
+    /// Send the operator's token by plain HTTP beyond this machine: only where something else encrypts
+    #[arg(long, global = true)]
+    pub insecure_http: bool,
 }
 
 /// Which federation of which server.

@@ -46,12 +46,30 @@ fn start(args: &Start, remote: &RemoteArgs) -> Result<String, Fail> {
         None => Some(spec(&RecipeArgs { recipe: what.clone(), overrides: overrides.clone() }, seed.unwrap_or(0))?),
     };
     let (remote, federation) = Remote::federation(remote)?;
-    let job = match new {
-        Some(spec) => add(&remote, &spec)?.job,
-        None => which_of(&federation, existing)?,
+    let (job, told) = match new {
+        Some(spec) => begin(&remote, &federation, &spec, *rounds, *json && !watch)?,
+        None => {
+            let job = which_of(&federation, existing)?;
+            (job, act(&remote, job, JobAction::Start, *rounds, *json && !watch)?)
+        }
     };
-    let told = act(&remote, job, JobAction::Start, *rounds, *json && !watch)?;
     if *watch { watch::watch(&remote, job, *json) } else { Ok(told) }
+}
+
+/// Makes a job and starts it. None is made where another is active.
+fn begin(
+    remote: &Remote,
+    federation: &FederationView,
+    spec: &JobSpec,
+    rounds: Option<u32>,
+    json: bool,
+) -> Result<(u32, String), Fail> {
+    if let Some(active) = federation.active_job {
+        return Err(anyhow!("job {active} is active; wait for its end (`dure job watch`), or abort it").into());
+    }
+    let job = add(remote, spec)?.job;
+    let told = act(remote, job, JobAction::Start, rounds, json);
+    Ok((job, told.map_err(|fail| anyhow!("{fail}; job {job} was made and waits: `dure job start {job}`"))?))
 }
 
 /// Makes one job, and not two if the first answer is lost.
@@ -81,7 +99,12 @@ fn on_jobs(command: &JobCommand, remote: &Remote, federation: &FederationView) -
         JobCommand::Abort(which) => act(which, JobAction::Abort, None),
         JobCommand::Train(which) => act(which, JobAction::Train, None),
         JobCommand::Aggregate(which) => act(which, JobAction::Aggregate, None),
-        JobCommand::Watch { job, json } => watch::watch(remote, which_of(federation, *job)?, *json),
+        JobCommand::Watch { job, json } => match which_of(federation, *job)? {
+            job if job > federation.jobs => {
+                Err(anyhow!("there is no job {job}; {} has {} of them", federation.name, federation.jobs).into())
+            }
+            job => watch::watch(remote, job, *json),
+        },
     }
 }
 

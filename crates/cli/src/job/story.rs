@@ -160,8 +160,11 @@ impl Story {
                 self.flush()
             }
             (Event::RoundAbandoned { reported, quorum, .. }, _) => {
-                let answers = count(*reported, "answer");
-                vec![Noted(format!("round {round} was abandoned: {answers}, and {quorum} were needed"))]
+                let why = match reported < quorum {
+                    true => format!("{}, and {quorum} were needed", count(*reported, "answer")),
+                    false => "the job was ended in it".into(),
+                };
+                vec![Noted(format!("round {round} was abandoned: {why}"))]
             }
             (Event::TaskDeclined { client, reason, .. }, _) => {
                 vec![Noted(format!("{client} declined {round}: {}", plain(reason)))]

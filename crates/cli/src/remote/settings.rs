@@ -30,6 +30,12 @@ impl Settings {
     pub fn of(args: &ServerArgs) -> Result<Self, Fail> {
         let typed = args.server.clone().or_else(|| variable("DURE_SERVER"));
         let base = base(typed.as_deref().unwrap_or(DEFAULT))?;
+        if base.scheme() == "http" && !is_loopback(&base) && !args.insecure_http {
+            return Err(Fail::usage(format!(
+                "plain http to {} would show the operator's token to everyone on the way; use https, or allow it with --insecure-http",
+                base.host_str().unwrap_or_default()
+            )));
+        }
         let token = match &args.token_file {
             Some(file) => read(file)?,
             None => variable("DURE_TOKEN").ok_or_else(no_token)?,

@@ -425,3 +425,54 @@ fn many_clients_that_go_together_do_not_end_a_job() {
         assert!(of(&events, "round_abandoned").len() <= 4, "{:?}", of(&events, "round_abandoned"));
     });
 }
+
+#[test]
+fn a_client_cannot_fill_the_journal_with_its_changes() {
+    block_on(async {
+        let server = Serve::start();
+        server.fitbit();
+        let anna = join(&server, "anna").await;
+        let mut last = None;
+        for i in 0..70 {
+            let body = Some(json!({"ready": i % 2 == 0, "reason": "to and fro"}));
+            last = Some(anna.send(Method::PATCH, "/v1/federations/fitbit/clients/anna", body).await);
+        }
+        last.unwrap().refused(429, "too-often");
+        assert!(of(&server.journal(), "readiness_changed").len() < 60);
+        let path = "/v1/federations/fitbit/clients/anna";
+        anna.send(Method::PATCH, path, Some(json!({}))).await.ok();
+        anna.send(Method::DELETE, path, None).await.ok();
+    });
+}
+
+#[test]
+fn a_server_does_not_say_which_file_a_site_reads() {
+    block_on(async {
+        let server = Serve::start();
+        let people = server.people(1);
+        let body = json!({"name": "other", "recipe": "/etc/hostname"});
+        server.operator.post("/v1/federations", body).await.ok();
+        let invitation = said(server.dure().args(["invite", "--federation", "other"]));
+        let mut agent = server.join("agent", &invitation, &people, &[]);
+        assert_eq!(agent.ended().await.code(), Some(2));
+        assert!(agent.log().contains("\"/etc/hostname\", which is not built in"), "{}", agent.log());
+    });
+}
+
+#[test]
+fn nobody_is_called_as_somebody_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let people = dir.path().join("people");
+    said(dure().args(["data", "generate", "fitbit", "--people", "2", "--out"]).arg(&people));
+    let recipe = dir.path().join("ward.toml");
+    let text = said(dure().args(["recipe", "show", "fitbit"])).replace("public = true", "public = false");
+    std::fs::write(&recipe, text).unwrap();
+    block_on(async {
+        let server = Serve::start();
+        let invitation = server.fitbit();
+        let args = ["--name", "made-up-00001", "--part", "2/2", "--recipe", recipe.to_str().unwrap()];
+        let mut agent = server.join("agent", &invitation, &people, &args);
+        assert_eq!(agent.ended().await.code(), Some(2));
+        assert!(agent.log().contains("choose a pseudonym"), "{}", agent.log());
+    });
+}

@@ -88,6 +88,7 @@ pub async fn join(
     check_facts(&facts)?;
     let _no_other = app.joining.lock().await;
     admit(&app, &driver, &caller, &name, &secret).await?;
+    bounded(&driver, &name)?;
     driver.shared.presences.touch(&name, driver.shared.clock.now(), |presence| presence.facts = facts);
     driver.command(Command::Join { client: name.clone(), ready }).await?;
     shown(&driver, &name)
@@ -171,6 +172,7 @@ pub async fn change(
         driver.shared.presences.touch(&name, driver.shared.clock.now(), |presence| presence.facts = facts);
     }
     if let Some(ready) = ready {
+        bounded(&driver, &name)?;
         driver.command(Command::SetReady { client: name.clone(), ready, reason }).await?;
     }
     shown(&driver, &name)
@@ -216,6 +218,12 @@ pub async fn release(
     app.store.forget_secret(&federation, &name).await?;
     app.bearers_mut().secrets.remove(&federation, &name);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Each change of a membership is journalled for ever: there is a bound on how many a client makes.
+fn bounded(driver: &Driver, name: &ClientName) -> Result<(), Refused> {
+    let may = driver.shared.presences.may_change(name, driver.shared.clock.now());
+    may.then_some(()).ok_or_else(|| Refused::TooOften(name.clone()))
 }
 
 fn shown(driver: &Driver, name: &ClientName) -> Result<Json<ClientView>, Refused> {

@@ -145,6 +145,8 @@ fn it_says_what_it_waits_for_and_what_went_wrong() {
     assert_eq!(noted[2], "b declined 1-train-1-1: the disk is full");
     assert_eq!(noted[3], "round 1-train-1-1 was abandoned: 1 answer, and 2 were needed");
     assert!(!story.is_over() && story.failure().is_none());
+    assert!(story.now().ends_with("the round was abandoned (1 in a row); it is tried again in a moment"));
+    play.does(Command::Tick);
     play.answer(&["a", "b"]);
     let (story, told, _) = play.told();
     assert!(story.is_over());
