@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dure_core::name::ClientName;
 use dure_wire::api::{ClientPatch, Problem};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     calls,
@@ -50,6 +50,7 @@ impl Client {
             401 | 403 if problem.status == 401 || is(&problem, "not-a-member") => {
                 tracing::warn!(client = %self.name, "{} is no member any more: {}; joining again", self.name, problem.detail);
                 sleep(self.joins.next()).await;
+                self.site.forget();
                 self.join().await.map(|()| None)
             }
             _ => Ok(Some(Err(problem))),
@@ -80,9 +81,16 @@ impl Client {
 
 /// Renews the lease of a client that is busy, for ever.
 pub(crate) async fn renew(site: Arc<Site>, name: ClientName, secret: Secret) -> Infallible {
+    let mut wait = site.lease() / 3;
     loop {
-        sleep(site.lease() / 3).await;
-        // If nobody answers, the client's own call will see it.
-        let _ = site.send(&calls::patch(&name, &ClientPatch::default()), secret.reveal()).await;
+        sleep(wait).await;
+        let lease = site.lease();
+        let renewal = calls::patch(&name, &ClientPatch::default());
+        let sent = timeout(lease / 4, site.send(&renewal, secret.reveal())).await;
+        // What the server refuses, the client's own call will see; if nobody answers, there is time for some more tries.
+        wait = match sent {
+            Ok(Ok(_) | Err(CallError::Refused(_))) => lease / 3,
+            Ok(Err(CallError::Away { .. })) | Err(_) => lease / 20,
+        };
     }
 }

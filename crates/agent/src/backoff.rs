@@ -45,6 +45,40 @@ impl Backoff {
     }
 }
 
+/// How long a client goes on with what its disk refuses, before it declines its tasks.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For how long something has failed in a row.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    backoff: Backoff,
+    waited: Duration,
+}
+
+impl Patience {
+    /// Of the one called `name`.
+    pub fn new(name: &str) -> Self {
+        Self { backoff: Backoff::new(name), waited: Duration::ZERO }
+    }
+
+    /// It has succeeded.
+    pub fn reset(&mut self) {
+        (self.waited, self.backoff.tries) = (Duration::ZERO, 0);
+    }
+
+    /// It has failed once more: how long to wait.
+    pub fn next(&mut self) -> Duration {
+        let wait = self.backoff.next();
+        self.waited += wait;
+        wait
+    }
+
+    /// Whether it has failed for too long.
+    pub fn is_over(&self) -> bool {
+        self.waited >= PATIENCE
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +94,17 @@ mod tests {
         assert_eq!(backoff.tries(), 40);
         backoff.reset();
         assert_eq!(backoff.next().as_secs_f64(), waits[0]);
+    }
+
+    #[test]
+    fn patience_is_over_after_about_a_minute_and_comes_back() {
+        let mut patience = Patience::new("a");
+        let waits: Vec<_> = std::iter::from_fn(|| (!patience.is_over()).then(|| patience.next())).collect();
+        let waited = waits.iter().sum::<Duration>();
+        assert!((10..20).contains(&waits.len()), "{waits:?}");
+        assert!(PATIENCE <= waited && waited <= PATIENCE + LONGEST, "{waited:?}");
+        patience.reset();
+        assert!(!patience.is_over());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    http::{Body, Call},
+    http::{Body, Call, STALL},
     reply::Reply,
 };
 
@@ -57,10 +57,15 @@ pub fn leave(client: &ClientName, reason: &str) -> Call<()> {
     Call { read: |_| Ok(()), ..call(Method::DELETE, format!("/clients/{client}"), body(&goodbye)) }
 }
 
-/// Ask for a task, and wait for one for so many seconds.
-pub fn poll(client: &ClientName, wait_s: u64) -> Call<Polled> {
+/// Ask for a task, and wait for one for so many seconds. The answer may be late by `stall`.
+pub fn poll(client: &ClientName, wait_s: u64, stall: Duration) -> Call<Polled> {
     let path = format!("/clients/{client}/task?wait={wait_s}");
-    Call { wait: Duration::from_secs(wait_s), read: polled, ..call(Method::GET, path, Body::Empty) }
+    Call {
+        wait: Duration::from_secs(wait_s),
+        stall: stall.min(STALL),
+        read: polled,
+        ..call(Method::GET, path, Body::Empty)
+    }
 }
 
 /// A job.
@@ -96,7 +101,7 @@ pub fn outcome(task: &TaskId) -> Call<TaskOutcome> {
 
 fn call<T>(method: Method, path: String, body: Body) -> Call<T> {
     let read = |_| Err("nothing is expected".into());
-    Call { method, path, body, wait: Duration::ZERO, limit: MAX_JSON, read }
+    Call { method, path, body, wait: Duration::ZERO, stall: STALL, limit: MAX_JSON, read }
 }
 
 fn json<T: DeserializeOwned>(method: Method, path: String, body: Body) -> Call<T> {
@@ -159,7 +164,9 @@ mod tests {
     #[test]
     fn paths_name_clients_tasks_and_digests() {
         let client = ClientName::new("person-07").unwrap();
-        assert_eq!(poll(&client, 20).path, "/clients/person-07/task?wait=20");
+        let poll = poll(&client, 20, Duration::from_secs(7));
+        assert_eq!(poll.path, "/clients/person-07/task?wait=20");
+        assert_eq!(poll.wait + poll.stall, Duration::from_secs(27));
         let task: TaskId = "1-train-3-1-person-07".parse().unwrap();
         let sha256 = Digest([0x11; 32]);
         let path = update(&task, sha256, Bytes::new()).path;

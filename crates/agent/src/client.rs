@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     asking::renew,
-    backoff::Backoff,
+    backoff::{Backoff, Patience},
     calls::{self, Polled},
     memory::Memory,
     site::Site,
@@ -47,6 +47,8 @@ pub struct Client {
     pub(crate) backoff: Backoff,
     /// How often it has joined again since a call was answered well.
     pub(crate) joins: Backoff,
+    /// For how long its files cannot be written.
+    pub(crate) disk: Patience,
 }
 
 /// Why a client's loop is over.
@@ -83,7 +85,8 @@ impl Client {
         let (memory, name) = (home.memory()?, data.name.clone());
         site.statuses.change(&name, |status| status.tally = memory.state);
         let (backoff, joins) = (Backoff::new(name.as_str()), Backoff::new(name.as_str()));
-        Ok(Self { site, name, rows: Rows::new(data), home, secret, known, memory, told: None, backoff, joins })
+        let (rows, disk) = (Rows::new(data), Patience::new(name.as_str()));
+        Ok(Self { site, name, rows, home, secret, known, memory, told: None, backoff, joins, disk })
     }
 
     /// Takes part until it may no longer.
@@ -129,7 +132,7 @@ impl Client {
             return Ok(None);
         }
         self.show(|status| status.wait(now.is_none()));
-        let (poll, began) = (calls::poll(&self.name, self.wait_s()), Instant::now());
+        let (poll, began) = (calls::poll(&self.name, self.wait_s(), self.site.lease() / 3), Instant::now());
         let polled = tokio::select! {
             polled = self.attempt(&poll) => polled?,
             _ = unready.changed() => None,
@@ -169,10 +172,18 @@ impl Client {
     async fn work(&mut self, task: &TaskView) -> Result<(), Halt> {
         work::check(task, &self.rows).map_err(Halt::Decline)?;
         if self.memory.pending.as_ref().is_some_and(|pending| pending.task == task.task) {
-            return self.send_kept(None).await;
+            let job = self.job(task.job, true).await?;
+            if self.is_of(job.digest, Some(task.base)) {
+                return self.send_kept(None).await;
+            }
+            self.forget_kept("it was made for another job or model of the same name").await;
+        } else {
+            self.resolve().await?;
         }
-        self.resolve().await?;
         if self.memory.pending.is_some() && task.kind == Kind::Train {
+            if self.disk.is_over() {
+                return Err(Halt::Decline("the site cannot keep its answer: its memory cannot be written".into()));
+            }
             // The server has not yet said what became of the last answer, and state k+1 begins with that.
             sleep(PAUSE).await;
             return Err(Halt::Later);

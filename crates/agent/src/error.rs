@@ -53,6 +53,6 @@ pub enum AgentError {
     #[error("no client could join: {0}")]
     NameTaken(String),
     /// A fault of ours.
-    #[error("a client broke off: {0}; please report it")]
+    #[error("a client broke off: {0}")]
     Broken(String),
 }

@@ -16,11 +16,13 @@ use crate::{
 impl Client {
     /// The job of a task and, unless it measures, the model; if the site's policy allows the task.
     pub(crate) async fn fetch(&mut self, task: &TaskView) -> Result<(Arc<Job>, Option<Arc<Params>>), Halt> {
-        let job = self.job(task).await?;
+        let job = self.job(task.job, task.kind != Kind::Measure).await?;
         let (plan, work) = (&job.plan, &job.work);
         self.show(|status| status.rounds = Some(job.rounds));
         let asked = Asked { task: &task.task, cohort: task.cohort, plan, work };
         self.site.policy.check(&asked).map_err(Halt::Decline)?;
+        let rows = self.rows.behind(task.kind, &job).map_err(Halt::Decline)?;
+        self.site.policy.check_rows(rows).map_err(Halt::Decline)?;
         if let Some(why) = self.site.unready.borrow().clone() {
             return Err(Halt::Decline(why));
         }
@@ -31,12 +33,12 @@ impl Client {
         Ok((job, base))
     }
 
-    /// The job of a task. It is asked for once before its columns are measured and once after.
-    async fn job(&mut self, task: &TaskView) -> Result<Arc<Job>, Halt> {
+    /// A job. It is asked for once before its columns are `measured` and once after.
+    pub(crate) async fn job(&mut self, id: u32, measured: bool) -> Result<Arc<Job>, Halt> {
         let site = Arc::clone(&self.site);
-        let cell = site.jobs.cell((task.job, task.kind != Kind::Measure));
+        let cell = site.jobs.cell((id, measured));
         let fetch = async {
-            let view = self.call(&calls::job(task.job)).await?.map_err(|problem| Halt::Decline(problem.detail))?;
+            let view = self.call(&calls::job(id)).await?.map_err(|problem| Halt::Decline(problem.detail))?;
             Job::of(view, &site.schema, site.most_rows).map(Arc::new).map_err(Halt::Decline)
         };
         cell.get_or_try_init(|| fetch).await.cloned()

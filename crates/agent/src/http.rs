@@ -17,7 +17,7 @@ use crate::{
     reply::{CallError, Reply, cause, named, receive, refusal, stalled},
 };
 
-/// How long nothing may move before a call is given up.
+/// How long nothing may move before a call is given up, unless it says otherwise.
 pub const STALL: Duration = Duration::from_secs(60);
 
 /// An update is handed to the network in pieces of so many bytes, to see whether it moves.
@@ -39,6 +39,8 @@ pub struct Call<T> {
     pub body: Body,
     /// How long the server may take on purpose.
     pub wait: Duration,
+    /// How long nothing may move beyond that.
+    pub stall: Duration,
     /// The most bytes that an answer may have, packed or not.
     pub limit: usize,
     /// Reads the answer.
@@ -84,7 +86,7 @@ impl Http {
     pub async fn send<T>(&self, call: &Call<T>, bearer: &str) -> Result<T, CallError> {
         let moved = Moved::default();
         let request = self.request(call, bearer, &moved).send();
-        let response = moved.watch(STALL + call.wait, request).await.ok_or_else(|| stalled(call))?;
+        let response = moved.watch(call.stall + call.wait, request).await.ok_or_else(|| stalled(call))?;
         let response = response.map_err(|error| CallError::away(cause(&error)))?;
         let reply = receive(response, call).await?;
         if reply.status.is_success() {

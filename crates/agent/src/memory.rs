@@ -24,8 +24,29 @@ pub struct Pending {
     pub task: TaskId,
     /// The digest of its file, `answer`.
     pub sha256: Digest,
+    /// The model that it was made from; `None` in what an older version kept, which is made anew.
+    #[serde(default)]
+    pub base: Option<Digest>,
+    /// The digest of its job's plan and seed. A server that begins anew gives the same names to other work.
+    #[serde(default)]
+    pub job: Option<Digest>,
     /// State k+1.
     pub state: Tally,
+}
+
+/// An answer to be kept.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The task that it answers.
+    pub task: TaskId,
+    /// The digest of its file.
+    pub sha256: Digest,
+    /// The model that it was made from.
+    pub base: Option<Digest>,
+    /// The digest of its job's plan and seed.
+    pub job: Digest,
+    /// How many rows it was trained on.
+    pub examples: u64,
 }
 
 /// What came of a client's work.
@@ -39,11 +60,12 @@ pub struct Tally {
 }
 
 impl Memory {
-    /// With an answer that was trained on so many `examples`.
-    pub fn keeping(&self, task: TaskId, sha256: Digest, examples: u64) -> Self {
+    /// With an answer, and the state that follows it.
+    pub fn keeping(&self, kept: Kept) -> Self {
+        let Kept { task, sha256, base, job, examples } = kept;
         let Tally { rounds, examples: before } = self.state;
         let state = Tally { rounds: rounds + 1, examples: before + examples };
-        Self { pending: Some(Pending { task, sha256, state }), ..self.clone() }
+        Self { pending: Some(Pending { task, sha256, base, job: Some(job), state }), ..self.clone() }
     }
 
     /// When the kept answer's task has come to `state`; `None` if that changes nothing.
@@ -63,7 +85,9 @@ mod tests {
 
     fn kept() -> Memory {
         let memory = Memory { version: 3, state: Tally { rounds: 3, examples: 60 }, pending: None };
-        memory.keeping("1-train-5-1-a".parse().unwrap(), Digest([1; 32]), 20)
+        let [sha256, base, job] = [1, 2, 3].map(|byte| Digest([byte; 32]));
+        let task = "1-train-5-1-a".parse().unwrap();
+        memory.keeping(Kept { task, sha256, base: Some(base), job, examples: 20 })
     }
 
     #[test]
@@ -88,8 +112,10 @@ mod tests {
     #[test]
     fn the_file_is_pinned() {
         let json = format!(
-            r#"{{"version":3,"state":{{"rounds":3,"examples":60}},"pending":{{"task":"1-train-5-1-a","sha256":"{}","state":{{"rounds":4,"examples":80}}}}}}"#,
-            "01".repeat(32)
+            r#"{{"version":3,"state":{{"rounds":3,"examples":60}},"pending":{{"task":"1-train-5-1-a","sha256":"{}","base":"{}","job":"{}","state":{{"rounds":4,"examples":80}}}}}}"#,
+            "01".repeat(32),
+            "02".repeat(32),
+            "03".repeat(32)
         );
         assert_eq!(serde_json::to_string(&kept()).unwrap(), json);
         assert_eq!(serde_json::from_str::<Memory>(&json).unwrap(), kept());

@@ -1,6 +1,6 @@
-//! What a site takes part in: a file that its own people write. What it does not say is allowed.
+//! What a site takes part in: a file that its own people write. What it does not say is allowed, but for models that are huge.
 
-use std::fmt;
+use std::{fmt, num::NonZeroUsize};
 
 use dure_core::{
     plan::Plan,
@@ -10,7 +10,14 @@ use dure_learn::work::Work;
 use jiff::civil::Time;
 use serde::Deserialize;
 
-/// What a site takes part in. Absent keys allow everything.
+/// The most parameters of a model, where the policy does not say: 200 MB of numbers.
+const MAX_PARAMETERS: usize = 50_000_000;
+
+/// The fewest rows behind an answer, where the policy does not say. One of the 33 people of the shared Fitbit data has a
+/// single row in each part, and all of them have to answer if a federation is to come to the simulator's bits.
+const MIN_ROWS: usize = 1;
+
+/// What a site takes part in. Absent keys allow everything, but for [`Policy::most_parameters`] and [`Policy::least_rows`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
@@ -24,8 +31,12 @@ pub struct Policy {
     pub max_personalise_epochs: Option<u32>,
     /// When clients take tasks.
     pub hours: Option<Hours>,
-    /// The fewest clients that a round may ask: in a sum of few, each is seen.
+    /// The fewest answers that a round may end with: in a sum of few, each is seen.
     pub min_cohort: Option<usize>,
+    /// The fewest rows that an answer may be made from: the mean of one row is the row.
+    pub min_rows: Option<NonZeroUsize>,
+    /// The most parameters that a job's model may have: memory is taken for each.
+    pub max_parameters: Option<usize>,
 }
 
 /// Hours of the day by local time: `20:00-06:00`. The beginning is in, the end is not.
@@ -118,20 +129,48 @@ impl Policy {
         if let Some(allowed) = outside(&self.recipes, &plan.name) {
             return Err(format!("the site's policy allows the recipes {allowed}; the plan is of {}", plan.name));
         }
+        at_most(Some(self.most_parameters()), plan.layout.parameters(), "parameters")?;
         at_most(self.max_epochs, work.training.epochs, "epochs")?;
         if task.round.kind == Kind::Test {
             at_most(self.max_personalise_epochs, work.personalise.epochs, "epochs of personalisation")?;
         }
+        let answers = fewest_answers(plan, task.round.kind, cohort);
         match self.min_cohort {
-            Some(least) if cohort < least => {
-                Err(format!("the site's policy asks for rounds of at least {least} clients; this one has {cohort}"))
-            }
+            Some(least) if answers < least => Err(format!(
+                "the site's policy asks for rounds of at least {least} answers; this one may end with {answers}"
+            )),
             _ => Ok(()),
         }
     }
+
+    /// Whether an answer may be made from so many rows; if not, why. The reason does not say how many there are. An answer
+    /// from no rows says nothing of any.
+    pub fn check_rows(&self, rows: usize) -> Result<(), String> {
+        let least = self.least_rows();
+        if rows == 0 || rows >= least {
+            return Ok(());
+        }
+        Err(format!("the site's policy wants at least {least} rows behind an answer; this split leaves fewer"))
+    }
+
+    /// The fewest rows behind an answer.
+    pub fn least_rows(&self) -> usize {
+        self.min_rows.map_or(MIN_ROWS, NonZeroUsize::get)
+    }
+
+    /// The most parameters of a model.
+    pub fn most_parameters(&self) -> usize {
+        self.max_parameters.unwrap_or(MAX_PARAMETERS)
+    }
 }
 
-fn at_most(limit: Option<u32>, asked: u32, what: &str) -> Result<(), String> {
+/// The fewest answers that a round of `cohort` clients may end with. Only training rounds draw a sample and stop at its size.
+fn fewest_answers(plan: &Plan, kind: Kind, cohort: usize) -> usize {
+    let goal = if kind == Kind::Train { plan.cohort.goal_of(cohort) } else { None };
+    plan.cohort.quorum_of(goal.unwrap_or(cohort)).min(cohort)
+}
+
+fn at_most<T: PartialOrd + fmt::Display>(limit: Option<T>, asked: T, what: &str) -> Result<(), String> {
     match limit {
         Some(most) if asked > most => {
             Err(format!("the site's policy allows at most {most} {what}; the plan asks for {asked}"))
@@ -198,8 +237,13 @@ mod tests {
 
     /// What the policy says to a task of the built-in recipe with 50 epochs, in a round of three.
     fn said(text: &str, kind: &str) -> Result<(), String> {
+        said_to(&[], text, kind)
+    }
+
+    fn said_to(keys: &[&str], text: &str, kind: &str) -> Result<(), String> {
         let recipe = include_str!("../../../recipes/fitbit.toml");
-        let recipe = Recipe::parse("fitbit", recipe, &["training.epochs=50".into()]).unwrap();
+        let keys: Vec<_> = keys.iter().chain(&["training.epochs=50"]).map(|key| (*key).to_owned()).collect();
+        let recipe = Recipe::parse("fitbit", recipe, &keys).unwrap();
         let (task, plan, work) =
             (format!("1-{kind}-1-1-a").parse().unwrap(), recipe.plan("fitbit").unwrap(), recipe.work());
         policy(text).check(&Asked { task: &task, cohort: 3, plan: &plan, work: &work })
@@ -218,7 +262,8 @@ mod tests {
         let epochs = "the site's policy allows at most 20 epochs; the plan asks for 50";
         let personal = "the site's policy allows at most 20 epochs of personalisation; the plan asks for 50";
         let recipe = "the site's policy allows the recipes news, steps; the plan is of fitbit";
-        let cohort = "the site's policy asks for rounds of at least 5 clients; this one has 3";
+        let cohort = "the site's policy asks for rounds of at least 5 answers; this one may end with 3";
+        let parameters = "the site's policy allows at most 6976 parameters; the plan asks for 6977";
         for (text, kind, want) in [
             ("max_epochs = 50", "train", None),
             ("max_epochs = 20", "train", Some(epochs)),
@@ -228,11 +273,45 @@ mod tests {
             ("max_personalise_epochs = 20", "train", None),
             ("recipes = ['fitbit']", "train", None),
             ("recipes = ['news', 'steps']", "train", Some(recipe)),
+            ("max_parameters = 6977", "train", None),
+            ("max_parameters = 6976", "evaluate", Some(parameters)),
             ("min_cohort = 3", "train", None),
             ("min_cohort = 5", "evaluate", Some(cohort)),
         ] {
             assert_eq!(said(text, kind), want.map_or(Ok(()), |why| Err(why.into())), "{text} {kind}");
         }
+    }
+
+    #[test]
+    fn a_cohort_is_as_large_as_the_fewest_answers_that_its_round_may_end_with() {
+        let check = |keys: &[&str], kind: &str, fewest: usize| {
+            assert_eq!(said_to(keys, &format!("min_cohort = {fewest}"), kind), Ok(()), "{keys:?} {kind}");
+            let why = said_to(keys, &format!("min_cohort = {}", fewest + 1), kind).unwrap_err();
+            assert!(
+                why.ends_with(&format!("at least {} answers; this one may end with {fewest}", fewest + 1)),
+                "{why}"
+            );
+        };
+        check(&[], "train", 3);
+        check(&["cohort.quorum=2"], "train", 2);
+        check(&["cohort.quorum=2"], "measure", 2);
+        check(&["cohort.quorum=1"], "evaluate", 1);
+        // The size is of training rounds only.
+        check(&["cohort.size=2", "cohort.over_selection=1.5"], "train", 2);
+        check(&["cohort.size=2", "cohort.over_selection=1.5"], "test", 3);
+        check(&["cohort.size=2", "cohort.over_selection=1.5", "cohort.quorum=1"], "train", 1);
+    }
+
+    #[test]
+    fn few_rows_are_refused_and_not_counted_aloud() {
+        let least = policy("min_rows = 5");
+        assert_eq!((least.check_rows(5), least.check_rows(0)), (Ok(()), Ok(())));
+        let why = "the site's policy wants at least 5 rows behind an answer; this split leaves fewer";
+        for few in 1..5 {
+            assert_eq!(least.check_rows(few), Err(why.into()));
+        }
+        assert_eq!(policy("").check_rows(MIN_ROWS), Ok(()));
+        assert!(Policy::parse("min_rows = 0", "site.toml").unwrap_err().to_string().starts_with("site.toml:1:12: "));
     }
 
     #[test]

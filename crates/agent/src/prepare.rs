@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dure_core::{model::Layout, plan::Plan, statistics::Statistics};
+use dure_core::{digest::Digest, model::Layout, plan::Plan, statistics::Statistics};
 use dure_learn::{
     client::Trainer,
     schema::{Column, Schema},
@@ -19,6 +19,8 @@ const NAMED: usize = 5;
 pub struct Job {
     /// From which all randomness derives.
     pub seed: u64,
+    /// The digest of its plan and seed.
+    pub digest: Digest,
     /// How many training rounds are planned.
     pub rounds: u32,
     /// What is done.
@@ -39,6 +41,8 @@ impl Job {
     pub fn of(view: Value, schema: &Schema, most_rows: usize) -> Result<Self, String> {
         let unknown = |why: String| format!("this version cannot do the job: {why}");
         let view: JobView = serde_json::from_value(view).map_err(|error| unknown(error.to_string()))?;
+        let json = serde_json::to_vec(&view.plan).map_err(|error| unknown(error.to_string()))?;
+        let digest = Digest::of_all(&[&json, b" ", view.seed.as_bytes()]);
         let plan = Plan::new(view.plan).map_err(|error| unknown(error.to_string()))?;
         let work = Work::of(&plan).map_err(|error| unknown(error.to_string()))?;
         let seed = view.seed.parse().map_err(|_| unknown(format!("its seed is {:?}", view.seed)))?;
@@ -50,7 +54,7 @@ impl Job {
             Some(statistics) => Some(Preprocessing::of(&statistics)),
             None => plan.measure.is_empty().then(|| Preprocessing::of(&Statistics::new())),
         };
-        Ok(Self { seed, rounds, plan, work, layout, preprocessing, trainers: Mutex::default(), most_rows })
+        Ok(Self { seed, digest, rounds, plan, work, layout, preprocessing, trainers: Mutex::default(), most_rows })
     }
 
     /// The most bytes that an honest file of its model has.

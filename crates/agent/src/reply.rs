@@ -8,7 +8,10 @@ use reqwest::{
     header::{self, HeaderMap},
 };
 
-use crate::http::{Call, STALL};
+use crate::http::Call;
+
+/// How the kinds of this project's problems begin. A proxy's refusals have none, and say nothing of the server's mind.
+const PROBLEMS: &str = "/problems/";
 
 /// An answer that was taken well.
 pub struct Reply {
@@ -45,17 +48,17 @@ impl CallError {
 
 /// Whether a problem is of a kind: `is(&problem, "evicted")`.
 pub fn is(problem: &Problem, kind: &str) -> bool {
-    problem.kind.rsplit('/').next() == Some(kind)
+    problem.kind.strip_prefix(PROBLEMS) == Some(kind)
 }
 
 /// Takes an answer in, within the call's bounds.
 pub async fn receive<T>(mut response: Response, call: &Call<T>) -> Result<Reply, CallError> {
     let (status, headers, mut body) = (response.status(), response.headers().clone(), Vec::new());
     loop {
-        let piece = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| stalled(call))?;
+        let piece = tokio::time::timeout(call.stall, response.chunk()).await.map_err(|_| stalled(call))?;
         let Some(piece) = piece.map_err(|error| CallError::away(cause(&error)))? else { break };
         if body.len() + piece.len() > call.limit {
-            return Err(CallError::Refused(too_large(call, status)));
+            return Err(too_large(call, status));
         }
         body.extend_from_slice(&piece);
     }
@@ -76,16 +79,20 @@ pub fn stalled<T>(call: &Call<T>) -> CallError {
     CallError::away(format!("{} {}: nothing moves", call.method, call.path))
 }
 
-fn too_large<T>(call: &Call<T>, status: StatusCode) -> Problem {
+fn too_large<T>(call: &Call<T>, status: StatusCode) -> CallError {
     let detail = format!("{} has more than {} bytes", named(call), call.limit);
-    Problem { kind: "/problems/too-large".into(), title: "Answer too large".into(), status: status.as_u16(), detail }
+    if !status.is_success() {
+        return CallError::away(format!("{status}: {detail}"));
+    }
+    let (kind, title) = (format!("{PROBLEMS}too-large"), "Answer too large".into());
+    CallError::Refused(Problem { kind, title, status: status.as_u16(), detail })
 }
 
-/// What an answer says that is none.
+/// What an answer says that is none. Only a problem of the server's own is final, and a body that is too large on any way.
 pub fn refusal(reply: &Reply) -> CallError {
     let (status, problem) = (reply.status, problem(reply));
     let mends = [408, 425, 429].contains(&status.as_u16()) || !status.is_client_error();
-    if !mends {
+    if !mends && (problem.kind.starts_with(PROBLEMS) || status == StatusCode::PAYLOAD_TOO_LARGE) {
         return CallError::Refused(problem);
     }
     let elsewhere = reply.headers.get(header::LOCATION).and_then(|url| url.to_str().ok());
@@ -98,10 +105,12 @@ pub fn refusal(reply: &Reply) -> CallError {
 
 /// The problem of a body; one made of the status where somebody else has answered in the server's place.
 fn problem(reply: &Reply) -> Problem {
-    serde_json::from_slice(&reply.body).unwrap_or_else(|_| Problem {
+    let status = reply.status.as_u16();
+    let told = serde_json::from_slice(&reply.body).map(|problem: Problem| Problem { status, ..problem });
+    told.unwrap_or_else(|_| Problem {
         kind: "about:blank".into(),
         title: reply.status.canonical_reason().unwrap_or_default().into(),
-        status: reply.status.as_u16(),
+        status,
         detail: String::from_utf8_lossy(&reply.body).chars().filter(|c| !c.is_control()).take(200).collect(),
     })
 }
@@ -138,8 +147,20 @@ mod tests {
             let CallError::Away { retry_after, .. } = error else { panic!("{status}: {error:?}") };
             assert_eq!(retry_after, Some(Duration::from_secs(7)));
         }
+        let problem = r#"{"type":"/problems/some","title":"","status":0,"detail":""}"#;
         for status in [400, 401, 403, 404, 409, 413, 422] {
-            assert!(matches!(refusal(&reply(status, "")), CallError::Refused(p) if p.status == status));
+            assert!(matches!(refusal(&reply(status, problem)), CallError::Refused(p) if p.status == status));
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_refuses_is_not_the_servers_word() {
+        let others = r#"{"type":"https://proxy.example/evicted","title":"","status":403,"detail":"no"}"#;
+        for body in ["", "<h1>Proxy</h1>", "{}", others] {
+            for status in [400, 401, 403, 404, 407, 409, 422] {
+                assert!(matches!(refusal(&reply(status, body)), CallError::Away { .. }), "{status} {body}");
+            }
+            assert!(matches!(refusal(&reply(413, body)), CallError::Refused(p) if p.status == 413));
         }
     }
 
@@ -149,7 +170,7 @@ mod tests {
         let CallError::Refused(problem) = refusal(&reply(403, body)) else { panic!("it is refused") };
         assert!(is(&problem, "evicted") && !is(&problem, "not-a-member"));
         assert_eq!(problem.detail, "a was evicted: late");
-        let CallError::Refused(problem) = refusal(&reply(403, "<h1>Proxy\n</h1>")) else { panic!("it is refused") };
-        assert_eq!((problem.kind.as_str(), problem.detail.as_str()), ("about:blank", "<h1>Proxy</h1>"));
+        let CallError::Away { why, .. } = refusal(&reply(403, "<h1>Proxy\n</h1>")) else { panic!("it is away") };
+        assert_eq!(why, "403 Forbidden: <h1>Proxy</h1>");
     }
 }

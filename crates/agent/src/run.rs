@@ -1,13 +1,13 @@
 //! The life of an agent: it takes its folder, lets its clients live, and says goodbye.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use dure_core::name::ClientName;
 use dure_wire::api::FederationView;
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::{
     net::TcpListener,
-    task::{JoinError, JoinSet},
+    task::{Id, JoinError, JoinSet},
     time::{sleep, timeout},
 };
 
@@ -20,7 +20,7 @@ use crate::{
     page,
     reply::CallError,
     site::Site,
-    state::{Secret, StateDir, read_witness, write_witness},
+    state::{Secret, StateDir, read_contradiction, read_witness, write_contradiction, write_witness},
     status::State,
     witness::Witness,
 };
@@ -70,7 +70,7 @@ pub async fn run(config: AgentConfig, until: impl Future<Output = ()>) -> Result
 pub async fn run_by(config: AgentConfig, clock: Clock, until: impl Future<Output = ()>) -> Result<Ended, AgentError> {
     check(&config)?;
     let state = StateDir::open(&config.state_dir, &config.invitation)?;
-    let witness = Witness::new(read_witness(&state.witness())?);
+    let witness = Witness::new(read_witness(&state.witness())?, read_contradiction(&state.contradiction())?);
     let site = Arc::new(Site::new(&config, clock, witness)?);
     if config.policy.hours.is_some() {
         tell_zone();
@@ -85,7 +85,7 @@ pub async fn run_by(config: AgentConfig, clock: Clock, until: impl Future<Output
     }
     helpers.shutdown().await;
     site.files_are_still().await;
-    save_witness(&site, &state.witness());
+    save_witness(&site, &state.witness(), &state.contradiction());
     ended
 }
 
@@ -136,13 +136,13 @@ fn clients(config: AgentConfig, site: &Arc<Site>, state: &StateDir) -> Result<Ve
 fn help(site: &Arc<Site>, state: &StateDir, page: Option<TcpListener>) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(Arc::clone(site).keep_hours());
-    let (witnessing, path) = (Arc::clone(site), state.witness());
+    let (witnessing, path, beside) = (Arc::clone(site), state.witness(), state.contradiction());
     helpers.spawn(async move {
         loop {
             sleep(WITNESS).await;
-            let (site, path) = (Arc::clone(&witnessing), path.clone());
+            let (site, path, beside) = (Arc::clone(&witnessing), path.clone(), beside.clone());
             // A failure is logged, and the next second tries again.
-            let _ = witnessing.on_disk(move || save_witness(&site, &path)).await;
+            let _ = witnessing.on_disk(move || save_witness(&site, &path, &beside)).await;
         }
     });
     if let Some(listener) = page {
@@ -152,7 +152,13 @@ fn help(site: &Arc<Site>, state: &StateDir, page: Option<TcpListener>) -> JoinSe
     helpers
 }
 
-fn save_witness(site: &Site, path: &std::path::Path) {
+fn save_witness(site: &Site, path: &Path, beside: &Path) {
+    if let Some(contradiction) = site.witness.untold() {
+        match write_contradiction(beside, &contradiction) {
+            Ok(()) => site.witness.told(),
+            Err(error) => tracing::error!("that the journal contradicts its witness cannot be kept: {error}"),
+        }
+    }
     let Some(head) = site.witness.unsaved() else { return };
     match write_witness(path, head) {
         Ok(()) => site.witness.saved(head),
@@ -163,9 +169,10 @@ fn save_witness(site: &Site, path: &std::path::Path) {
 /// Lets the clients live until `until`, or until they are over.
 async fn live(clients: Vec<Client>, site: &Site, until: impl Future<Output = ()>) -> Result<Ended, AgentError> {
     let (mut until, mut overs, mut living) = (std::pin::pin!(until), Vec::new(), JoinSet::new());
+    let mut names = HashMap::new();
     for client in clients {
         let name = client.name.clone();
-        living.spawn(async move { (name, client.live().await) });
+        names.insert(living.spawn(client.live()).id(), name);
     }
     loop {
         tokio::select! {
@@ -174,8 +181,8 @@ async fn live(clients: Vec<Client>, site: &Site, until: impl Future<Output = ()>
                 living.shutdown().await;
                 return Ok(Ended::Left);
             }
-            over = living.join_next() => match over {
-                Some(over) => overs.push(ended(over, site)),
+            over = living.join_next_with_id() => match over {
+                Some(over) => overs.push(ended(over, &names, site)),
                 None => return verdict(overs),
             },
         }
@@ -183,18 +190,21 @@ async fn live(clients: Vec<Client>, site: &Site, until: impl Future<Output = ()>
 }
 
 /// Notes that a client is over.
-fn ended(over: Result<(ClientName, Over), JoinError>, site: &Site) -> Over {
-    let (name, over) = match over {
-        Ok(ended) => ended,
-        Err(error) => return Over::Broken(error.to_string()),
-    };
+fn ended(over: Result<(Id, Over), JoinError>, names: &HashMap<Id, ClientName>, site: &Site) -> Over {
+    let (id, over) = over.unwrap_or_else(broken);
+    let Some(name) = names.get(&id) else { return over };
     let (state, why) = match &over {
         Over::Evicted(why) => (State::Evicted, why),
         Over::NameTaken(why) | Over::Broken(why) => (State::Refused, why),
     };
     tracing::error!(client = %name, "{name} takes part no more: {why}");
-    site.statuses.change(&name, |status| (status.state, status.last_error) = (state, Some(why.clone())));
+    site.statuses.change(name, |status| (status.state, status.last_error) = (state, Some(why.clone())));
     over
+}
+
+/// A client's loop that broke off at a fault of this program.
+fn broken(error: JoinError) -> (Id, Over) {
+    (error.id(), Over::Broken(format!("a fault of this program; please report it: {error}")))
 }
 
 /// What became of an agent all of whose clients are over.
@@ -224,5 +234,20 @@ async fn say_goodbye(site: &Arc<Site>, clients: Vec<(ClientName, Secret)>) {
     }
     if timeout(GOODBYES, async { while leaving.join_next().await.is_some() {} }).await.is_err() {
         tracing::warn!("the server did not hear all goodbyes in time; leases will end by themselves");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_panics_is_over_and_says_why() {
+        let mut living = JoinSet::new();
+        let id = living.spawn(async { panic!("a fault for a test") }).id();
+        let over: Result<(Id, Over), _> = living.join_next_with_id().await.unwrap();
+        let (whose, over) = over.unwrap_or_else(broken);
+        let Over::Broken(why) = over else { panic!("it broke") };
+        assert!(whose == id && why.contains("please report it") && why.contains("a fault for a test"), "{why}");
     }
 }

@@ -10,9 +10,8 @@ use std::{
 
 use dure_core::{digest::Digest, model::Params};
 use dure_learn::schema::Schema;
-use dure_wire::api::FederationView;
 use serde_json::{Map, Value};
-use tokio::sync::{OnceCell, RwLock, Semaphore, watch};
+use tokio::sync::{RwLock, Semaphore, watch};
 
 use crate::{
     AgentConfig, AgentError, Clock, Invitation, Policy, calls,
@@ -58,7 +57,9 @@ pub struct Site {
     pub unready: watch::Sender<Option<String>>,
     recipe: String,
     http: Http,
-    view: OnceCell<FederationView>,
+    /// The federation's view, asked for once for all clients; forgotten when one has to join again.
+    view: Recent<(), ()>,
+    lease: Mutex<Duration>,
     differences: Mutex<Option<String>>,
     clock: Clock,
     disk: Arc<RwLock<()>>,
@@ -111,7 +112,8 @@ impl Site {
             link: Link::default(),
             jobs: Recent::new(),
             models: Recent::new(),
-            view: OnceCell::new(),
+            view: Recent::new(),
+            lease: Mutex::new(LEASE),
             differences: Mutex::default(),
             disk: Arc::default(),
             invitation,
@@ -137,18 +139,29 @@ impl Site {
 
     /// Learns the lease and the schema, once for all clients.
     pub async fn learn(&self, bearer: &str) -> Result<(), CallError> {
-        self.view.get_or_try_init(|| self.fetch(bearer)).await.map(|_| ())
+        let cell = self.view.cell(());
+        cell.get_or_try_init(|| self.fetch(bearer)).await.copied()
     }
 
-    async fn fetch(&self, bearer: &str) -> Result<FederationView, CallError> {
+    /// Forgets what was learnt of the server: whoever has to join again may meet another under the same address.
+    pub fn forget(&self) {
+        self.view.clear();
+        self.jobs.clear();
+        self.models.clear();
+    }
+
+    async fn fetch(&self, bearer: &str) -> Result<(), CallError> {
         let view = self.send(&calls::federation(), bearer).await?;
         let differing = view.schema.as_ref().and_then(|told| differences_of(&self.schema, told));
         if let Some(differences) = &differing {
             tracing::warn!("clients join and take no tasks, for the site's columns differ: {differences}");
         }
         *self.differences.lock().unwrap_or_else(PoisonError::into_inner) = differing;
+        if let Ok(lease) = Duration::try_from_secs_f64(view.lease_s) {
+            *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease.max(SHORTEST_LEASE);
+        }
         self.look();
-        Ok(view)
+        Ok(())
     }
 
     /// Looks whether clients take tasks, and tells them if that has changed.
@@ -173,8 +186,7 @@ impl Site {
 
     /// For how long a client that is not heard of stays a member.
     pub fn lease(&self) -> Duration {
-        let told = self.view.get().and_then(|view| Duration::try_from_secs_f64(view.lease_s).ok());
-        told.unwrap_or(LEASE).max(SHORTEST_LEASE)
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works on files away from the runtime's threads. An agent that ends waits for it, see [`Self::files_are_still`].

@@ -15,6 +15,7 @@ use crate::{
     Invitation,
     files::{is_empty, make_folder, private, write},
     memory::{Memory, Pending},
+    witness::Contradiction,
 };
 
 /// Why the state folder cannot be used.
@@ -88,6 +89,17 @@ struct Owner {
     federation: String,
 }
 
+impl StateError {
+    /// What is wrong without saying where: paths are the site's own and go to nobody.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.kind().to_string(),
+            Self::Damaged { .. } => "a file is damaged".into(),
+            _ => "its folder cannot be used".into(),
+        }
+    }
+}
+
 impl StateDir {
     /// Opens `folder`, makes it if need be, and takes it for the federation of `invitation`.
     pub fn open(folder: &Path, invitation: &Invitation) -> Result<Self, StateError> {
@@ -115,6 +127,11 @@ impl StateDir {
         Ok(Home { folder })
     }
 
+    /// Where a contradiction of the witness is.
+    pub fn contradiction(&self) -> PathBuf {
+        self.folder.join("witness-problem.json")
+    }
+
     /// Where the witness is.
     pub fn witness(&self) -> PathBuf {
         self.folder.join("witness.json")
@@ -124,6 +141,16 @@ impl StateDir {
 /// The last head of the journal that was seen.
 pub fn read_witness(path: &Path) -> Result<Option<Head>, StateError> {
     read_json(path, path)
+}
+
+/// The contradiction that was seen, until somebody takes the file away.
+pub fn read_contradiction(path: &Path) -> Result<Option<Contradiction>, StateError> {
+    read_json(path, path)
+}
+
+/// Keeps a contradiction.
+pub fn write_contradiction(path: &Path, contradiction: &Contradiction) -> Result<(), StateError> {
+    write_json(path, contradiction)
 }
 
 /// Keeps a head.
@@ -260,6 +287,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Kept;
 
     fn invitation(url: &str) -> Invitation {
         Invitation::parse(&format!("{url}#{}", "0".repeat(64))).unwrap()
@@ -274,7 +302,8 @@ mod tests {
     }
 
     fn kept(home: &Home) -> Memory {
-        let memory = Memory::default().keeping("1-train-1-1-person-07".parse().unwrap(), Digest::of(b"answer"), 7);
+        let (task, sha256) = ("1-train-1-1-person-07".parse().unwrap(), Digest::of(b"answer"));
+        let memory = Memory::default().keeping(Kept { task, sha256, base: None, job: sha256, examples: 7 });
         home.keep(b"answer", &memory).unwrap();
         memory
     }
@@ -390,6 +419,18 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         open(folder.path()).unwrap();
         assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o755);
+    }
+
+    #[test]
+    fn what_goes_to_the_server_names_no_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = open(folder.path()).unwrap().home(&name()).unwrap();
+        let memory = kept(&home);
+        fs::create_dir(home.path("memory.json.new")).unwrap();
+        let unwritten = home.settle(&memory).unwrap_err();
+        fs::write(home.path("answer"), "other").unwrap();
+        let damaged = home.answer(memory.pending.as_ref().unwrap()).unwrap_err();
+        assert_eq!((unwritten.words().as_str(), damaged.words().as_str()), ("is a directory", "a file is damaged"));
     }
 
     #[test]

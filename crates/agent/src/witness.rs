@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dure_core::journal::Head;
 use dure_wire::api::{ClientView, FederationView, TaskOutcome};
+use serde::{Deserialize, Serialize};
 
 use crate::calls::Polled;
 
@@ -16,7 +17,21 @@ pub struct Witness(Mutex<Known>);
 struct Known {
     last: Option<Head>,
     saved: Option<Head>,
-    problem: Option<String>,
+    contradiction: Option<Contradiction>,
+    /// Whether the contradiction is on disk.
+    told: bool,
+}
+
+/// What shows that a journal is not what it was: `witness-problem.json`. The site's operator removes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contradiction {
+    /// In words.
+    pub problem: String,
+    /// The last head before.
+    pub kept: Option<Head>,
+    /// The head that contradicts it.
+    pub seen: Head,
 }
 
 /// What an answer says of the journal.
@@ -28,9 +43,13 @@ pub trait Tells {
 }
 
 impl Witness {
-    /// Begins with the head that was kept.
-    pub fn new(kept: Option<Head>) -> Self {
-        Self(Mutex::new(Known { last: kept, saved: kept, problem: None }))
+    /// Begins with the head and the contradiction that were kept.
+    pub fn new(kept: Option<Head>, contradiction: Option<Contradiction>) -> Self {
+        if let Some(Contradiction { problem, .. }) = &contradiction {
+            tracing::error!("{problem}; ask the operator, and remove witness-problem.json when it is settled");
+        }
+        let told = contradiction.is_some();
+        Self(Mutex::new(Known { last: kept, saved: kept, contradiction, told }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -44,7 +63,7 @@ impl Witness {
 
     /// What is wrong with the journal.
     pub fn problem(&self) -> Option<String> {
-        self.lock().problem.clone()
+        self.lock().contradiction.as_ref().map(|contradiction| contradiction.problem.clone())
     }
 
     /// Takes in a head of an answer to a question that was asked when `before` was the last. Answers overtake one another, so
@@ -59,13 +78,14 @@ impl Witness {
         let cut = before.filter(|seen| head.sequence < seen.sequence);
         let cut = cut.map(|seen| fault(seen, &format!("ends at {} now; it was cut off", head.sequence)));
         if let Some(problem) = rewritten.or(cut) {
-            if known.problem.replace(problem.clone()).is_none() {
+            if known.contradiction.is_none() {
                 tracing::error!(sequence = head.sequence, "{problem}; the witness is kept, ask the operator");
+                known.contradiction = Some(Contradiction { problem, kept: known.last, seen: head });
             }
             return true;
         }
         let newer = known.last.is_none_or(|last| head.sequence > last.sequence);
-        if newer && known.problem.is_none() {
+        if newer && known.contradiction.is_none() {
             known.last = Some(head);
         }
         false
@@ -75,6 +95,17 @@ impl Witness {
     pub fn unsaved(&self) -> Option<Head> {
         let known = self.lock();
         known.last.filter(|_| known.last != known.saved)
+    }
+
+    /// The contradiction that is to be written down, if it is not.
+    pub fn untold(&self) -> Option<Contradiction> {
+        let known = self.lock();
+        known.contradiction.clone().filter(|_| !known.told)
+    }
+
+    /// The contradiction has been written down.
+    pub fn told(&self) {
+        self.lock().told = true;
     }
 
     /// `head` has been written down.
@@ -125,7 +156,7 @@ mod tests {
 
     #[test]
     fn newer_heads_are_kept_and_are_to_be_saved() {
-        let witness = Witness::new(Some(head(3, 3)));
+        let witness = Witness::new(Some(head(3, 3)), None);
         assert_eq!(witness.unsaved(), None);
         assert!(!witness.see(head(3, 3), witness.last()));
         assert_eq!(witness.unsaved(), None);
@@ -137,7 +168,7 @@ mod tests {
 
     #[test]
     fn answers_may_overtake_one_another() {
-        let witness = Witness::new(None);
+        let witness = Witness::new(None, None);
         let before = witness.last();
         assert!(!witness.see(head(5, 5), before));
         assert!(!witness.see(head(4, 4), before));
@@ -146,16 +177,25 @@ mod tests {
 
     #[test]
     fn a_journal_that_was_cut_off_is_told_and_the_witness_stays() {
-        let witness = Witness::new(Some(head(5, 5)));
+        let witness = Witness::new(Some(head(5, 5)), None);
         assert!(witness.see(head(4, 4), witness.last()));
         assert!(witness.problem().unwrap().ends_with("at 5, and ends at 4 now; it was cut off"));
         assert!(!witness.see(head(9, 9), witness.last()));
         assert_eq!((witness.last(), witness.unsaved()), (Some(head(5, 5)), None));
+        // The first contradiction is the evidence; it is written down once, and stays after a restart.
+        assert!(witness.see(head(5, 7), None));
+        let untold = witness.untold().unwrap();
+        assert_eq!((untold.kept, untold.seen), (Some(head(5, 5)), head(4, 4)));
+        witness.told();
+        assert_eq!(witness.untold(), None);
+        let again = Witness::new(Some(head(5, 5)), Some(untold.clone()));
+        assert!(!again.see(head(9, 9), again.last()));
+        assert_eq!((again.problem(), again.last(), again.untold()), (Some(untold.problem), Some(head(5, 5)), None));
     }
 
     #[test]
     fn a_journal_that_was_rewritten_is_told() {
-        let witness = Witness::new(Some(head(5, 5)));
+        let witness = Witness::new(Some(head(5, 5)), None);
         assert!(witness.see(head(5, 6), None));
         assert!(witness.problem().unwrap().ends_with("at 5, and has another hash there now; it was rewritten"));
     }

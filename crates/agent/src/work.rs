@@ -37,6 +37,8 @@ pub struct MadeUpdate {
     pub bytes: Vec<u8>,
     /// The file's digest.
     pub sha256: Digest,
+    /// The digest of its job's plan and seed.
+    pub job: Digest,
     /// How many rows it was trained on.
     pub examples: u64,
 }
@@ -65,6 +67,18 @@ impl Rows {
             .split
             .divide(rows, job.seed, name)
             .map_err(|few| format!("{name} has {rows} rows, and the plan's split needs {}", few.needed))
+    }
+
+    /// How many rows an answer of this kind would be made from, at the least.
+    pub fn behind(&self, kind: Kind, job: &Job) -> Result<usize, String> {
+        let split = self.split(job)?;
+        let (training, personal) = (split.rows(job.plan.rows).len(), job.work.personalise.epochs > 0);
+        Ok(match kind {
+            Kind::Measure | Kind::Train => training,
+            Kind::Evaluate => split.validation.len(),
+            Kind::Test if personal => split.test.len().min(training),
+            Kind::Test => split.test.len(),
+        })
     }
 
     /// The rows as `job` scales them.
@@ -123,7 +137,7 @@ fn encode(task: &TaskView, job: &Job, client: &Client, update: &Update, base: Di
         return Err(format!("the update has {} bytes, and the server takes {}", bytes.len(), task.max_bytes));
     }
     let (sha256, examples) = (Digest::of(&bytes), client.split.rows(job.plan.rows).len() as u64);
-    Ok(Made::Update(MadeUpdate { bytes, sha256, examples }))
+    Ok(Made::Update(MadeUpdate { bytes, sha256, job: job.digest, examples }))
 }
 
 fn evaluated(sums: BTreeMap<String, Statistics>) -> Made {

@@ -183,6 +183,8 @@ async fn a_client_that_the_server_thinks_has_left_joins_again() {
     let agent = Agent::start(config(&fake, &recipe, &data, folder.path()));
     fake.nth(2, "GET", "/clients/person-01/task").await;
     assert_eq!(fake.count("PUT", "/clients/"), 2);
+    // What was learnt of the server is learnt again.
+    assert_eq!(fake.paths().iter().filter(|path| *path == "GET /").count(), 2);
     agent.stop().await.unwrap();
 }
 

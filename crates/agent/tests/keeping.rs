@@ -124,13 +124,13 @@ async fn after_a_power_cut_the_same_bytes_are_sent_again_without_training() {
     let first = scene.fake.nth(1, "PUT", "/tasks/").await;
     agent.kill().await;
     let before = scene.fake.count("PUT", "/tasks/");
-    let fetched = (scene.fake.count("GET", "/jobs/"), scene.fake.count("GET", "/models/"));
+    let fetched = scene.fake.count("GET", "/models/");
     scene.fake.script(|_| None);
 
     let agent = scene.agent();
     let again = scene.fake.nth(before + 1, "PUT", "/tasks/").await;
     assert_eq!((again.path, again.query, again.body), (first.path, first.query, first.body));
-    assert_eq!((scene.fake.count("GET", "/jobs/"), scene.fake.count("GET", "/models/")), fetched);
+    assert_eq!(scene.fake.count("GET", "/models/"), fetched);
     scene.fake.change(|world| {
         world.outcomes.insert(task, TaskState::Committed);
         world.patient = false;
@@ -181,7 +181,7 @@ async fn an_answer_that_never_arrived_is_sent_when_the_server_still_wants_it() {
 
 #[tokio::test]
 async fn an_answer_that_is_too_late_counts_or_is_dropped_as_its_round_was() {
-    for (state, version) in [(TaskState::Committed, 1), (TaskState::Dropped, 0), (TaskState::Answered, 0)] {
+    for (state, version) in [(TaskState::Committed, 1), (TaskState::Dropped, 0)] {
         let scene = Scene::new().await;
         let agent = scene.agent();
         scene.fake.script(|seen| {
@@ -195,6 +195,186 @@ async fn an_answer_that_is_too_late_counts_or_is_dropped_as_its_round_was() {
         assert_eq!(scene.fake.count("POST", "/tasks/"), 0);
         agent.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_until_the_server_says_that_its_round_does_not_count() {
+    let scene = Scene::new().await;
+    let agent = scene.agent();
+    scene.fake.script(|seen| {
+        seen.is("PUT", "/tasks/").then(|| problem(409, "duplicate-answer", "another answer was accepted"))
+    });
+    let task = scene.fake.ask(&scene.client, Kind::Train, 1);
+    scene.fake.becomes(&task, TaskState::Answered);
+    scene.fake.nth(2, "GET", &format!("/tasks/{task}")).await;
+    assert_eq!(scene.memory().pending.unwrap().task, task);
+    scene.fake.change(|world| world.patient = false);
+    scene.fake.becomes(&task, TaskState::Dropped);
+    scene.fake.change(|world| world.tasks.clear());
+    scene.until_settled(0).await;
+    agent.stop().await.unwrap();
+}
+
+/// What a proxy says in the server's place.
+fn by_a_proxy(status: u16) -> axum::response::Response {
+    let body = axum::body::Body::from("<h1>no such host</h1>");
+    axum::response::Response::builder().status(status).body(body).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_proxy_refuses_is_tried_again_and_nothing_is_dropped() {
+    let scene = Scene::new().await;
+    let mut answers = [404, 403, 409].into_iter();
+    scene.fake.script(move |seen| {
+        let answer = seen.is("PUT", "/tasks/") || seen.is("PUT", "/clients/");
+        answer.then(|| answers.next()).flatten().map(by_a_proxy)
+    });
+    let agent = scene.agent();
+    scene.fake.nth(4, "PUT", "/clients/").await;
+    let mut answers = [401, 404, 409, 422].into_iter();
+    scene.fake.script(move |seen| seen.is("PUT", "/tasks/").then(|| answers.next()).flatten().map(by_a_proxy));
+    let task = scene.fake.ask(&scene.client, Kind::Train, 1);
+    let (first, last) = (scene.fake.nth(1, "PUT", "/tasks/").await, scene.fake.nth(5, "PUT", "/tasks/").await);
+    assert_eq!((first.body, scene.memory().pending.unwrap().task), (last.body, task));
+    assert_eq!((scene.fake.count("PUT", "/clients/"), scene.fake.count("POST", "/tasks/")), (4, 0));
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bare_413_is_final() {
+    let scene = Scene::new().await;
+    scene.fake.script(|seen| seen.is("PUT", "/tasks/").then(|| by_a_proxy(413)));
+    let agent = scene.agent();
+    scene.fake.ask(&scene.client, Kind::Train, 1);
+    let declined = scene.fake.nth(1, "POST", "/tasks/").await.json();
+    assert_eq!(declined["reason"], "the server refuses the answer: <h1>no such host</h1>");
+    agent.stop().await.unwrap();
+}
+
+/// A kept answer, then a server where `other` is so, and what the client sends to the task of the same name.
+async fn sent_to_another(other: impl FnOnce(&mut Scene)) -> (Vec<u8>, Vec<u8>) {
+    let mut scene = Scene::new().await;
+    scene.fake.script(|seen| seen.is("PUT", "/tasks/").then(lost_reply));
+    let agent = scene.agent();
+    scene.fake.ask(&scene.client, Kind::Train, 1);
+    let first = scene.fake.nth(1, "PUT", "/tasks/").await;
+    agent.kill().await;
+    let before = scene.fake.count("PUT", "/tasks/");
+    scene.fake.script(|_| None);
+    other(&mut scene);
+    scene.fake.ask(&scene.client, Kind::Train, 1);
+    let agent = scene.agent();
+    let second = scene.fake.nth(before + 1, "PUT", "/tasks/").await;
+    agent.stop().await.unwrap();
+    assert_eq!(scene.fake.count("POST", "/tasks/"), 0);
+    (first.unpacked(), second.unpacked())
+}
+
+#[tokio::test]
+async fn a_kept_answer_goes_to_no_other_job_or_model_of_the_same_name() {
+    let (first, second) = sent_to_another(|_| ()).await;
+    assert!(first == second);
+    let (first, second) = sent_to_another(|scene| scene.fake.change(|world| world.seed = 2)).await;
+    assert!(first != second, "another seed");
+    let (first, second) = sent_to_another(|scene| {
+        let plan = recipe(&["training.epochs=3"]).plan("fitbit").unwrap();
+        scene.fake.change(|world| world.plan = plan);
+    })
+    .await;
+    assert!(first != second, "another plan");
+    let (first, second) = sent_to_another(|scene| {
+        let layout = std::sync::Arc::new(scene.recipe.plan("fitbit").unwrap().layout.clone());
+        let other = dure_core::model::Params::initial(layout, 2);
+        scene.fake.change(|world| world.model = dure_wire::encode_model(&other, &serde_json::Map::new()));
+    })
+    .await;
+    assert!(first != second, "another model");
+}
+
+#[tokio::test]
+async fn a_kept_answer_of_another_job_is_not_sent_when_the_server_gives_no_task() {
+    let scene = Scene::new().await;
+    scene.fake.script(|seen| seen.is("PUT", "/tasks/").then(lost_reply));
+    let agent = scene.agent();
+    scene.fake.ask(&scene.client, Kind::Train, 1);
+    scene.fake.nth(1, "PUT", "/tasks/").await;
+    agent.kill().await;
+    let before = scene.fake.count("PUT", "/tasks/");
+    scene.fake.script(|_| None);
+    scene.fake.change(|world| {
+        world.tasks.clear();
+        (world.patient, world.seed) = (false, 2);
+    });
+    let agent = scene.agent();
+    scene.until_settled(0).await;
+    assert_eq!(scene.fake.count("PUT", "/tasks/"), before);
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kept_answer_that_is_of_another_base_is_made_anew_once() {
+    let scene = Scene::new().await;
+    scene.fake.script(|seen| seen.is("PUT", "/tasks/").then(lost_reply));
+    let agent = scene.agent();
+    scene.fake.ask(&scene.client, Kind::Train, 1);
+    scene.fake.nth(1, "PUT", "/tasks/").await;
+    agent.kill().await;
+    let before = (scene.fake.count("PUT", "/tasks/"), scene.fake.count("GET", "/models/"));
+    let other = "the update is of base 01 where 02 is expected";
+    scene.fake.script(move |seen| seen.is("PUT", "/tasks/").then(|| problem(422, "bad-file", other)));
+    let agent = scene.agent();
+    let declined = scene.fake.nth(1, "POST", "/tasks/").await.json();
+    assert_eq!(declined["reason"], format!("the server refuses the answer: {other}"));
+    let after = (scene.fake.count("PUT", "/tasks/"), scene.fake.count("GET", "/models/"));
+    assert_eq!(after, (before.0 + 2, before.1 + 1));
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_memory_that_cannot_be_written_is_tried_again_and_no_answer_leaves_meanwhile() {
+    let scene = Scene::new().await;
+    let (address, obstacle) = (common::free_port(), scene.file("memory.json.new"));
+    let shown = |it: &mut dure_agent::AgentConfig| it.status = Some(address);
+    let agent = Agent::start(with(config(&scene.fake, &scene.recipe, &scene.data, scene.folder.path()), shown));
+    scene.fake.nth(1, "GET", "/clients/").await;
+    fs::create_dir(&obstacle).unwrap();
+    scene.fake.ask(&scene.client, Kind::Train, 1);
+    let failed = |status: &serde_json::Value| !status["clients"][0]["last_error"].is_null();
+    let status = common::status_of(address, failed).await;
+    let why = status["clients"][0]["last_error"].as_str().unwrap();
+    assert!(why.contains("memory.json"), "the site's own people see where: {why}");
+    assert_eq!(scene.fake.count("PUT", "/tasks/"), 0);
+    fs::remove_dir(&obstacle).unwrap();
+    scene.fake.nth(1, "PUT", "/tasks/").await;
+    assert_eq!(scene.fake.count("POST", "/tasks/"), 0);
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_is_tried_again_soon() {
+    let scene = Scene::new().await;
+    scene.fake.change(|world| world.view.lease_s = 3.0);
+    let times = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = std::sync::Arc::clone(&times);
+    scene.fake.script(move |seen| {
+        let mut times = noted.lock().unwrap();
+        let renewal = seen.is("PATCH", "/clients/");
+        if renewal {
+            times.push(std::time::Instant::now());
+        }
+        let held = times.len() < 5 && (renewal || seen.is("GET", "/jobs/"));
+        held.then(|| problem(503, "unavailable", "its store failed"))
+    });
+    let agent = scene.agent();
+    scene.fake.ask(&scene.client, Kind::Train, 1);
+    scene.fake.nth(5, "PATCH", "/clients/").await;
+    // Four tries after the first take 0.6 s; a third of the lease for each would be 4 s.
+    let took = {
+        let times = times.lock().unwrap();
+        times[4] - times[0]
+    };
+    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
+    agent.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -111,6 +111,67 @@ async fn a_task_against_the_policy_is_declined_and_none_of_its_files_is_fetched(
 }
 
 #[tokio::test]
+async fn a_model_that_is_too_large_for_the_site_is_not_fetched() {
+    let (recipe, folder) = (recipe(&[]), tempfile::tempdir().unwrap());
+    let data = people(1, &recipe);
+    let fake = Fake::serve(&recipe, &data).await;
+    let policy = Policy::parse("max_parameters = 1000", "site.toml").unwrap();
+    let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), |it| it.policy = policy));
+    let task = fake.ask(&data.clients[0].name, Kind::Train, 1);
+    let declined = fake.nth(1, "POST", &format!("/tasks/{task}/decline")).await;
+    let why = "the site's policy allows at most 1000 parameters; the plan asks for 6977";
+    assert_eq!(declined.json()["reason"], why);
+    assert_eq!(fake.count("GET", "/models/"), 0);
+    agent.stop().await.unwrap();
+}
+
+/// Asks for an answer of each kind of a client with 12 rows; those that are declined, and why.
+async fn declined(keys: &[&str], refit: bool, policy: &str) -> Vec<(Kind, String)> {
+    let (recipe, folder) = (recipe(keys), tempfile::tempdir().unwrap());
+    let data = people(1, &recipe);
+    let fake = Fake::serve(&recipe, &data).await;
+    if refit {
+        fake.change(|world| world.plan = world.plan.refitted(1));
+    }
+    let policy = Policy::parse(policy, "site.toml").unwrap();
+    let agent = Agent::start(with(config(&fake, &recipe, &data, folder.path()), |it| it.policy = policy));
+    let mut declined = Vec::new();
+    for kind in [Kind::Measure, Kind::Train, Kind::Evaluate, Kind::Test] {
+        let task = fake.ask(&data.clients[0].name, kind, 1);
+        let path = format!("/tasks/{task}/");
+        let of = |seen: &&common::Seen| seen.path.starts_with(&path) && seen.method != "GET";
+        let said = fake.until(|seen| seen.iter().find(of).cloned()).await;
+        fake.becomes(&task, TaskState::Committed);
+        if said.is("POST", "/tasks/") {
+            declined.push((kind, said.json()["reason"].as_str().unwrap().to_owned()));
+        }
+    }
+    agent.stop().await.unwrap();
+    declined
+}
+
+#[tokio::test]
+async fn no_answer_is_made_from_fewer_rows_than_the_site_wants() {
+    let whose = |declined: Vec<(Kind, String)>| {
+        let want = "rows behind an answer; this split leaves fewer";
+        assert!(declined.iter().all(|(_, why)| why.ends_with(want)), "{declined:?}");
+        declined.into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    use Kind::{Evaluate, Measure, Test, Train};
+    // Eight rows to train on, two to choose by, two to test on.
+    assert_eq!(whose(declined(&[], false, "min_rows = 2").await), []);
+    assert_eq!(whose(declined(&[], false, "min_rows = 3").await), [Evaluate, Test]);
+    assert_eq!(whose(declined(&[], false, "min_rows = 9").await), [Measure, Train, Evaluate, Test]);
+    // One row is left to train on; a test trains on it as well, where it fine-tunes.
+    let lonely = ["split.test=0.75", "split.validation=0.67"];
+    assert_eq!(whose(declined(&lonely, false, "min_rows = 2").await), [Measure, Train, Test]);
+    let plain = ["split.test=0.75", "split.validation=0.67", "personalise.epochs=0"];
+    assert_eq!(whose(declined(&plain, false, "min_rows = 2").await), [Measure, Train]);
+    // A refit trains on validation rows as well.
+    assert_eq!(whose(declined(&lonely, true, "min_rows = 2").await), []);
+}
+
+#[tokio::test]
 async fn the_witness_is_kept_and_a_journal_that_goes_back_is_told() {
     let (recipe, folder) = (recipe(&[]), tempfile::tempdir().unwrap());
     let data = people(1, &recipe);
@@ -138,6 +199,21 @@ async fn the_witness_is_kept_and_a_journal_that_goes_back_is_told() {
     agent.stop().await.unwrap();
     let kept = std::fs::read_to_string(&path).unwrap();
     assert!(is(head(9, 9))(&kept), "the evidence stays: {kept}");
+
+    // A restart does not forget it, although the journal now only grows.
+    let start = || Agent::start(with(config(&fake, &recipe, &data, folder.path()), shown));
+    let agent = start();
+    fake.nth(fake.count("GET", "/clients/") + 2, "GET", "/clients/").await;
+    let again = status_of(status, |status| status["clients"][0]["state"] == "ready").await;
+    assert_eq!((&again["journal_problem"], &again["journal"]["sequence"]), (&json!(why), &json!("9")));
+    agent.stop().await.unwrap();
+    assert!(is(head(9, 9))(&std::fs::read_to_string(&path).unwrap()));
+
+    // The site's operator has settled it.
+    std::fs::remove_file(folder.path().join("witness-problem.json")).unwrap();
+    let agent = start();
+    until_file(&path, is(head(20, 20))).await;
+    agent.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::Read as _,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -60,7 +61,7 @@ pub fn join(args: &Join) -> Result<String, Fail> {
             schema: found.recipe.schema.clone(),
             recipe: found.recipe.name.clone(),
             state_dir,
-            policy,
+            policy: careful(policy.clone(), found.recipe.site.public),
             status: args.status,
             ca: ca.clone(),
             threads: args.threads.map_or_else(cores, usize::from),
@@ -140,6 +141,14 @@ fn remember(state_dir: &Path, recipe: &str) -> Result<(), Fail> {
     let shown = || format!("{}: cannot be made", state_dir.display());
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).with_context(shown)?;
     Ok(SecretFile::begin(&state_dir.join(RECIPE)).and_then(|file| file.keep(recipe)).with_context(shown)?)
+}
+
+/// Rows that are not public leave in sums of at least five of them, unless the site's policy says otherwise.
+fn careful(mut policy: Policy, public: bool) -> Policy {
+    if !public {
+        policy.min_rows = policy.min_rows.or(NonZeroUsize::new(5));
+    }
+    policy
 }
 
 /// What was asked wrongly is usage; all else has failed.

@@ -69,7 +69,9 @@ A policy says what the site takes part in; what it does not accept is declined w
   max_epochs = 20
   max_personalise_epochs = 100
   hours = \"20:00-06:00\"
-  min_cohort = 5")]
+  max_parameters = 1000000
+  min_cohort = 5
+  min_rows = 5")]
 pub struct Join {
     /// The invitation itself: URL#TOKEN
     #[arg(value_name = "URL#TOKEN", conflicts_with = "invitation_file")]
