@@ -31,6 +31,11 @@ fn generate(args: &Generate) -> Result<String, Fail> {
     found.recipe.plan(&found.origin)?;
     let (csv, rows) = source::made_up(&found, args.seed)?;
     let file = &found.recipe.site.file;
+    // It is called as the real one: nobody's data are to be written over by a slip.
+    let there = args.out.join(file);
+    if there.exists() {
+        return Err(Fail::usage(format!("{}: is there already; remove it, or name another folder", there.display())));
+    }
     Output::open(&args.out, &[file])?.write(&[(file, csv.as_bytes())])?;
     let (people, days, path) = (rows.clients.len(), rows.rows(), args.out.join(file));
     Ok(format!("{people} made-up people with {days} rows written to {}\n", path.display()))

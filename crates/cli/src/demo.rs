@@ -6,6 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 use crate::{
     args::{Demo, Job, JobCommand, RemoteArgs, ServerArgs, Start},
     fail::Fail,
-    job,
+    job, process,
     remote::Remote,
 };
 
@@ -32,24 +33,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shows a federation at work: each command that is run, and the job, live. Everything is gone at the end.
 pub fn run(args: &Demo) -> Result<String, Fail> {
-    let (stage, seed) = (Stage::new(args.seed)?, args.seed.to_string());
+    let (mut stage, seed) = (Stage::new(args.seed)?, args.seed.to_string());
     say(
         "33 made-up people wear a tracker. Each keeps the rows of its days; together they train one model that tells the\n\
          calories of a day. What leaves a person is an update of the model, never a row.\n\n",
     )?;
     stage.alone(&["data", "generate", "fitbit", "--seed", &seed, "--out", "people"])?;
     let server = stage.serve()?;
-    let stage = Stage { server: server.url.clone(), ..stage };
+    stage.server = server;
     stage.dure(&["federation", "create", "fitbit"])?;
     let invitation = stage.invite()?;
-    let agents = (1..=AGENTS).map(|i| stage.join(&invitation, i)).collect::<Result<Vec<_>, Fail>>()?;
+    for i in 1..=AGENTS {
+        stage.join(&invitation, i)?;
+    }
     let (remote, _) = Remote::federation(&stage.remote_args())?;
     stage.until_ready(&remote)?;
     stage.watch()?;
     stage.compare()?;
     let events = remote.get::<FederationView>("")?.journal.sequence;
-    drop(agents);
-    drop(server);
+    stage.curtain();
     Ok(format!("\n{} processes have ended; the journal had {events} events. Nothing is left behind.\n", AGENTS + 1))
 }
 
@@ -59,18 +61,42 @@ struct Stage {
     seed: u64,
     /// The server's URL, once there is one.
     server: String,
+    /// Who plays, in the order in which they came.
+    cast: Arc<Mutex<Vec<Player>>>,
 }
 
 /// A process that ends when its standard input does: also when this one is killed.
-struct Player {
-    child: Child,
-    url: String,
-}
+struct Player(Child);
 
 impl Stage {
     fn new(seed: u64) -> Result<Self, Fail> {
         let folder = tempfile::Builder::new().prefix("dure-demo-").tempdir().context("a temporary folder")?;
-        Ok(Self { folder, seed, server: String::new() })
+        let stage = Self { folder, seed, server: String::new(), cast: Arc::default() };
+        stage.heed_signals()?;
+        Ok(stage)
+    }
+
+    /// Told to stop in the middle, everybody goes home first, and the folder is removed.
+    fn heed_signals(&self) -> Result<(), Fail> {
+        let (cast, folder) = (self.cast.clone(), self.folder.path().to_owned());
+        let runtime = process::runtime(false)?;
+        let stopped = runtime.block_on(async { process::stopped(false) })?;
+        std::thread::spawn(move || {
+            runtime.block_on(stopped);
+            go_home(&cast);
+            drop(std::fs::remove_dir_all(folder));
+            std::process::exit(130);
+        });
+        Ok(())
+    }
+
+    /// Everybody goes home.
+    fn curtain(&self) {
+        go_home(&self.cast);
+    }
+
+    fn enters(&self, child: Child) {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner).push(Player(child));
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -116,20 +142,20 @@ impl Stage {
         Ok(command.spawn().with_context(|| format!("dure {}", args.join(" ")))?)
     }
 
-    fn serve(&self) -> Result<Player, Fail> {
+    fn serve(&self) -> Result<String, Fail> {
         #[derive(Deserialize)]
         struct Told {
             listening: String,
         }
         let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "server", "--token-file", "token", "--json"];
-        let mut player = Player { child: self.start(&args, "serve.log", None)?, url: String::new() };
+        let mut child = self.start(&args, "serve.log", None)?;
+        let out = child.stdout.take().context("the server's output")?;
+        self.enters(child);
         let mut line = String::new();
-        let out = player.child.stdout.take().context("the server's output")?;
         BufReader::new(out).read_line(&mut line).context("the server's output")?;
         let told: Told = serde_json::from_str(&line).map_err(|_| anyhow!("{}", self.log("serve.log")))?;
         say(&format!("  listening on {}\n", told.listening))?;
-        player.url = told.listening;
-        Ok(player)
+        Ok(told.listening)
     }
 
     fn invite(&self) -> Result<String, Fail> {
@@ -139,11 +165,11 @@ impl Stage {
         Ok(said.trim().to_owned())
     }
 
-    fn join(&self, invitation: &str, i: usize) -> Result<Player, Fail> {
+    fn join(&self, invitation: &str, i: usize) -> Result<(), Fail> {
         let (part, state) = (format!("{i}/{AGENTS}"), format!("agent-{i}"));
         let args = ["join", "--data", "people", "--part", &part, "--state-dir", &state];
-        let child = self.start(&args, &format!("agent-{i}.log"), Some(invitation))?;
-        Ok(Player { child, url: String::new() })
+        self.enters(self.start(&args, &format!("agent-{i}.log"), Some(invitation))?);
+        Ok(())
     }
 
     fn remote_args(&self) -> RemoteArgs {
@@ -203,19 +229,33 @@ fn digest(json: &str, path: &[&str]) -> Result<String, Fail> {
     Ok(found.as_str().context("no digest was told")?.to_owned())
 }
 
+/// The last who came goes first: the server hears everybody's goodbye.
+fn go_home(cast: &Mutex<Vec<Player>>) {
+    let mut cast = cast.lock().unwrap_or_else(PoisonError::into_inner);
+    while let Some(player) = cast.pop() {
+        drop(player);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.curtain();
+    }
+}
+
 impl Drop for Player {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
+        drop(self.0.stdin.take());
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(15) {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            if !matches!(self.0.try_wait(), Ok(None)) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         // It had its time.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 

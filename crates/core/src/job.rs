@@ -43,6 +43,8 @@ pub struct Job {
     pub completed: u32,
     /// Rounds that were abandoned in a row.
     pub abandoned: u32,
+    /// Who has declined a task of it, and why; they are asked again only if too few others are there.
+    pub declined: BTreeMap<ClientName, String>,
     /// Before this no round is opened again: whoever has just gone takes others along.
     pub retry_at: Time,
     /// The last training round whose model was evaluated.
@@ -139,6 +141,7 @@ impl Job {
             version: None,
             completed: 0,
             abandoned: 0,
+            declined: BTreeMap::new(),
             retry_at: Time::default(),
             evaluated: 0,
             best: None,

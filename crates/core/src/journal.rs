@@ -111,12 +111,16 @@ pub fn verify_against<'a>(lines: impl Iterator<Item = &'a str>, witness: Head) -
         let entry = Entry::parse(line).map_err(|why| Broken { sequence: head.sequence + 1, why })?;
         records.push(head.follow(&entry)?);
         if head.sequence == witness.sequence && head != witness {
-            let why = format!("the witness saw the hash {} here; what came before was rewritten", witness.hash);
+            let why = format!(
+                "the witness saw the hash {} here; what came before was rewritten, or the witness is of another journal",
+                witness.hash
+            );
             return Err(Broken { sequence: head.sequence, why });
         }
     }
     if head.sequence < witness.sequence {
-        let why = format!("the witness saw {} entries; the end was cut off", witness.sequence);
+        let seen = witness.sequence;
+        let why = format!("the witness saw {seen} entries; the end was cut off, or the witness is of another journal");
         return Err(Broken { sequence: head.sequence + 1, why });
     }
     Ok((records, head))
@@ -163,7 +167,10 @@ mod tests {
         let (records, text, head) = journal();
         assert!(verify_against(text.lines(), head).is_ok());
         let cut = verify_against(text.lines().take(3), head).unwrap_err();
-        assert_eq!((cut.sequence, cut.why.as_str()), (4, "the witness saw 5 entries; the end was cut off"));
+        assert_eq!(
+            (cut.sequence, cut.why.as_str()),
+            (4, "the witness saw 5 entries; the end was cut off, or the witness is of another journal")
+        );
         let mut rewritten = Head::default();
         let lines: Vec<_> =
             records.iter().skip(1).chain(&records).map(|record| rewritten.append(record).line()).collect();

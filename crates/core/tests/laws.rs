@@ -448,6 +448,25 @@ fn a_task_is_known_by_what_became_of_it() {
 }
 
 #[test]
+fn who_declines_is_not_asked_again_while_others_are_enough() {
+    let mut world = World::new(3, PlanSpec { measure: vec![], evaluate_every: 0, ..spec() });
+    world.settle();
+    let task = TaskId { round: world.open().unwrap(), client: client(1) };
+    world.must(Command::Decline { task, reason: "the site's policy allows at most 2 epochs".into() });
+    world.retry();
+    let asked = |world: &World| world.federation.open_round().unwrap().cohort.clone();
+    assert_eq!(asked(&world), BTreeSet::from([client(0), client(2)]));
+    (0..3).filter(|i| *i != 1).for_each(|i| drop(world.answer(world.open().unwrap(), &client(i))));
+    world.must(Command::SetReady { client: client(1), ready: false, reason: "night".into() });
+    world.must(Command::SetReady { client: client(1), ready: true, reason: String::new() });
+    world.settle();
+    (0..3).for_each(|i| drop(world.answer(world.open().unwrap(), &client(i))));
+    world.settle();
+    assert_eq!(asked(&world).len(), 3, "it may have changed its mind");
+    assert_eq!(held(&world.records), None);
+}
+
+#[test]
 fn nothing_happens_before_a_federation_is_created() {
     let mut world = World::default();
     assert_eq!(world.command(Command::Join { client: client(0), ready: true }), Err(Reject::NotCreated));

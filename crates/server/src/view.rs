@@ -58,13 +58,20 @@ pub fn client(shared: &Shared, federation: &Federation, name: &ClientName) -> Op
     Some(ClientView {
         client: name.clone(),
         state: state(federation, name, member, presence.as_ref()),
-        reason: member.reason.clone(),
+        reason: reason(federation, name, member),
         epoch: member.epoch,
         task: open,
         last_seen_s: seen.map(|presence| seconds(now.since(presence.at))),
         lease_ends_in_s: seen.filter(|_| active).map(|presence| left(presence.at + shared.lease, now)),
         facts: presence.map(|presence| presence.facts).unwrap_or_default(),
     })
+}
+
+/// Why a client takes no tasks, or has declined one of the job that is active or was last.
+fn reason(federation: &Federation, name: &ClientName, member: &Member) -> String {
+    let job = federation.active().or(federation.jobs.last());
+    let declined = job.and_then(|job| job.declined.get(name)).map(|reason| format!("declined: {reason}"));
+    if member.reason.is_empty() { declined.unwrap_or_default() } else { member.reason.clone() }
 }
 
 /// How a client stands; `None` if there never was one of this name.
@@ -172,7 +179,9 @@ fn status(status: Status) -> JobStatus {
 fn ended(job: &Job) -> Option<String> {
     match job.status {
         Status::Created => Some("it was not started yet".into()),
-        Status::Ended(Outcome::GaveUp) => Some(format!("{} rounds in a row were abandoned", job.abandoned)),
+        Status::Ended(Outcome::GaveUp) => {
+            Some(format!("{} rounds in a row were abandoned{}", job.abandoned, declined(job)))
+        }
         Status::Ended(_) if !job.reason.is_empty() => Some(job.reason.clone()),
         _ => None,
     }
@@ -189,9 +198,18 @@ fn waiting(shared: &Shared, federation: &Federation, now: Time) -> Option<String
             let names: Vec<String> = late.collect();
             Some(format!("round {round}: {reported} of {quorum} needed; {}{more}", names.join("; ")))
         }
+        Waiting::Retry { .. } => Some(format!("{}{}", federation.waiting()?, declined(federation.active()?))),
         other => Some(other.to_string()),
     };
     trouble.or_else(words).or_else(|| federation.owed().map(|_| "the next model version is being made".into()))
+}
+
+/// Who has declined, in words.
+fn declined(job: &Job) -> String {
+    let Some((client, reason)) = job.declined.first_key_value() else { return String::new() };
+    let more = job.declined.len() - 1;
+    let more = if more > 0 { format!("; and {more} more declined") } else { String::new() };
+    format!("; {client} declined: {reason}{more}")
 }
 
 /// A client that is waited for, and when it was heard of.

@@ -50,7 +50,7 @@ pub enum JobCommand {
         #[arg(long, value_name = "N")]
         rounds: Option<u32>,
     },
-    /// End its training after the round that it is in; then it is tested
+    /// End its training after the round that it is in; then it is tested, or refitted where its recipe says so
     Stop(Which),
     /// End it now; an open round is abandoned
     Abort(Which),

@@ -29,6 +29,7 @@ impl Federation {
                 self.schema.clone_from(schema);
             }
             Event::ClientJoined { client, epoch, ready } => {
+                self.ask_again(client);
                 let answered = self.members.get(client).and_then(|member| member.answered);
                 let (standing, epoch, ready, reason) = (Standing::Active, *epoch, *ready, String::new());
                 self.members.insert(client.clone(), Member { standing, epoch, ready, reason, answered });
@@ -39,6 +40,7 @@ impl Federation {
                 }
             }
             Event::ReadinessChanged { client, ready, reason } => {
+                self.ask_again(client);
                 if let Some(member) = self.members.get_mut(client) {
                     (member.ready, member.reason) = (*ready, reason.clone());
                 }
@@ -64,6 +66,13 @@ impl Federation {
             if let Stage::Open(open) = &mut job.stage {
                 open.round.excuse(client);
             }
+        }
+    }
+
+    /// Who joins anew, or is ready again, may have changed its mind.
+    fn ask_again(&mut self, client: &ClientName) {
+        for job in &mut self.jobs {
+            job.declined.remove(client);
         }
     }
 
@@ -126,7 +135,8 @@ impl Federation {
                     open.answers.insert(client.clone(), answer.clone());
                 }
             }
-            Event::TaskDeclined { round, client, .. } => {
+            Event::TaskDeclined { round, client, reason } => {
+                job.declined.insert(client.clone(), reason.clone());
                 if let Some(open) = job.collecting(*round) {
                     open.round.excuse(client);
                 }

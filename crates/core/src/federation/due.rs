@@ -45,9 +45,14 @@ impl Federation {
     }
 
     fn open(&self, job: &Job, round: RoundId, now: Time) -> Option<Event> {
-        let (eligible, spec) = (self.eligible(), &job.plan.cohort);
+        let (mut eligible, spec) = (self.eligible(), &job.plan.cohort);
         if eligible.len() < spec.needed() {
             return None;
+        }
+        // Who has declined once is likely to decline again; asked each time it would end the job for everybody.
+        let declined = eligible.iter().filter(|client| job.declined.contains_key(*client)).count();
+        if eligible.len() - declined >= spec.needed() {
+            eligible.retain(|client| !job.declined.contains_key(client));
         }
         // Only training draws a sample; what is measured or judged concerns everybody.
         let samples = round.kind == Kind::Train;

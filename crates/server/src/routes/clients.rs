@@ -214,6 +214,10 @@ pub async fn release(
     let driver = app.operated(&caller, &federation).await?;
     let name = client_name(&client)?;
     let _no_other = app.joining.lock().await;
+    let member = driver.shared.read().members.get(&name).cloned();
+    if let Some(member) = member.filter(|member| member.standing == Standing::Evicted) {
+        return Err(Refused::Evicted(name, member.reason));
+    }
     driver.command(Command::Leave { client: name.clone(), reason: "its name was released".into() }).await?;
     app.store.forget_secret(&federation, &name).await?;
     app.bearers_mut().secrets.remove(&federation, &name);
