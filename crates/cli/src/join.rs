@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     args::{DataArgs, Join, Part, RecipeArgs},
     fail::Fail,
-    process::{self, SecretFile},
+    process::{self, PrivateFile},
     source::{self, Found},
 };
 
@@ -140,7 +140,7 @@ fn remember(state_dir: &Path, recipe: &str) -> Result<(), Fail> {
     use std::os::unix::fs::DirBuilderExt as _;
     let shown = || format!("{}: cannot be made", state_dir.display());
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).with_context(shown)?;
-    Ok(SecretFile::begin(&state_dir.join(RECIPE)).and_then(|file| file.keep(recipe)).with_context(shown)?)
+    Ok(PrivateFile::begin(&state_dir.join(RECIPE)).and_then(|file| file.keep(recipe)).with_context(shown)?)
 }
 
 /// Rows that are not public leave in sums of at least five of them, unless the site's policy says otherwise.

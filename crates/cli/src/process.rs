@@ -62,22 +62,22 @@ pub fn stopped(stdin: bool) -> Result<impl Future<Output = ()>, Fail> {
     })
 }
 
-/// A file for a secret, which is there once it is kept. Only its owner reads it.
-pub struct SecretFile {
+/// A file that only its owner reads, and that is there, whole and on the disk, once it is kept.
+pub struct PrivateFile {
     file: NamedTempFile,
     path: PathBuf,
 }
 
-impl SecretFile {
+impl PrivateFile {
     /// Sees that a file can be written at `path`.
     pub fn begin(path: &Path) -> std::io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Self { file: NamedTempFile::new_in(folder)?, path: path.to_owned() })
     }
 
-    /// Writes the secret, in place of whatever was there.
-    pub fn keep(mut self, secret: &str) -> std::io::Result<()> {
-        writeln!(self.file, "{secret}")?;
+    /// Writes a line, in place of whatever was there.
+    pub fn keep(mut self, line: &str) -> std::io::Result<()> {
+        writeln!(self.file, "{line}")?;
         self.file.as_file().sync_all()?;
         self.file.persist(&self.path).map(drop).map_err(|failed| failed.error)
     }

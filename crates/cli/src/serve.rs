@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     args::Serve,
     fail::Fail,
-    process::{self, SecretFile},
+    process::{self, PrivateFile},
 };
 
 /// Serves until it is told to stop.
@@ -55,7 +55,7 @@ fn connections(wanted: usize, open_files: usize) -> usize {
 }
 
 /// Says where the server listens, and its token if it is new.
-fn announce(args: &Serve, server: &Server, token_file: Option<SecretFile>) -> Result<(), Fail> {
+fn announce(args: &Serve, server: &Server, token_file: Option<PrivateFile>) -> Result<(), Fail> {
     let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", server.address);
     let mut told = server.new_token.as_deref();
@@ -76,9 +76,9 @@ fn announce(args: &Serve, server: &Server, token_file: Option<SecretFile>) -> Re
 }
 
 /// Where a new token goes. Seen to before there is one: it is told once.
-fn token_file(args: &Serve) -> Result<Option<SecretFile>, Fail> {
+fn token_file(args: &Serve) -> Result<Option<PrivateFile>, Fail> {
     let Some(path) = &args.token_file else { return Ok(None) };
-    let file = SecretFile::begin(path).with_context(|| format!("{}: cannot be written", path.display()));
+    let file = PrivateFile::begin(path).with_context(|| format!("{}: cannot be written", path.display()));
     file.map(Some).map_err(Fail::Usage)
 }
 

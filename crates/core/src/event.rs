@@ -154,6 +154,16 @@ pub enum Answer {
     Evaluated { sums: BTreeMap<String, Statistics> },
 }
 
+impl Answer {
+    /// The digest of the blob that it names; none for sums.
+    pub fn blob(&self) -> Option<Digest> {
+        match self {
+            Self::Update { sha256, .. } => Some(*sha256),
+            Self::Measured { .. } | Self::Evaluated { .. } => None,
+        }
+    }
+}
+
 /// Why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -204,6 +204,15 @@ pub enum Waiting {
     Resume,
 }
 
+impl<'a> Owed<'a> {
+    /// The job that owes it.
+    pub fn job(&self) -> &'a Job {
+        match self {
+            Self::Initial(job) | Self::Next(job, _) => job,
+        }
+    }
+}
+
 impl Federation {
     /// The job called `id`.
     pub fn job(&self, id: u32) -> Option<&Job> {
@@ -235,7 +244,7 @@ impl Federation {
     /// What has become of a task; `None` if there never was one of this name.
     pub fn task_state(&self, task: &TaskId) -> Option<TaskState> {
         let job = self.job(task.round.job)?;
-        let known = [job.stage.collection(), job.last.as_ref()].into_iter().flatten().find(|c| c.id == task.round);
+        let known = job.collection(task.round);
         if known.is_some_and(|round| !round.cohort.contains(&task.client)) {
             return None;
         }

@@ -8,6 +8,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    digest::Digest,
     event::{Answer, Outcome, Stop},
     name::ClientName,
     plan::Plan,
@@ -85,6 +86,13 @@ pub enum Stage {
     Open(Collection),
     /// A training round is complete, and its model is not published yet.
     Commit(Collection),
+}
+
+impl Collection {
+    /// The updates that were accepted, in the order of names.
+    pub fn updates(&self) -> impl Iterator<Item = Digest> {
+        self.answers.values().filter_map(Answer::blob)
+    }
 }
 
 impl Stage {
@@ -175,6 +183,11 @@ impl Job {
         }
         let test = self.plan.test && !self.plan.refit && !self.tested && self.completed > 0;
         if test { self.open(Kind::Test, self.completed) } else { Next::End }
+    }
+
+    /// The round `id`, if its answers are still known: the one that counts now, or the one that ended last.
+    pub fn collection(&self, id: RoundId) -> Option<&Collection> {
+        [self.stage.collection(), self.last.as_ref()].into_iter().flatten().find(|round| round.id == id)
     }
 
     /// Whether it may do `next` without another command.

@@ -1,46 +1,40 @@
-//! The driver of a federation: the only writer of its journal. It takes commands, asks the rules what they mean, makes the
-//! events durable, and only then applies them, answers, and does what the federation owes.
+//! The driver of a federation: whom routes ask, and what readers see. Its writer, the only one of the journal, is in
+//! `driver/writer.rs`.
+
+mod writer;
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use dure_core::{
     digest::Digest,
-    event::{Answer, Event, Record},
+    event::Event,
     federation::{Command, Federation, Reject},
-    journal::{Entry, Head},
+    job::Collection,
+    journal::Head,
     name::ClientName,
-    time::{self, Time},
+    time,
 };
-use dure_wire::Models;
-use tokio::{
-    sync::{OwnedRwLockReadGuard, Semaphore, SemaphorePermit, mpsc, oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{OwnedRwLockReadGuard, Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+
+pub use writer::Writer;
 
 use crate::{
     clock::Clock,
     metrics::Metrics,
-    presence::{Presences, wall_ms},
+    presence::Presences,
     store::{JobKey, Store, StoreError},
-    work::{Order, WorkError},
 };
 
 /// How many commands wait for the writer at most; who comes later waits before the door.
 const INBOX: usize = 1024;
 
-/// How many commands are made durable together.
-const BATCH: usize = 256;
-
 /// How much memory all updates on their way in may take together, in bytes, and in which steps it is given out.
 const ROOM_BYTES: usize = 1 << 30;
 const ROOM_UNIT: usize = 1 << 16;
-
-/// How often rows of last-seen are stored.
-const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Speaks with the driver of one federation.
 #[derive(Clone)]
@@ -233,12 +227,7 @@ impl Shared {
 /// The updates that rounds which still count have accepted.
 fn needed_updates(federation: &Federation) -> BTreeSet<Digest> {
     let rounds = federation.jobs.iter().filter_map(|job| job.stage.collection());
-    let answers = rounds.flat_map(|round| round.answers.values());
-    let digest = |answer: &Answer| match answer {
-        Answer::Update { sha256, .. } => Some(*sha256),
-        Answer::Measured { .. } | Answer::Evaluated { .. } => None,
-    };
-    answers.filter_map(digest).collect()
+    rounds.flat_map(Collection::updates).collect()
 }
 
 /// The federation that a stored journal makes. The chain is verified on the way.
@@ -254,312 +243,5 @@ async fn replay(store: &Store, name: &str) -> Result<(Federation, Head), ReplayE
             let broken = |broken| ReplayError::Broken { federation: name.to_owned(), broken };
             federation.apply(&head.follow(&stored.entry).map_err(broken)?);
         }
-    }
-}
-
-/// The task that owns the journal.
-pub struct Writer {
-    shared: Arc<Shared>,
-    inbox: mpsc::Receiver<Asked>,
-    /// The federation with the events that are not durable yet.
-    ahead: Federation,
-    head: Head,
-    pending: Vec<(Record, Entry)>,
-    keys: Vec<JobKey>,
-    /// The newest model version, so that the next round need not read it.
-    held: Option<Models>,
-    work: Option<(u32, JoinHandle<Result<Models, WorkError>>)>,
-    /// How often in a row the work broke off by a fault of ours.
-    broken: u32,
-    not_before: Instant,
-    next_look: Instant,
-    saved: Instant,
-}
-
-impl Writer {
-    fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Asked>, ahead: Federation, head: Head) -> Self {
-        let now = Instant::now();
-        let (pending, keys) = (vec![], vec![]);
-        let (held, work, broken) = (None, None, 0);
-        let (not_before, next_look, saved) = (now, now, now);
-        Self { shared, inbox, ahead, head, pending, keys, held, work, broken, not_before, next_look, saved }
-    }
-
-    /// Writes until nobody can ask any more.
-    pub async fn run(mut self) {
-        self.clear();
-        loop {
-            self.begin_work();
-            let look = tokio::time::sleep_until(self.next_look().into());
-            // Whatever is asked, time is looked at when it is due: commands alone would put it off for ever.
-            tokio::select! {
-                biased;
-                () = look => self.tick().await,
-                (job, made) = finished(&mut self.work) => self.finish_work(job, made).await,
-                asked = self.inbox.recv() => match asked {
-                    Some(asked) => self.serve(asked).await,
-                    None => break,
-                },
-            }
-        }
-        if let Some((_, work)) = self.work.take() {
-            work.abort();
-        }
-        self.save_seen().await;
-    }
-
-    /// Takes `first` and whatever else waits, and makes it durable together.
-    async fn serve(&mut self, first: Asked) {
-        let (mut replies, mut uploads) = (Vec::new(), Vec::new());
-        let mut next = Some(first);
-        while let Some(Asked { command, key, upload, reply }) = next.take() {
-            uploads.extend(upload);
-            replies.push((reply, self.decide_once(&command, key).await));
-            next = if replies.len() < BATCH { self.inbox.try_recv().ok() } else { None };
-        }
-        let stored = self.commit().await;
-        drop(uploads);
-        for (reply, done) in replies {
-            let failed = |why: &String| CommandError::Store(why.clone());
-            // Whatever was decided may rest on events of this batch: if they are not durable, nobody is told anything else.
-            let answer = stored.as_ref().map_err(failed).and(done);
-            // Who asked may have gone.
-            drop(reply.send(answer));
-        }
-    }
-
-    async fn decide_once(&mut self, command: &Command, key: Option<(String, Digest)>) -> Result<Done, CommandError> {
-        let Some((key, body_sha256)) = key else { return Ok(Done { events: self.decide(command)?, known: None }) };
-        let known = match self.keys.iter().find(|known| known.key == key) {
-            Some(known) => Some(known.clone()),
-            None => self.shared.store.job_of_key(&self.shared.name, &key).await.map_err(words)?,
-        };
-        if known.is_some() {
-            return Ok(Done { events: vec![], known });
-        }
-        let events = self.decide(command)?;
-        let job = events.iter().find_map(|event| match event {
-            Event::JobCreated { job, .. } => Some(*job),
-            _ => None,
-        });
-        self.keys.extend(job.map(|job| JobKey { key, body_sha256, job }));
-        Ok(Done { events, known: None })
-    }
-
-    /// The events of a command, and after them whatever is due.
-    fn decide(&mut self, command: &Command) -> Result<Vec<Event>, Reject> {
-        let now = self.now();
-        let events = self.ahead.decide(command, now)?;
-        self.chain(&events, now);
-        self.settle();
-        Ok(events)
-    }
-
-    fn settle(&mut self) {
-        let now = self.now();
-        while let Ok(events) = self.ahead.decide(&Command::Tick, now)
-            && !events.is_empty()
-        {
-            self.chain(&events, now);
-        }
-    }
-
-    fn now(&self) -> Time {
-        self.shared.clock.now().max(self.ahead.at)
-    }
-
-    fn chain(&mut self, events: &[Event], now: Time) {
-        for event in events {
-            let record = Record::new(now, event.clone());
-            let entry = self.head.append(&record);
-            self.ahead.apply(&record);
-            self.pending.push((record, entry));
-        }
-    }
-
-    /// Makes what is pending durable, and only then shows it. If that fails, nothing has happened.
-    async fn commit(&mut self) -> Result<(), String> {
-        let (pending, keys) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.keys));
-        if pending.is_empty() {
-            return Ok(());
-        }
-        let began = Instant::now();
-        let (records, entries): (Vec<Record>, Vec<Entry>) = pending.into_iter().unzip();
-        let Shared { store, name, metrics, .. } = &*self.shared;
-        if let Err(error) = store.append(name, &entries, wall_ms(), &keys).await {
-            self.ahead = self.shared.read().clone();
-            self.head = self.shared.head();
-            self.shared.set_trouble(Some(error.to_string()));
-            return Err("its store failed".into());
-        }
-        metrics.appended(name, records.len(), began.elapsed());
-        self.show(&records);
-        Ok(())
-    }
-
-    /// Shows readers what is durable now.
-    fn show(&mut self, records: &[Record]) {
-        {
-            let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
-            records.iter().for_each(|record| state.apply(record));
-        }
-        self.shared.head.send_replace(self.head);
-        for record in records {
-            log(&self.shared.name, &record.event);
-        }
-        let wakes = |event: &Event| matches!(event, Event::RoundOpened { .. } | Event::ClientEvicted { .. });
-        if records.iter().any(|record| wakes(&record.event)) {
-            self.shared.news.send_modify(|count| *count += 1);
-        }
-        let ends = |event: &Event| {
-            matches!(event, Event::ModelPublished { .. } | Event::RoundAbandoned { .. } | Event::JobEnded { .. })
-        };
-        if records.iter().any(|record| ends(&record.event)) {
-            self.clear();
-        }
-        self.give_up_work();
-        self.shared.set_trouble(None);
-    }
-
-    /// Work for a job that is over is for nothing.
-    fn give_up_work(&mut self) {
-        let owes = |job: u32| Order::of(&self.ahead).is_some_and(|order| order.job.id == job);
-        if let Some((_, work)) = self.work.take_if(|(job, _)| !owes(*job)) {
-            work.abort();
-        }
-    }
-
-    fn clear(&self) {
-        let shared = self.shared.clone();
-        tokio::spawn(async move {
-            if let Err(error) = shared.clear_updates().await {
-                tracing::warn!("old updates cannot be deleted: {error}");
-            }
-        });
-    }
-
-    /// When to look at the time again: when something is due, and every so often for the leases.
-    fn next_look(&self) -> Instant {
-        let now = self.now();
-        // What is past, such as the deadline of a round by hand, is looked at no more often than anything else.
-        let due = self.ahead.due_at().map(|due| due.since(now).0).filter(|left| *left > 0);
-        due.map_or(self.next_look, |left| self.next_look.min(Instant::now() + Duration::from_millis(left)))
-    }
-
-    async fn tick(&mut self) {
-        self.next_look = Instant::now() + Duration::from_millis((self.shared.lease.0 / 4).clamp(10, 1000));
-        let now = self.now();
-        // All who are lost together are lost before the next round is opened.
-        for (client, epoch) in self.shared.presences.expired(&self.ahead, self.shared.lease, now) {
-            if let Ok(events) = self.ahead.decide(&Command::Lose { client, epoch }, now) {
-                self.chain(&events, now);
-            }
-        }
-        self.settle();
-        if self.commit().await.is_ok() && self.work.is_none() && self.shared.trouble().is_some() {
-            self.look_at_the_store().await;
-        }
-        if self.saved.elapsed() >= SAVE_EVERY {
-            self.save_seen().await;
-        }
-    }
-
-    /// Whether what was in the way is gone. What is owed is tried again anyway, and says itself how it went.
-    async fn look_at_the_store(&self) {
-        let owed = Order::of(&self.ahead).is_some();
-        if !owed && self.shared.store.after(&self.shared.name, self.head.sequence, 1).await.is_ok() {
-            self.shared.set_trouble(None);
-        }
-    }
-
-    async fn save_seen(&mut self) {
-        self.saved = Instant::now();
-        let rows = self.shared.presences.unsaved();
-        if !rows.is_empty()
-            && let Err(error) = self.shared.store.put_seen(&self.shared.name, &rows).await
-        {
-            tracing::warn!("who was last seen when cannot be stored: {error}");
-        }
-    }
-
-    /// Begins what the federation owes, unless it is under way.
-    fn begin_work(&mut self) {
-        if self.work.is_some() || Instant::now() < self.not_before {
-            return;
-        }
-        let Some(order) = Order::of(&self.ahead) else { return };
-        let (shared, held, job) = (self.shared.clone(), self.held.take(), order.job.id);
-        let make = async move { order.make(&shared.store, &shared.name, held).await };
-        self.work = Some((job, tokio::spawn(make)));
-    }
-
-    async fn finish_work(&mut self, job: u32, made: Result<Models, WorkError>) {
-        let command = match made {
-            Ok(models) => {
-                let sha256 = models.sha256();
-                (self.held, self.broken) = (Some(models), 0);
-                Command::Publish { job, sha256 }
-            }
-            Err(WorkError::Advance(error)) => Command::Fail { job, reason: error.to_string() },
-            Err(WorkError::Broken(error)) if self.broken >= 3 => Command::Fail { job, reason: error.to_string() },
-            Err(error) => {
-                self.broken += u32::from(matches!(error, WorkError::Broken(_)));
-                self.shared.set_trouble(Some(error.to_string()));
-                self.not_before = Instant::now() + Duration::from_secs(1);
-                return;
-            }
-        };
-        // Refused if the job was aborted meanwhile. If it cannot be stored, it is owed as before and made again.
-        drop(self.decide(&command));
-        if self.commit().await.is_err() {
-            self.not_before = Instant::now() + Duration::from_secs(1);
-        }
-    }
-}
-
-/// Waits for the work, if there is any.
-async fn finished(work: &mut Option<(u32, JoinHandle<Result<Models, WorkError>>)>) -> (u32, Result<Models, WorkError>) {
-    let Some((job, handle)) = work else { return std::future::pending().await };
-    let made = handle.await;
-    let job = *job;
-    *work = None;
-    (job, made.unwrap_or_else(|broken| Err(broken.into())))
-}
-
-fn words(error: StoreError) -> CommandError {
-    tracing::error!("a store failed: {error}");
-    CommandError::Store("its store failed".into())
-}
-
-/// A line in the log for what an operator wants to read there.
-fn log(federation: &str, event: &Event) {
-    match event {
-        Event::ClientJoined { client, .. } => tracing::info!(federation, %client, "{client} joined {federation}"),
-        Event::ClientLeft { client, reason } => {
-            tracing::info!(federation, %client, "{client} left {federation}: {reason:?}")
-        }
-        Event::ClientEvicted { client, reason } => {
-            tracing::info!(federation, %client, "{client} was evicted from {federation}: {reason:?}");
-        }
-        Event::ClientLost { client, .. } => tracing::warn!(federation, %client, "{client} was lost: its lease ended"),
-        Event::ClientReturned { client, .. } => {
-            tracing::info!(federation, %client, "{client} returned to {federation}")
-        }
-        Event::TaskDeclined { round, client, reason } => {
-            tracing::warn!(federation, %round, %client, "{client} declined round {round}: {reason:?}");
-        }
-        Event::RoundOpened { round, cohort, .. } => {
-            tracing::debug!(federation, %round, "round {round} asks {} clients", cohort.len());
-        }
-        Event::RoundCompleted { round, participants } => {
-            tracing::info!(federation, %round, "round {round} complete with {} participants", participants.len());
-        }
-        Event::RoundAbandoned { round, reported, quorum } => {
-            tracing::warn!(federation, %round, "round {round} abandoned: {reported} answers of {quorum} needed");
-        }
-        Event::JobEnded { job, outcome, reason } => {
-            tracing::info!(federation, job, "job {job} of {federation} ended: {outcome:?} {reason:?}");
-        }
-        _ => {}
     }
 }

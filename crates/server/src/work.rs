@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use dure_core::{
     digest::Digest,
-    event::Answer,
     federation::{Federation, Owed},
-    job::{Collection, Job},
+    job::Job,
     update::{DELTA, Update},
 };
 use dure_wire::{AdvanceError, DecodeError, Expected, Models, decode_update};
@@ -44,7 +43,7 @@ impl Order {
             Owed::Initial(job) => Some(Self { job: job.clone(), next: None }),
             Owed::Next(job, round) => {
                 let base = federation.version(round.version?)?.sha256;
-                Some(Self { job: job.clone(), next: Some((base, updates(round))) })
+                Some(Self { job: job.clone(), next: Some((base, round.updates().collect())) })
             }
         }
     }
@@ -62,14 +61,6 @@ impl Order {
         store.blobs().put_model(models.sha256(), blob).await?;
         Ok(models)
     }
-}
-
-fn updates(round: &Collection) -> Vec<Digest> {
-    let digest = |answer: &Answer| match answer {
-        Answer::Update { sha256, .. } => Some(*sha256),
-        Answer::Measured { .. } | Answer::Evaluated { .. } => None,
-    };
-    round.answers.values().filter_map(digest).collect()
 }
 
 async fn next(

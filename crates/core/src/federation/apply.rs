@@ -8,7 +8,7 @@ use crate::{
     job::{Collection, Job, Stage, Status},
     name::ClientName,
     round::{Kind, Round, RoundId},
-    time::Duration,
+    time::{Duration, Time},
 };
 
 impl Federation {
@@ -86,6 +86,7 @@ impl Federation {
         }
     }
 
+    /// What an event changes in a job, and by it in clients and versions.
     fn apply_to_job(&mut self, event: &Event, record: &Record) {
         if let Event::AnswerAccepted { round, client, .. } = event
             && round.kind == Kind::Train
@@ -94,81 +95,96 @@ impl Federation {
             member.answered = Some(*round);
         }
         let Some(job) = job_of(event).and_then(|id| self.jobs.get_mut((id as usize).checked_sub(1)?)) else { return };
+        job.apply_status(event, record.at);
+        job.apply_round(event, record.at);
         match event {
-            Event::JobStarted { rounds, .. } => {
-                (job.status, job.started) = (Status::Running, record.at);
-                job.limit = rounds.map(|rounds| rounds.saturating_add(job.ended_rounds()));
-            }
-            Event::JobPaused { .. } => (job.status, job.limit) = (Status::Paused, None),
-            Event::JobResumed { rounds, .. } => {
-                job.status = Status::Running;
-                job.limit = rounds.map(|rounds| rounds.saturating_add(job.ended_rounds()));
-            }
-            Event::JobStepped { .. } => {
-                if job.status == Status::Created {
-                    job.started = record.at;
-                }
-                (job.status, job.limit) = (Status::Paused, Some(job.ended_rounds() + 1));
-            }
-            Event::TrainingEnded { reason, .. } => {
-                (job.trained, job.abandoned) = (Some(*reason), 0);
-                // Whoever stops a paused job wants it to come to its end.
-                if *reason == Stop::Stopped {
-                    (job.status, job.limit) = (Status::Running, None);
-                }
-            }
-            Event::JobEnded { outcome, reason, .. } => {
-                (job.status, job.reason) = (Status::Ended(*outcome), reason.clone());
-                if let Stage::Open(round) | Stage::Commit(round) = std::mem::replace(&mut job.stage, Stage::Idle) {
-                    job.last = Some(round);
-                }
-            }
-            Event::RoundOpened { round, version, cohort, quorum, goal, deadline } => {
-                let (id, version, cohort) = (*round, *version, cohort.clone());
-                let round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
-                job.stage = Stage::Open(Collection { id, version, cohort, round, answers: BTreeMap::new() });
-            }
-            Event::AnswerAccepted { round, client, answer } => {
-                if let Some(open) = job.collecting(*round)
-                    && open.round.report(client).is_ok()
-                {
-                    open.answers.insert(client.clone(), answer.clone());
-                }
-            }
-            Event::TaskDeclined { round, client, reason } => {
-                job.declined.insert(client.clone(), reason.clone());
-                if let Some(open) = job.collecting(*round) {
-                    open.round.excuse(client);
-                }
-            }
-            Event::RoundCompleted { round, participants } => job.complete(*round, participants),
-            Event::RoundAbandoned { reported, quorum, .. } => {
-                job.close(Round::Abandoned { reported: *reported, quorum: *quorum });
-                job.abandoned += 1;
-                job.retry_at = record.at + pause_after(job.abandoned);
-            }
-            Event::Measured { statistics, .. } => job.statistics = Some(statistics.clone()),
-            Event::ModelPublished { version, round, sha256, parent, .. } => {
-                (job.version, job.completed, job.abandoned) = (Some(*version), *round, 0);
-                let mut attempt = 1;
-                if let Stage::Commit(closed) = std::mem::replace(&mut job.stage, Stage::Idle) {
-                    attempt = closed.id.attempt;
-                    job.last = Some(closed);
-                }
-                let (job, round, sha256, parent) = (job.id, *round, *sha256, *parent);
+            Event::ModelPublished { job: id, version, round, sha256, parent } => {
+                let attempt = job.published(*version, *round);
+                let (job, round, sha256, parent) = (*id, *round, *sha256, *parent);
                 self.versions.push(Version { job, round, attempt, sha256, parent, metrics: BTreeMap::new() });
             }
             Event::Evaluated { round, version, metrics } => {
-                match round.kind {
-                    Kind::Test => job.tested = true,
-                    _ => job.judge(round.ordinal, metrics),
-                }
                 if let Some(version) = (*version as usize).checked_sub(1).and_then(|i| self.versions.get_mut(i)) {
                     version.metrics.insert(round.kind.to_string(), metrics.get("global").cloned().unwrap_or_default());
                 }
             }
             _ => {}
         }
+    }
+}
+
+impl Job {
+    /// What an event changes in whether a job runs, and how far.
+    fn apply_status(&mut self, event: &Event, at: Time) {
+        let limit = |job: &Self, rounds: &Option<u32>| rounds.map(|rounds| rounds.saturating_add(job.ended_rounds()));
+        match event {
+            Event::JobStarted { rounds, .. } => {
+                (self.status, self.started, self.limit) = (Status::Running, at, limit(self, rounds));
+            }
+            Event::JobPaused { .. } => (self.status, self.limit) = (Status::Paused, None),
+            Event::JobResumed { rounds, .. } => (self.status, self.limit) = (Status::Running, limit(self, rounds)),
+            Event::JobStepped { .. } => {
+                if self.status == Status::Created {
+                    self.started = at;
+                }
+                (self.status, self.limit) = (Status::Paused, Some(self.ended_rounds() + 1));
+            }
+            Event::TrainingEnded { reason, .. } => {
+                (self.trained, self.abandoned) = (Some(*reason), 0);
+                // Whoever stops a paused job wants it to come to its end.
+                if *reason == Stop::Stopped {
+                    (self.status, self.limit) = (Status::Running, None);
+                }
+            }
+            Event::JobEnded { outcome, reason, .. } => {
+                (self.status, self.reason) = (Status::Ended(*outcome), reason.clone());
+                if let Stage::Open(round) | Stage::Commit(round) = std::mem::replace(&mut self.stage, Stage::Idle) {
+                    self.last = Some(round);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What an event changes in a job's round, and in what the job learns from it.
+    fn apply_round(&mut self, event: &Event, at: Time) {
+        match event {
+            Event::RoundOpened { round, version, cohort, quorum, goal, deadline } => {
+                let (id, version, cohort) = (*round, *version, cohort.clone());
+                let round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
+                self.stage = Stage::Open(Collection { id, version, cohort, round, answers: BTreeMap::new() });
+            }
+            Event::AnswerAccepted { round, client, answer } => {
+                if let Some(open) = self.collecting(*round)
+                    && open.round.report(client).is_ok()
+                {
+                    open.answers.insert(client.clone(), answer.clone());
+                }
+            }
+            Event::TaskDeclined { round, client, reason } => {
+                self.declined.insert(client.clone(), reason.clone());
+                if let Some(open) = self.collecting(*round) {
+                    open.round.excuse(client);
+                }
+            }
+            Event::RoundCompleted { round, participants } => self.complete(*round, participants),
+            Event::RoundAbandoned { reported, quorum, .. } => {
+                self.close(Round::Abandoned { reported: *reported, quorum: *quorum });
+                self.abandoned += 1;
+                self.retry_at = at + pause_after(self.abandoned);
+            }
+            Event::Measured { statistics, .. } => self.statistics = Some(statistics.clone()),
+            Event::Evaluated { round, .. } if round.kind == Kind::Test => self.tested = true,
+            Event::Evaluated { round, metrics, .. } => self.judge(round.ordinal, metrics),
+            _ => {}
+        }
+    }
+
+    /// Its newest version exists; which attempt at the round it came from.
+    fn published(&mut self, version: u32, round: u32) -> u32 {
+        (self.version, self.completed, self.abandoned) = (Some(version), round, 0);
+        let Stage::Commit(closed) = std::mem::replace(&mut self.stage, Stage::Idle) else { return 1 };
+        self.last.insert(closed).id.attempt
     }
 }
 

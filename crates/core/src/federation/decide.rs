@@ -231,15 +231,6 @@ impl Federation {
 }
 
 impl Job {
-    /// The round `id`, if its answers are still known: the open one, or the one that ended last.
-    fn collection(&self, id: RoundId) -> Option<&Collection> {
-        let current = match &self.stage {
-            Stage::Open(collection) | Stage::Commit(collection) => Some(collection),
-            Stage::Idle => None,
-        };
-        current.into_iter().chain(&self.last).find(|collection| collection.id == id)
-    }
-
     /// How a round that takes no answer is named.
     fn ended(&self, round: RoundId) -> Reject {
         let past = self.last.as_ref().is_some_and(|last| round.sequence() <= last.id.sequence());

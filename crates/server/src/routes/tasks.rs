@@ -173,11 +173,11 @@ async fn take_update(
 ) -> Result<(), Refused> {
     let asked = asked(driver, task)?;
     let (answer, file) = receive_update(app, driver, task, &asked, headers, body, announced).await?;
-    let Answer::Update { sha256, .. } = &answer else { return Err(Refused::Internal) };
+    let sha256 = answer.blob().ok_or(Refused::Internal)?;
     let upload = driver.shared.uploads.clone().read_owned().await;
     // What was accepted before is not stored again: its round may be over.
     if asked.accepted.is_none() {
-        app.store.blobs().put_update(&driver.shared.name, *sha256, file).await?;
+        app.store.blobs().put_update(&driver.shared.name, sha256, file).await?;
     }
     let reported = driver.report(Command::Report { task: task.clone(), answer }, upload).await;
     if reported.is_err() && asked.accepted.is_none() {
@@ -232,14 +232,8 @@ struct Asked {
 fn asked(driver: &Driver, task: &TaskId) -> Result<Asked, Refused> {
     let federation = driver.shared.read();
     let job = federation.job(task.round.job);
-    let round = job.and_then(|job| {
-        let rounds = [job.stage.collection(), job.last.as_ref()];
-        rounds.into_iter().flatten().find(|round| round.id == task.round)
-    });
-    let accepted = round.and_then(|round| match round.answers.get(&task.client)? {
-        Answer::Update { sha256, .. } => Some(*sha256),
-        Answer::Measured { .. } | Answer::Evaluated { .. } => None,
-    });
+    let round = job.and_then(|job| job.collection(task.round));
+    let accepted = round.and_then(|round| round.answers.get(&task.client)?.blob());
     let taken = accepted.is_some() || round.is_some_and(|round| round.round.admits(&task.client).is_ok());
     let base = round.and_then(|round| federation.version(round.version?)).map(|version| version.sha256);
     match (job, base) {
