@@ -1,15 +1,11 @@
 //! The loop of one client: join, ask for a task, work, answer, ask again. It ends only when the client may not take part.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dure_core::{name::ClientName, round::Kind};
 use dure_learn::data::ClientRows;
 use dure_wire::api::TaskView;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     asking::renew,
@@ -134,6 +130,7 @@ impl Client {
         self.show(|status| status.wait(now.is_none()));
         let (poll, began) = (calls::poll(&self.name, self.wait_s(), self.site.lease() / 3), Instant::now());
         let polled = tokio::select! {
+            biased;
             polled = self.attempt(&poll) => polled?,
             _ = unready.changed() => None,
         };
@@ -159,6 +156,7 @@ impl Client {
         });
         let renewal = renew(Arc::clone(&self.site), self.name.clone(), self.secret.clone());
         let done = tokio::select! {
+            biased;
             done = self.work(task) => done,
             never = renewal => match never {},
         };
@@ -208,9 +206,13 @@ impl Client {
         let (task, mut rows) = (task.clone(), self.rows.clone());
         let run = move || {
             let made = work::answer(&task, &job, &mut rows, base.as_deref());
+            drop(permit);
             (made, rows)
         };
-        let (made, rows) = work::on_thread(permit, run).await.map_err(Halt::Decline)?;
+        let done = self.site.machine.labour(run).await;
+        let done = done.map_err(|error| Halt::Decline(format!("the site's machine gives no thread: {error}")))?;
+        let broken = || "the work broke off at a fault of this program; the agent's log has it".to_owned();
+        let (made, rows) = done.ok_or_else(|| Halt::Decline(broken()))?;
         self.rows = rows;
         made.map_err(Halt::Decline)
     }

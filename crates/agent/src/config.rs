@@ -3,10 +3,11 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use dure_learn::{data::ClientRows, schema::Schema};
+use dure_machine::Machine;
 use jiff::civil::Time;
 use serde_json::{Map, Value};
 
-use crate::{Invitation, Policy};
+use crate::{Carrier, Invitation, Policy};
 
 /// What an agent is told when it starts. Not `Debug`: it holds rows.
 #[derive(Clone)]
@@ -42,6 +43,24 @@ pub enum Ended {
     Left,
     /// All of its clients were sent away.
     Evicted,
+}
+
+/// Where an agent runs: on which machine, by which clock, and how its requests get to the server.
+#[derive(Clone)]
+pub struct Place {
+    /// Its machine.
+    pub machine: Machine,
+    /// By which the site's hours are.
+    pub clock: Clock,
+    /// What carries its requests in place of the network.
+    pub carrier: Option<Arc<dyn Carrier>>,
+}
+
+/// Here and now.
+impl Default for Place {
+    fn default() -> Self {
+        Self { machine: Machine::this(), clock: Clock::local(), carrier: None }
+    }
 }
 
 /// The time of day at the site, and how often hours are looked at.

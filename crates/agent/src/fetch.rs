@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use dure_core::{digest::Digest, model::Params, round::Kind};
 use dure_wire::{api::TaskView, decode_model};
-use tokio::task::spawn_blocking;
 
 use crate::{
     calls,
@@ -52,7 +51,7 @@ impl Client {
             let file = self.call(&calls::weights(version, limit)).await?;
             let file = file.map_err(|problem| Halt::Decline(problem.detail))?;
             // A large file takes a while to read, and this thread has others to serve.
-            let read = spawn_blocking(move || decode_model(&file, Some(&layout), limit, Some(sha256)));
+            let read = site.machine.work(move || decode_model(&file, Some(&layout), limit, Some(sha256)));
             let read = read.await.map_err(|error| error.to_string()).and_then(|read| read.map_err(|e| e.to_string()));
             let unfit = |why| Halt::Decline(format!("the file of model version {version} is not as expected: {why}"));
             read.map(|(params, _)| Arc::new(params)).map_err(unfit)

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use dure_machine::kill;
 use reqwest::{Method, header};
 
 use crate::{
@@ -20,13 +22,26 @@ use crate::{
 /// How long nothing may move before a call is given up, unless it says otherwise.
 pub const STALL: Duration = Duration::from_secs(60);
 
-/// An update is handed to the network in pieces of so many bytes, to see whether it moves.
+/// A body is handed to the network in pieces of so many bytes, to see whether it moves.
 const PIECE: usize = 64 << 10;
 
 /// The server's side of a federation.
 pub struct Http {
-    client: reqwest::Client,
+    way: Way,
     base: String,
+}
+
+/// How requests get there.
+enum Way {
+    Network(reqwest::Client),
+    Carried(Arc<dyn Carrier>),
+}
+
+/// Carries requests in place of the network.
+#[async_trait]
+pub trait Carrier: Send + Sync {
+    /// Brings a request to the server and its answer back, or says why there is none. May never come back.
+    async fn carry(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, String>;
 }
 
 /// Something to ask, as often as need be.
@@ -79,16 +94,18 @@ impl Http {
         }
         let client = builder.build().map_err(|error| AgentError::Http(cause(&error)))?;
         let base = format!("{}/v1/federations/{}", invitation.server(), invitation.federation());
-        Ok(Self { client, base })
+        Ok(Self { way: Way::Network(client), base })
+    }
+
+    /// As [`Self::new`], by another way than the network.
+    pub fn carried(invitation: &Invitation, carrier: Arc<dyn Carrier>) -> Self {
+        let base = format!("{}/v1/federations/{}", invitation.server(), invitation.federation());
+        Self { way: Way::Carried(carrier), base }
     }
 
     /// Asks once.
     pub async fn send<T>(&self, call: &Call<T>, bearer: &str) -> Result<T, CallError> {
-        let moved = Moved::default();
-        let request = self.request(call, bearer, &moved).send();
-        let response = moved.watch(call.stall + call.wait, request).await.ok_or_else(|| stalled(call))?;
-        let response = response.map_err(|error| CallError::away(cause(&error)))?;
-        let reply = receive(response, call).await?;
+        let reply = kill::around_async("call", self.exchange(call, bearer)).await?;
         if reply.status.is_success() {
             (call.read)(reply).map_err(|why| CallError::away(format!("{} cannot be read: {why}", named(call))))
         } else {
@@ -96,20 +113,43 @@ impl Http {
         }
     }
 
-    fn request<T>(&self, call: &Call<T>, bearer: &str, moved: &Moved) -> reqwest::RequestBuilder {
-        let url = format!("{}{}", self.base, call.path);
-        let request = self.client.request(call.method.clone(), url).bearer_auth(bearer);
-        let request = request.header(header::ACCEPT_ENCODING, "zstd");
-        match &call.body {
-            Body::Empty => request,
-            Body::Json(json) => request.header(header::CONTENT_TYPE, "application/json").body(json.clone()),
-            Body::Zstd(frame) => request
-                .header(header::CONTENT_TYPE, "application/octet-stream")
-                .header(header::CONTENT_ENCODING, "zstd")
-                .header(header::CONTENT_LENGTH, frame.len())
-                .body(moved.body(frame.clone())),
+    async fn exchange<T>(&self, call: &Call<T>, bearer: &str) -> Result<Reply, CallError> {
+        let (moved, request) = (Moved::default(), self.request(call, bearer)?);
+        let limit = call.stall + call.wait;
+        match &self.way {
+            Way::Network(client) => {
+                let request = reqwest::Request::try_from(request.map(|body| moved.body(body)));
+                let request = request.map_err(|error| CallError::away(cause(&error)))?;
+                let response = moved.watch(limit, client.execute(request)).await.ok_or_else(|| stalled(call))?;
+                receive(response.map_err(|error| CallError::away(cause(&error)))?, call).await
+            }
+            Way::Carried(carrier) => {
+                let response = moved.watch(limit, carrier.carry(request)).await.ok_or_else(|| stalled(call))?;
+                receive(response.map_err(CallError::away)?.map(reqwest::Body::from).into(), call).await
+            }
         }
     }
+
+    fn request<T>(&self, call: &Call<T>, bearer: &str) -> Result<http::Request<Bytes>, CallError> {
+        let request = http::Request::builder().method(call.method.clone()).uri(format!("{}{}", self.base, call.path));
+        let mut secret = header::HeaderValue::from_str(&format!("Bearer {bearer}")).map_err(unsendable)?;
+        secret.set_sensitive(true);
+        let request = request.header(header::AUTHORIZATION, secret);
+        let request = request.header(header::ACCEPT_ENCODING, "zstd");
+        let (request, body) = match &call.body {
+            Body::Empty => (request, Bytes::new()),
+            Body::Json(json) => (request.header(header::CONTENT_TYPE, "application/json"), json.clone()),
+            Body::Zstd(frame) => {
+                let request = request.header(header::CONTENT_TYPE, "application/octet-stream");
+                (request.header(header::CONTENT_ENCODING, "zstd"), frame.clone())
+            }
+        };
+        request.header(header::CONTENT_LENGTH, body.len()).body(body).map_err(unsendable)
+    }
+}
+
+fn unsendable(error: impl std::fmt::Display) -> CallError {
+    CallError::away(format!("the request cannot be made: {error}"))
 }
 
 fn builder() -> reqwest::ClientBuilder {
@@ -128,8 +168,11 @@ fn builder() -> reqwest::ClientBuilder {
 struct Moved(Arc<AtomicUsize>);
 
 impl Moved {
-    /// `bytes`, piece by piece.
+    /// `bytes`, piece by piece if they are many.
     fn body(&self, bytes: Bytes) -> reqwest::Body {
+        if bytes.len() <= PIECE {
+            return bytes.into();
+        }
         let moved = self.clone();
         let pieces = (0..bytes.len()).step_by(PIECE).map(move |at| {
             moved.0.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,6 @@ mod calls;
 mod http;
 mod reply;
 
-mod files;
 mod memory;
 mod state;
 mod witness;
@@ -38,10 +37,11 @@ mod config;
 mod error;
 mod run;
 
-pub use config::{AgentConfig, Clock, Ended};
+pub use config::{AgentConfig, Clock, Ended, Place};
 pub use error::AgentError;
+pub use http::Carrier;
 pub use invitation::{Invitation, InvitationError};
 pub use memory::{Memory, Pending, Tally};
 pub use policy::{Policy, PolicyError};
-pub use run::{federation, federation_when_there, run, run_by};
+pub use run::{federation, federation_when_there, run, run_at};
 pub use state::StateError;

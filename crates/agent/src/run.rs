@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    AgentConfig, AgentError, Clock, Ended, Invitation,
+    AgentConfig, AgentError, Ended, Invitation, Place,
     backoff::Backoff,
     calls,
     client::{Client, Over},
@@ -63,15 +63,16 @@ pub async fn federation_when_there(
 
 /// Runs an agent until `until`, or until none of its clients may take part any more.
 pub async fn run(config: AgentConfig, until: impl Future<Output = ()>) -> Result<Ended, AgentError> {
-    run_by(config, Clock::local(), until).await
+    run_at(Place::default(), config, until).await
 }
 
-/// As [`run`], by another clock for the site's hours.
-pub async fn run_by(config: AgentConfig, clock: Clock, until: impl Future<Output = ()>) -> Result<Ended, AgentError> {
+/// As [`run`], at another place than here and now.
+pub async fn run_at(place: Place, config: AgentConfig, until: impl Future<Output = ()>) -> Result<Ended, AgentError> {
     check(&config)?;
-    let state = StateDir::open(&config.state_dir, &config.invitation)?;
-    let witness = Witness::new(read_witness(&state.witness())?, read_contradiction(&state.contradiction())?);
-    let site = Arc::new(Site::new(&config, clock, witness)?);
+    let machine = &place.machine;
+    let state = StateDir::open(machine, &config.state_dir, &config.invitation)?;
+    let (kept, told) = (read_witness(machine, &state.witness())?, read_contradiction(machine, &state.contradiction())?);
+    let site = Arc::new(Site::new(&config, place, Witness::new(kept, told))?);
     if config.policy.hours.is_some() {
         tell_zone();
     }
@@ -154,13 +155,13 @@ fn help(site: &Arc<Site>, state: &StateDir, page: Option<TcpListener>) -> JoinSe
 
 fn save_witness(site: &Site, path: &Path, beside: &Path) {
     if let Some(contradiction) = site.witness.untold() {
-        match write_contradiction(beside, &contradiction) {
+        match write_contradiction(&site.machine, beside, &contradiction) {
             Ok(()) => site.witness.told(),
             Err(error) => tracing::error!("that the journal contradicts its witness cannot be kept: {error}"),
         }
     }
     let Some(head) = site.witness.unsaved() else { return };
-    match write_witness(path, head) {
+    match write_witness(&site.machine, path, head) {
         Ok(()) => site.witness.saved(head),
         Err(error) => tracing::error!("the witness cannot be kept: {error}"),
     }

@@ -10,11 +10,12 @@ use std::{
 
 use dure_core::{digest::Digest, model::Params};
 use dure_learn::schema::Schema;
+use dure_machine::Machine;
 use serde_json::{Map, Value};
 use tokio::sync::{RwLock, Semaphore, watch};
 
 use crate::{
-    AgentConfig, AgentError, Clock, Invitation, Policy, calls,
+    AgentConfig, AgentError, Clock, Invitation, Place, Policy, calls,
     http::{Call, Http},
     prepare::{Job, differences_of},
     recent::Recent,
@@ -33,6 +34,8 @@ const SHORTEST_LEASE: Duration = Duration::from_millis(300);
 pub struct Site {
     /// Where they join.
     pub invitation: Invitation,
+    /// Where its files are, and its threads.
+    pub machine: Machine,
     /// What the site takes part in.
     pub policy: Policy,
     /// What it says of itself.
@@ -101,10 +104,14 @@ impl Link {
 
 impl Site {
     /// Of an agent. `witness` has the head that was kept.
-    pub fn new(config: &AgentConfig, clock: Clock, witness: Witness) -> Result<Self, AgentError> {
+    pub fn new(config: &AgentConfig, place: Place, witness: Witness) -> Result<Self, AgentError> {
+        let Place { machine, clock, carrier } = place;
         let AgentConfig { invitation, policy, facts, schema, recipe, .. } = config.clone();
         Ok(Self {
-            http: Http::new(&invitation, config.ca.as_deref(), config.insecure_http)?,
+            http: match carrier {
+                Some(carrier) => Http::carried(&invitation, carrier),
+                None => Http::new(&invitation, config.ca.as_deref(), config.insecure_http)?,
+            },
             most_rows: config.clients.iter().map(|client| client.target.len()).max().unwrap_or(1),
             statuses: Statuses::new(config.clients.iter().map(|client| &client.name)),
             threads: Arc::new(Semaphore::new(config.threads.max(1))),
@@ -121,6 +128,7 @@ impl Site {
             facts,
             schema,
             recipe,
+            machine,
             clock,
             witness,
         })
@@ -192,7 +200,7 @@ impl Site {
     /// Works on files away from the runtime's threads. An agent that ends waits for it, see [`Self::files_are_still`].
     pub async fn on_disk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
         let writing = Arc::clone(&self.disk).read_owned().await;
-        let done = tokio::task::spawn_blocking(move || (work(), drop(writing)).0).await;
+        let done = self.machine.work(move || (work(), drop(writing)).0).await;
         done.map_err(|error| format!("work on the state folder broke off: {error}"))
     }
 

@@ -2,18 +2,21 @@
 //! power cut. A damaged one stops the agent, for a client that forgets its secret loses its name.
 
 use std::{
-    fs::{self, File, TryLockError},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
 use dure_core::{digest::Digest, journal::Head, name::ClientName};
+use dure_machine::{
+    Machine,
+    disk::Lock,
+    files::{is_empty, make_folder, write},
+};
 use rand::{TryRng as _, rngs::SysRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Invitation,
-    files::{is_empty, make_folder, private, write},
     memory::{Memory, Pending},
     witness::Contradiction,
 };
@@ -61,13 +64,15 @@ pub enum StateError {
 #[derive(Debug)]
 pub struct StateDir {
     folder: PathBuf,
-    _lock: File,
+    machine: Machine,
+    _lock: Lock,
 }
 
 /// A client's part of it.
 #[derive(Clone, Debug)]
 pub struct Home {
     folder: PathBuf,
+    machine: Machine,
 }
 
 /// What proves that a client is itself: 64 hexadecimal digits. `Debug` does not show them.
@@ -102,29 +107,34 @@ impl StateError {
 
 impl StateDir {
     /// Opens `folder`, makes it if need be, and takes it for the federation of `invitation`.
-    pub fn open(folder: &Path, invitation: &Invitation) -> Result<Self, StateError> {
-        let ours = folder.join("lock").exists() || is_empty(folder);
-        make_folder(folder, ours).map_err(io(folder))?;
-        let lock = lock(folder)?;
-        make_folder(&folder.join("clients"), true).map_err(io(folder))?;
+    pub fn open(machine: &Machine, folder: &Path, invitation: &Invitation) -> Result<Self, StateError> {
+        let disk = machine.disk();
+        // One that was there and is not ours keeps its mode.
+        let ours = disk.kind(&folder.join("lock")).is_ok_and(|lock| lock.is_some()) || is_empty(disk, folder);
+        make(machine, folder)?;
+        if ours {
+            disk.close_folder(folder).map_err(io(folder))?;
+        }
+        let lock = lock(machine, folder)?;
+        make(machine, &folder.join("clients"))?;
         let owner = Owner { server: invitation.server().into(), federation: invitation.federation().into() };
         let path = folder.join("federation.json");
-        match read_json::<Owner>(&path, &path)? {
-            None => write_json(&path, &owner)?,
+        match read_json::<Owner>(machine, &path, &path)? {
+            None => write_json(machine, &path, &owner)?,
             Some(holds) if holds == owner => {}
             Some(holds) => {
                 let (folder, holds, wanted) = (folder.into(), holds.to_string(), owner.to_string());
                 return Err(StateError::OtherFederation { folder, holds, wanted });
             }
         }
-        Ok(Self { folder: folder.into(), _lock: lock })
+        Ok(Self { folder: folder.into(), machine: machine.clone(), _lock: lock })
     }
 
     /// The folder of a client.
     pub fn home(&self, client: &ClientName) -> Result<Home, StateError> {
         let folder = self.folder.join("clients").join(client.as_str());
-        make_folder(&folder, true).map_err(io(&folder))?;
-        Ok(Home { folder })
+        make(&self.machine, &folder)?;
+        Ok(Home { folder, machine: self.machine.clone() })
     }
 
     /// Where a contradiction of the witness is.
@@ -139,44 +149,44 @@ impl StateDir {
 }
 
 /// The last head of the journal that was seen.
-pub fn read_witness(path: &Path) -> Result<Option<Head>, StateError> {
-    read_json(path, path)
+pub fn read_witness(machine: &Machine, path: &Path) -> Result<Option<Head>, StateError> {
+    read_json(machine, path, path)
 }
 
 /// The contradiction that was seen, until somebody takes the file away.
-pub fn read_contradiction(path: &Path) -> Result<Option<Contradiction>, StateError> {
-    read_json(path, path)
+pub fn read_contradiction(machine: &Machine, path: &Path) -> Result<Option<Contradiction>, StateError> {
+    read_json(machine, path, path)
 }
 
 /// Keeps a contradiction.
-pub fn write_contradiction(path: &Path, contradiction: &Contradiction) -> Result<(), StateError> {
-    write_json(path, contradiction)
+pub fn write_contradiction(machine: &Machine, path: &Path, contradiction: &Contradiction) -> Result<(), StateError> {
+    write_json(machine, path, contradiction)
 }
 
 /// Keeps a head.
-pub fn write_witness(path: &Path, head: Head) -> Result<(), StateError> {
-    write_json(path, &head)
+pub fn write_witness(machine: &Machine, path: &Path, head: Head) -> Result<(), StateError> {
+    write_json(machine, path, &head)
 }
 
 impl Home {
     /// The client's secret, and whether it was there before. A new one is on disk when this returns.
     pub fn secret(&self) -> Result<(Secret, bool), StateError> {
         let path = self.path("identity.json");
-        if let Some(Identity { secret }) = read_json(&path, &self.folder)? {
+        if let Some(Identity { secret }) = read_json(&self.machine, &path, &self.folder)? {
             let fault = secret.0.parse::<Digest>().map(|_| ()).map_err(|_| "the secret is not 64 hexadecimal digits");
             return fault.map(|()| (secret, true)).map_err(|why| self.damaged(path, why));
         }
-        if self.path("memory.json").exists() {
+        if self.machine.disk().kind(&self.path("memory.json")).map_err(io(&path))?.is_some() {
             return Err(self.damaged(path, "it is gone, and memory.json beside it is not"));
         }
         let secret = Secret::draw()?;
-        write_json(&path, &Identity { secret: secret.clone() })?;
+        write_json(&self.machine, &path, &Identity { secret: secret.clone() })?;
         Ok((secret, false))
     }
 
     /// What the client remembers. The answer that it speaks of must be there.
     pub fn memory(&self) -> Result<Memory, StateError> {
-        let memory: Memory = read_json(&self.path("memory.json"), &self.folder)?.unwrap_or_default();
+        let memory: Memory = read_json(&self.machine, &self.path("memory.json"), &self.folder)?.unwrap_or_default();
         if let Some(pending) = &memory.pending {
             self.answer(pending)?;
         }
@@ -186,15 +196,15 @@ impl Home {
     /// Keeps an answer and the memory that speaks of it, in this order.
     pub fn keep(&self, answer: &[u8], memory: &Memory) -> Result<(), StateError> {
         let path = self.path("answer");
-        write(&path, answer).map_err(io(&path))?;
-        write_json(&self.path("memory.json"), memory)
+        write_whole(&self.machine, &path, answer)?;
+        write_json(&self.machine, &self.path("memory.json"), memory)
     }
 
     /// Keeps a memory that speaks of no answer.
     pub fn settle(&self, memory: &Memory) -> Result<(), StateError> {
-        write_json(&self.path("memory.json"), memory)?;
+        write_json(&self.machine, &self.path("memory.json"), memory)?;
         let path = self.path("answer");
-        match fs::remove_file(&path) {
+        match self.machine.disk().remove(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(io(&path)(error)),
             _ => Ok(()),
         }
@@ -203,7 +213,7 @@ impl Home {
     /// The bytes of a kept answer.
     pub fn answer(&self, pending: &Pending) -> Result<Vec<u8>, StateError> {
         let path = self.path("answer");
-        match fs::read(&path) {
+        match self.machine.disk().read(&path) {
             Ok(bytes) if Digest::of(&bytes) == pending.sha256 => Ok(bytes),
             Ok(_) => Err(self.damaged(path, "its digest is not the one in memory.json")),
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -248,15 +258,17 @@ impl std::fmt::Display for Owner {
 }
 
 /// The folder's lock, which the system frees when this process ends, however it does.
-fn lock(folder: &Path) -> Result<File, StateError> {
+fn lock(machine: &Machine, folder: &Path) -> Result<Lock, StateError> {
     let path = folder.join("lock");
-    let file = private().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StateError::Locked(folder.into())),
-        Err(TryLockError::Error(source)) => Err(io(&path)(source)),
-    }
+    machine.disk().lock(&path).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => StateError::Locked(folder.into()),
+        _ => io(&path)(error),
+    })
+}
+
+/// Makes a folder that only its owner may enter, and those above it.
+fn make(machine: &Machine, folder: &Path) -> Result<(), StateError> {
+    make_folder(machine.disk(), folder).map_err(|(path, source)| StateError::Io { path, source })
 }
 
 /// The system's refusal, with the file or folder that it is about.
@@ -265,8 +277,8 @@ fn io(path: &Path) -> impl FnOnce(io::Error) -> StateError {
     |source| StateError::Io { path, source }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path, remedy: &Path) -> Result<Option<T>, StateError> {
-    let bytes = match fs::read(path) {
+fn read_json<T: DeserializeOwned>(machine: &Machine, path: &Path, remedy: &Path) -> Result<Option<T>, StateError> {
+    let bytes = match machine.disk().read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(path)(error)),
@@ -279,13 +291,20 @@ fn read_json<T: DeserializeOwned>(path: &Path, remedy: &Path) -> Result<Option<T
     })
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
+fn write_json(machine: &Machine, path: &Path, value: &impl Serialize) -> Result<(), StateError> {
     let json = serde_json::to_vec(value).expect("the files of this module have text keys only");
-    write(path, &json).map_err(io(path))
+    write_whole(machine, path, &json)
+}
+
+/// Writes a file so that it is there whole or not at all. The folder is locked: nobody else writes there.
+fn write_whole(machine: &Machine, path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    write(machine.disk(), path, &path.with_added_extension("new"), bytes).map_err(io(path))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::memory::Kept;
 
@@ -294,7 +313,7 @@ mod tests {
     }
 
     fn open(folder: &Path) -> Result<StateDir, StateError> {
-        StateDir::open(folder, &invitation("http://127.0.0.1:1/fitbit"))
+        StateDir::open(&Machine::this(), folder, &invitation("http://127.0.0.1:1/fitbit"))
     }
 
     fn name() -> ClientName {
@@ -336,7 +355,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         drop(open(folder.path()).unwrap());
         for url in ["http://127.0.0.1:1/other", "http://127.0.0.1:2/fitbit"] {
-            let error = StateDir::open(folder.path(), &invitation(url)).unwrap_err().to_string();
+            let error = StateDir::open(&Machine::this(), folder.path(), &invitation(url)).unwrap_err().to_string();
             let want =
                 format!("belongs to the federation http://127.0.0.1:1/fitbit; use another --state-dir for {url}");
             assert!(error.contains(&want), "{error}");
@@ -398,7 +417,7 @@ mod tests {
         let home = state.home(&name()).unwrap();
         home.secret().unwrap();
         kept(&home);
-        write_witness(&state.witness(), Head::default()).unwrap();
+        write_witness(&Machine::this(), &state.witness(), Head::default()).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         for folder in [&folder, &folder.join("clients"), &home.folder] {
             assert_eq!(mode(folder), 0o700, "{}", folder.display());
@@ -437,11 +456,11 @@ mod tests {
     fn the_witness_is_a_head() {
         let folder = tempfile::tempdir().unwrap();
         let path = open(folder.path()).unwrap().witness();
-        assert_eq!(read_witness(&path).unwrap(), None);
+        assert_eq!(read_witness(&Machine::this(), &path).unwrap(), None);
         let head = Head { sequence: 12, hash: Digest([1; 32]) };
-        write_witness(&path, head).unwrap();
-        assert_eq!(read_witness(&path).unwrap(), Some(head));
+        write_witness(&Machine::this(), &path, head).unwrap();
+        assert_eq!(read_witness(&Machine::this(), &path).unwrap(), Some(head));
         fs::write(&path, "{").unwrap();
-        assert!(read_witness(&path).unwrap_err().to_string().contains("witness.json is damaged"));
+        assert!(read_witness(&Machine::this(), &path).unwrap_err().to_string().contains("witness.json is damaged"));
     }
 }

@@ -17,7 +17,6 @@ use dure_learn::{
     task::{Done, Task},
 };
 use dure_wire::{api::TaskView, encode_update};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{calls, prepare::Job};
 
@@ -146,21 +145,4 @@ fn evaluated(sums: BTreeMap<String, Statistics>) -> Made {
 
 fn json(answer: &Answer) -> Made {
     Made::Json(calls::bytes(answer))
-}
-
-/// Does `work` on a thread of its own, which no runtime waits for when it ends.
-pub async fn on_thread<T: Send + 'static>(
-    permit: OwnedSemaphorePermit,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, String> {
-    let (tell, told) = oneshot::channel();
-    let run = move || {
-        let done = work();
-        drop(permit);
-        // Nobody waits for it any more if the agent is being stopped.
-        let _ = tell.send(done);
-    };
-    let spawned = std::thread::Builder::new().name("dure-task".into()).spawn(run);
-    spawned.map_err(|error| format!("the site's machine gives no thread: {error}"))?;
-    told.await.map_err(|_| "the work broke off at a fault of this program; the agent's log has it".into())
 }

@@ -1,10 +1,11 @@
 //! Reads bodies: never more than a bound, never slower than a pace.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody as _};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::{config::MAX_JSON_BYTES, problem::Refused};
 

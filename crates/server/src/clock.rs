@@ -2,10 +2,11 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use dure_core::time::Time;
+use tokio::time::Instant;
 
 /// The most that passes between two looks. A driver looks at least every second; where it could not, because the process
 /// was stopped or the machine slept, nobody could have answered either.

@@ -5,7 +5,10 @@ mod writer;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -60,6 +63,10 @@ pub struct Shared {
     pub news: watch::Sender<u64>,
     /// Held for reading while an update is stored and until its report is durable, for writing while left-overs are cleared.
     pub uploads: Arc<tokio::sync::RwLock<()>>,
+    /// Whether left-overs are still to be cleared, for it was put off.
+    uncleared: AtomicBool,
+    /// Whether the last append has failed. Until another succeeds, a restart may find it in the journal after all.
+    doubtful: AtomicBool,
     /// What updates on their way in may take of memory; see [`Shared::room_for`].
     room: Semaphore,
     /// Why the driver cannot go on for the moment.
@@ -138,6 +145,8 @@ impl Driver {
             head: watch::Sender::new(head),
             news: watch::Sender::new(0),
             uploads: Arc::default(),
+            uncleared: AtomicBool::new(false),
+            doubtful: AtomicBool::new(false),
             room: Semaphore::new(ROOM_BYTES / ROOM_UNIT),
             trouble: Mutex::new(None),
             state: RwLock::new(federation.clone()),
@@ -211,9 +220,14 @@ impl Shared {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// Deletes the updates that no open round names: their rounds were committed or abandoned, or they were refused.
+    /// Deletes the updates that no open round names: their rounds were committed or abandoned, or they were refused. What an
+    /// append that failed may have named waits for one that succeeds.
     pub async fn clear_updates(&self) -> Result<(), StoreError> {
         let _no_upload = self.uploads.write().await;
+        if self.doubtful.load(Ordering::Relaxed) {
+            self.uncleared.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
         let needed = needed_updates(&self.read());
         for sha256 in self.store.blobs().updates(&self.name).await? {
             if !needed.contains(&sha256) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use dure_core::digest::Digest;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
-use crate::{problem::Refused, store::Blobs};
+use crate::{problem::Refused, store::Store};
 
 /// How many frames are kept.
 const KEPT: usize = 4;
@@ -59,9 +59,9 @@ impl Frames {
     }
 
     /// The frame of a model's file; `None` if there is no room for it, and the file has to be sent as it is.
-    pub async fn of(&self, blobs: &Blobs, sha256: Digest) -> Result<Option<Bytes>, Refused> {
+    pub async fn of(&self, store: &Store, sha256: Digest) -> Result<Option<Bytes>, Refused> {
         let cell = self.cell(sha256);
-        match cell.get_or_try_init(|| self.make(blobs, sha256)).await {
+        match cell.get_or_try_init(|| self.make(store, sha256)).await {
             Ok(frame) => Ok(Some(frame.clone())),
             Err(None) => Ok(None),
             Err(Some(refused)) => Err(refused),
@@ -69,13 +69,13 @@ impl Frames {
     }
 
     /// Makes a frame; without room the error is `None`.
-    async fn make(&self, blobs: &Blobs, sha256: Digest) -> Result<Bytes, Option<Refused>> {
+    async fn make(&self, store: &Store, sha256: Digest) -> Result<Bytes, Option<Refused>> {
         let stored = |error| Some(Refused::from(error));
-        let length = blobs.model_len(sha256).await.map_err(stored)?;
+        let length = store.blobs().model_len(sha256).await.map_err(stored)?;
         let room = self.room_for(length, sha256).ok_or(None)?;
-        let file = blobs.model(sha256).await.map_err(stored)?;
+        let file = store.blobs().model(sha256).await.map_err(stored)?;
         let pack = move || Bytes::from_owner(Frame { bytes: dure_wire::compress(&file, LEVEL), _room: room });
-        tokio::task::spawn_blocking(pack).await.map_err(|_| Some(Refused::Internal))
+        store.machine().work(pack).await.map_err(|_| Some(Refused::Internal))
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(Digest, Cell)>> {
@@ -134,9 +134,9 @@ mod tests {
         let (_folder, store, models) = models(6).await;
         let frames = Frames::with_room(1 << 20);
         for (sha256, bytes) in &models {
-            let frame = frames.of(store.blobs(), *sha256).await.unwrap().unwrap();
+            let frame = frames.of(&store, *sha256).await.unwrap().unwrap();
             assert_eq!(dure_wire::decompress(&frame, bytes.len()).unwrap(), bytes[..]);
-            let again = frames.of(store.blobs(), *sha256).await.unwrap().unwrap();
+            let again = frames.of(&store, *sha256).await.unwrap().unwrap();
             assert_eq!(again.as_ptr(), frame.as_ptr(), "made once");
         }
         let kept: Vec<_> = frames.lock().iter().map(|(of, _)| *of).collect();
@@ -147,12 +147,12 @@ mod tests {
     async fn a_frame_has_its_room_as_long_as_somebody_sends_it() {
         let (_folder, store, models) = models(3).await;
         let frames = Frames::with_room(45 * 1024);
-        let sent = frames.of(store.blobs(), models[0].0).await.unwrap().unwrap();
-        assert!(frames.of(store.blobs(), models[1].0).await.unwrap().is_some(), "there is room for two");
-        let third = frames.of(store.blobs(), models[2].0).await.unwrap();
+        let sent = frames.of(&store, models[0].0).await.unwrap().unwrap();
+        assert!(frames.of(&store, models[1].0).await.unwrap().is_some(), "there is room for two");
+        let third = frames.of(&store, models[2].0).await.unwrap();
         assert!(third.is_some(), "the second was not being sent, and makes way");
-        assert!(frames.of(store.blobs(), models[1].0).await.unwrap().is_none(), "both are being sent");
+        assert!(frames.of(&store, models[1].0).await.unwrap().is_none(), "both are being sent");
         drop((sent, third));
-        assert!(frames.of(store.blobs(), models[1].0).await.unwrap().is_some());
+        assert!(frames.of(&store, models[1].0).await.unwrap().is_some());
     }
 }

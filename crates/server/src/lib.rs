@@ -14,7 +14,7 @@ mod driver;
 mod presence;
 mod work;
 
-mod app;
+pub mod app;
 mod auth;
 mod body;
 mod problem;
@@ -31,4 +31,5 @@ mod serve;
 
 pub use config::Config;
 pub use openapi::openapi_json;
+pub use routes::router;
 pub use serve::{ServeError, Server};

@@ -51,7 +51,7 @@ impl Order {
     /// Makes the version, and stores its blob durably. `held` is the newest version, if it is still in memory.
     pub async fn make(self, store: &Store, federation: &str, held: Option<Models>) -> Result<Models, WorkError> {
         let models = match self.next {
-            None => tokio::task::spawn_blocking(move || Models::initial(&self.job)).await?,
+            None => store.machine().work(move || Models::initial(&self.job)).await?,
             Some((base, updates)) => {
                 let held = held.filter(|held| held.sha256() == base);
                 next(self.job, base, updates, store, federation, held).await?
@@ -79,18 +79,18 @@ async fn next(
     for sha256 in updates {
         let (bytes, layout) = (store.blobs().update(federation, sha256).await?, models.params().layout().clone());
         let plan = job.plan.clone();
-        let decode = tokio::task::spawn_blocking(move || {
+        let decode = store.machine().work(move || {
             let (scalars, codec) = (&plan.scalars, plan.codec);
             let expected = Expected { layout: &layout, groups: &[DELTA], scalars, codec, base };
             decode_update(&bytes, &expected, Some(sha256))
         });
         decoded.push(decode.await??);
     }
-    tokio::task::spawn_blocking(move || advance(&job, models, &decoded)).await?
+    let cores = store.machine().cores();
+    store.machine().work(move || advance(&job, models, &decoded, cores)).await?
 }
 
-fn advance(job: &Job, mut models: Models, updates: &[Update]) -> Result<Models, WorkError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    models.advance(job, updates, threads)?;
+fn advance(job: &Job, mut models: Models, updates: &[Update], cores: usize) -> Result<Models, WorkError> {
+    models.advance(job, updates, cores)?;
     Ok(models)
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use dure_agent::{AgentConfig, AgentError, Clock, Ended, Policy, run_by};
+use dure_agent::{AgentConfig, AgentError, Clock, Ended, Place, Policy, run_at};
 use dure_learn::{
     data::{
         DataSet, Source,
@@ -79,7 +79,7 @@ impl Agent {
         let until = async {
             let _ = stopped.await;
         };
-        Self { running: tokio::spawn(run_by(config, clock, until)), stop: Some(stop) }
+        Self { running: tokio::spawn(run_at(Place { clock, ..Place::default() }, config, until)), stop: Some(stop) }
     }
 
     /// How it ends by itself.

@@ -2,8 +2,8 @@
 //! them, answers, and does what the federation owes.
 
 use std::{
-    sync::{Arc, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use dure_core::{
@@ -13,8 +13,9 @@ use dure_core::{
     journal::{Entry, Head},
     time::Time,
 };
+use dure_machine::kill;
 use dure_wire::Models;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::{Asked, CommandError, Done, Shared};
 use crate::{
@@ -29,6 +30,9 @@ const BATCH: usize = 256;
 /// How often rows of last-seen are stored.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 
+/// What whoever asks is told of a store's failure. It names paths, which are the log's.
+const FAILED: &str = "its store failed";
+
 /// The task that owns the journal.
 pub struct Writer {
     shared: Arc<Shared>,
@@ -37,6 +41,8 @@ pub struct Writer {
     ahead: Federation,
     head: Head,
     pending: Vec<(Record, Entry)>,
+    /// Whether an append has failed: it may have been written all the same, and more is stored than is shown.
+    unsure: bool,
     keys: Vec<JobKey>,
     /// The newest model version, so that the next round need not read it.
     held: Option<Models>,
@@ -52,10 +58,10 @@ impl Writer {
     /// Goes on where the journal ends.
     pub(super) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Asked>, ahead: Federation, head: Head) -> Self {
         let now = Instant::now();
-        let (pending, keys) = (vec![], vec![]);
+        let (pending, keys, unsure) = (vec![], vec![], false);
         let (held, work, broken) = (None, None, 0);
         let (not_before, next_look, saved) = (now, now, now);
-        Self { shared, inbox, ahead, head, pending, keys, held, work, broken, not_before, next_look, saved }
+        Self { shared, inbox, ahead, head, pending, unsure, keys, held, work, broken, not_before, next_look, saved }
     }
 
     /// Writes until nobody can ask any more.
@@ -63,7 +69,7 @@ impl Writer {
         self.clear();
         loop {
             self.begin_work();
-            let look = tokio::time::sleep_until(self.next_look().into());
+            let look = tokio::time::sleep_until(self.next_look());
             // Whatever is asked, time is looked at when it is due: commands alone would put it off for ever.
             tokio::select! {
                 biased;
@@ -83,11 +89,16 @@ impl Writer {
 
     /// Takes `first` and whatever else waits, and makes it durable together.
     async fn serve(&mut self, first: Asked) {
+        let sure = self.become_sure().await;
         let (mut replies, mut uploads) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Asked { command, key, upload, reply }) = next.take() {
             uploads.extend(upload);
-            replies.push((reply, self.decide_once(&command, key).await));
+            let done = match &sure {
+                Ok(()) => self.decide_once(&command, key).await,
+                Err(why) => Err(CommandError::Store(why.clone())),
+            };
+            replies.push((reply, done));
             next = if replies.len() < BATCH { self.inbox.try_recv().ok() } else { None };
         }
         let stored = self.commit().await;
@@ -97,7 +108,7 @@ impl Writer {
             // Whatever was decided may rest on events of this batch: if they are not durable, nobody is told anything else.
             let answer = stored.as_ref().map_err(failed).and(done);
             // Who asked may have gone.
-            drop(reply.send(answer));
+            kill::around("acknowledge", || drop(reply.send(answer)));
         }
     }
 
@@ -150,7 +161,7 @@ impl Writer {
         }
     }
 
-    /// Makes what is pending durable, and only then shows it. If that fails, nothing has happened.
+    /// Makes what is pending durable, and only then shows it. If that fails, nothing has happened, as far as anybody is told.
     async fn commit(&mut self) -> Result<(), String> {
         let (pending, keys) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.keys));
         if pending.is_empty() {
@@ -160,23 +171,56 @@ impl Writer {
         let (records, entries): (Vec<Record>, Vec<Entry>) = pending.into_iter().unzip();
         let Shared { store, name, metrics, .. } = &*self.shared;
         if let Err(error) = store.append(name, &entries, wall_ms(), &keys).await {
+            let meant = self.head;
             self.ahead = self.shared.read().clone();
-            self.head = self.shared.head();
+            (self.head, self.unsure) = (self.shared.head(), true);
+            self.shared.doubtful.store(true, Ordering::Relaxed);
             self.shared.set_trouble(Some(error.to_string()));
-            return Err("its store failed".into());
+            self.become_sure().await?;
+            if self.head != meant {
+                return Err(FAILED.into());
+            }
+            self.shared.doubtful.store(false, Ordering::Relaxed);
+            return Ok(());
         }
+        self.shared.doubtful.store(false, Ordering::Relaxed);
         metrics.appended(name, records.len(), began.elapsed());
         self.show(&records);
         Ok(())
     }
 
+    /// After an append that failed, takes up what is stored all the same. Until the store can be asked, nothing is decided: it
+    /// would be decided on a journal that may be another.
+    async fn become_sure(&mut self) -> Result<(), String> {
+        while self.unsure {
+            let page = self.shared.store.after(&self.shared.name, self.head.sequence, BATCH as u32).await;
+            let mut records = Vec::new();
+            for stored in page.map_err(|error| self.failed(&error))? {
+                let record = self.head.follow(&stored.entry).map_err(|broken| self.failed(&broken))?;
+                self.ahead.apply(&record);
+                records.push(record);
+            }
+            match records.is_empty() {
+                true => self.unsure = false,
+                false => self.show(&records),
+            }
+        }
+        Ok(())
+    }
+
+    /// What whoever asks is told of a store's failure; the log has the rest.
+    fn failed(&self, why: &dyn std::fmt::Display) -> String {
+        self.shared.set_trouble(Some(why.to_string()));
+        FAILED.into()
+    }
+
     /// Shows readers what is durable now.
     fn show(&mut self, records: &[Record]) {
-        {
+        kill::around("publish", || {
             let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
             records.iter().for_each(|record| state.apply(record));
-        }
-        self.shared.head.send_replace(self.head);
+            self.shared.head.send_replace(self.head);
+        });
         for record in records {
             log(&self.shared.name, &record.event);
         }
@@ -206,7 +250,8 @@ impl Writer {
         let shared = self.shared.clone();
         tokio::spawn(async move {
             if let Err(error) = shared.clear_updates().await {
-                tracing::warn!("old updates cannot be deleted: {error}");
+                tracing::warn!("old updates cannot be deleted: {error}; trying again");
+                shared.uncleared.store(true, Ordering::Relaxed);
             }
         });
     }
@@ -221,6 +266,9 @@ impl Writer {
 
     async fn tick(&mut self) {
         self.next_look = Instant::now() + Duration::from_millis((self.shared.lease.0 / 4).clamp(10, 1000));
+        if self.become_sure().await.is_err() {
+            return;
+        }
         let now = self.now();
         // All who are lost together are lost before the next round is opened.
         for (client, epoch) in self.shared.presences.expired(&self.ahead, self.shared.lease, now) {
@@ -231,6 +279,9 @@ impl Writer {
         self.settle();
         if self.commit().await.is_ok() && self.work.is_none() && self.shared.trouble().is_some() {
             self.look_at_the_store().await;
+        }
+        if self.shared.uncleared.swap(false, Ordering::Relaxed) {
+            self.clear();
         }
         if self.saved.elapsed() >= SAVE_EVERY {
             self.save_seen().await;
@@ -283,9 +334,16 @@ impl Writer {
                 return;
             }
         };
-        // Refused if the job was aborted meanwhile. If it cannot be stored, it is owed as before and made again.
-        drop(self.decide(&command));
-        if self.commit().await.is_err() {
+        let stored = match self.become_sure().await {
+            Ok(()) => {
+                // Refused if the job was aborted meanwhile.
+                drop(self.decide(&command));
+                self.commit().await
+            }
+            unsure => unsure,
+        };
+        // If it cannot be stored, it is owed as before and made again.
+        if stored.is_err() {
             self.not_before = Instant::now() + Duration::from_secs(1);
         }
     }
@@ -302,7 +360,7 @@ async fn finished(work: &mut Option<(u32, JoinHandle<Result<Models, WorkError>>)
 
 fn words(error: StoreError) -> CommandError {
     tracing::error!("a store failed: {error}");
-    CommandError::Store("its store failed".into())
+    CommandError::Store(FAILED.into())
 }
 
 /// A line in the log for what an operator wants to read there.

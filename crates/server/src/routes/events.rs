@@ -89,6 +89,7 @@ impl Tail {
             self.read = self.store.after(&self.shared.name, self.after, PAGE).await.ok()?.into();
             if self.read.is_empty() {
                 tokio::select! {
+                    biased;
                     changed = self.heads.changed() => changed.ok()?,
                     _ = self.stopping.wait_for(|stop| *stop) => return None,
                 }

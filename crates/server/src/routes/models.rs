@@ -94,7 +94,7 @@ pub async fn weights(
         return Ok(tagged(StatusCode::PARTIAL_CONTENT, &plain, pieces(app, federation, file, range), &more));
     }
     let takes_zstd = text(header::ACCEPT_ENCODING).is_some_and(accepts_zstd);
-    let frame = if takes_zstd { app.frames.of(app.store.blobs(), sha256).await? } else { None };
+    let frame = if takes_zstd { app.frames.of(&app.store, sha256).await? } else { None };
     Ok(match frame {
         Some(frame) => {
             let length = frame.len() as u64;

@@ -86,6 +86,7 @@ pub async fn wait(
             return Ok(nothing_yet(&shared));
         }
         tokio::select! {
+            biased;
             changed = news.changed() => if changed.is_err() { return Ok(nothing_yet(&shared)) },
             _ = stopping.wait_for(|stop| *stop) => return Ok(nothing_yet(&shared)),
             () = &mut end => return Ok(nothing_yet(&shared)),
@@ -206,7 +207,7 @@ async fn receive_update(
     let bytes = body::read(body, travelling, || driver.shared.touch(&task.client)).await?;
     app.metrics.received(&driver.shared.name, bytes.len());
     let headers = headers.clone();
-    let checked = tokio::task::spawn_blocking(move || -> Result<(Answer, Bytes), Refused> {
+    let checked = app.store.machine().work(move || -> Result<(Answer, Bytes), Refused> {
         let file = unpacked(&headers, bytes, limit)?;
         let (scalars, codec) = (&plan.scalars, plan.codec);
         let update =

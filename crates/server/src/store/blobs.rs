@@ -3,15 +3,23 @@
 //! That bytes have the digest that names them is not looked at here: whoever decodes them holds them to it.
 
 use std::{
-    fs,
-    io::ErrorKind,
+    collections::BTreeSet,
+    io,
     ops::Range,
     path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use dure_core::digest::Digest;
-use object_store::{ObjectStore as _, ObjectStoreExt as _, local::LocalFileSystem, path::Path as Location};
+use dure_machine::{
+    Machine,
+    disk::{Disk, Kind},
+    files::{self, above},
+};
 
 use super::{StoreError, folder};
 
@@ -21,27 +29,29 @@ const UPDATES: &str = "updates";
 /// The blobs of a data directory.
 pub struct Blobs {
     root: PathBuf,
-    files: LocalFileSystem,
+    machine: Machine,
+    /// How many files were begun.
+    begun: AtomicU64,
+    /// The folders whose names are safe.
+    safe: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Blobs {
     /// Opens the folder, and deletes what an earlier process had not written to the end.
-    pub(super) fn open(root: &Path) -> Result<Self, StoreError> {
-        folder::make(root)?;
-        delete_unfinished(root)?;
-        let files = LocalFileSystem::new_with_prefix(root).map_err(|error| StoreError::blobs(root, error))?;
-        // The file is synced before it gets its name, and its folder (and every new one above) after.
-        Ok(Self { root: root.into(), files: files.with_fsync(true) })
+    pub fn open(root: &Path, machine: Machine) -> Result<Self, StoreError> {
+        folder::make(machine.disk(), root)?;
+        delete_unfinished(machine.disk(), root)?;
+        Ok(Self { root: root.into(), machine, begun: AtomicU64::new(0), safe: Arc::default() })
     }
 
     /// Stores a model, on the disk on return. One that is there whole is not written again.
     pub async fn put_model(&self, sha256: Digest, bytes: Bytes) -> Result<(), StoreError> {
-        self.put(model(sha256), sha256, bytes).await
+        self.put(self.model_path(sha256), bytes).await
     }
 
     /// A whole model.
     pub async fn model(&self, sha256: Digest) -> Result<Bytes, StoreError> {
-        self.get(model(sha256), sha256).await
+        self.get(self.model_path(sha256), sha256).await
     }
 
     /// Some bytes of a model; they must lie within it.
@@ -54,118 +64,148 @@ impl Blobs {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let location = model(sha256);
-        let got = self.files.get_range(&location, range).await;
-        got.map_err(|error| self.fault(&location, sha256, error))
+        let read = |disk: &dyn Disk, path: &Path| disk.read_range(path, range).map(Bytes::from);
+        self.read(self.model_path(sha256), sha256, read).await
     }
 
     /// How many bytes a model has.
     pub async fn model_len(&self, sha256: Digest) -> Result<u64, StoreError> {
-        let location = model(sha256);
-        let head = self.files.head(&location).await;
-        head.map(|file| file.size).map_err(|error| self.fault(&location, sha256, error))
+        let len = |disk: &dyn Disk, path: &Path| match disk.kind(path)? {
+            Some(Kind::File(len)) => Ok(len),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        };
+        self.read(self.model_path(sha256), sha256, len).await
     }
 
     /// Stores a client's update, on the disk on return. One that is there whole is not written again.
     pub async fn put_update(&self, federation: &str, sha256: Digest, bytes: Bytes) -> Result<(), StoreError> {
-        self.put(update(federation, sha256), sha256, bytes).await
+        self.put(self.update_path(federation, sha256), bytes).await
     }
 
     /// A client's update.
     pub async fn update(&self, federation: &str, sha256: Digest) -> Result<Bytes, StoreError> {
-        self.get(update(federation, sha256), sha256).await
+        self.get(self.update_path(federation, sha256), sha256).await
     }
 
     /// Deletes an update; harmless if there is none. After a power cut it may be there again: [`Self::updates`] tells.
     pub async fn delete_update(&self, federation: &str, sha256: Digest) -> Result<(), StoreError> {
-        let location = update(federation, sha256);
-        match self.files.delete(&location).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.fault(&location, sha256, error)),
-        }
+        self.on_disk(self.update_path(federation, sha256), |disk, path| match disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path, error)),
+            _ => Ok(()),
+        })
+        .await
     }
 
     /// Every update of a federation, in the order of digests. Files that are not named by a digest are not ours.
     pub async fn updates(&self, federation: &str) -> Result<Vec<Digest>, StoreError> {
-        let folder = Location::from_iter([UPDATES, federation]);
-        let listed = self.files.list_with_delimiter(Some(&folder)).await;
-        let listed = listed.map_err(|error| StoreError::blobs(&self.path(&folder), error))?;
-        let names = listed.objects.iter().filter_map(|file| file.location.filename());
-        let mut digests: Vec<Digest> = names.filter_map(|name| name.parse().ok()).collect();
+        let names = self.on_disk(self.root.join(UPDATES).join(encoded(federation)), names).await?;
+        let mut digests: Vec<Digest> = names.iter().filter_map(|name| name.parse().ok()).collect();
         digests.sort();
         Ok(digests)
     }
 
-    async fn put(&self, location: Location, sha256: Digest, bytes: Bytes) -> Result<(), StoreError> {
-        let there = self.files.head(&location).await;
-        if there.is_ok_and(|file| file.size == bytes.len() as u64) {
-            return self.sync_name(&location).await;
-        }
-        let put = self.files.put(&location, bytes.into()).await;
-        put.map(drop).map_err(|error| self.fault(&location, sha256, error))
+    async fn put(&self, path: PathBuf, bytes: Bytes) -> Result<(), StoreError> {
+        let (number, safe) = (self.begun.fetch_add(1, Ordering::Relaxed), self.safe.clone());
+        let put = move |disk: &dyn Disk, path: &Path| {
+            let folder = above(path);
+            let known = || safe.lock().unwrap_or_else(PoisonError::into_inner);
+            if !known().contains(folder) {
+                folder::make(disk, folder)?;
+                known().insert(folder.to_owned());
+            }
+            put(disk, path, &bytes, number)
+        };
+        self.on_disk(path, put).await
     }
 
-    /// A file that has its name has its bytes on the disk, but whoever put it may have died, or be about to, before the
-    /// name was: so its folder is synced again.
-    async fn sync_name(&self, location: &Location) -> Result<(), StoreError> {
-        let path = self.path(location);
-        let folder = path.parent().unwrap_or(&self.root).to_owned();
-        let synced = tokio::task::spawn_blocking(move || folder::sync(&folder)).await;
-        synced.unwrap_or_else(|stopped| Err(stopped.into())).map_err(|error| StoreError::io(&path, error))
+    async fn get(&self, path: PathBuf, sha256: Digest) -> Result<Bytes, StoreError> {
+        self.read(path, sha256, |disk, path| disk.read(path).map(Bytes::from)).await
     }
 
-    async fn get(&self, location: Location, sha256: Digest) -> Result<Bytes, StoreError> {
-        let got = async { self.files.get(&location).await?.bytes().await };
-        got.await.map_err(|error| self.fault(&location, sha256, error))
+    async fn read<T: Send + 'static>(
+        &self,
+        path: PathBuf,
+        sha256: Digest,
+        read: impl FnOnce(&dyn Disk, &Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let named =
+            move |disk: &dyn Disk, path: &Path| read(disk, path).map_err(|error| StoreError::blob(path, sha256, error));
+        self.on_disk(path, named).await
     }
 
-    fn path(&self, location: &Location) -> PathBuf {
-        self.files.path_to_filesystem(location).unwrap_or_else(|_| self.root.join(location.as_ref()))
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        path: PathBuf,
+        work: impl FnOnce(&dyn Disk, &Path) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let at = path.clone();
+        let done = self.machine.on_disk(move |disk| work(disk, &path)).await;
+        done.unwrap_or_else(|broken| Err(StoreError::io(&at, broken.into())))
     }
 
-    fn fault(&self, location: &Location, sha256: Digest, error: object_store::Error) -> StoreError {
-        StoreError::blob(&self.path(location), sha256, error)
+    fn model_path(&self, sha256: Digest) -> PathBuf {
+        self.root.join(MODELS).join(sha256.to_string())
+    }
+
+    fn update_path(&self, federation: &str, sha256: Digest) -> PathBuf {
+        self.root.join(UPDATES).join(encoded(federation)).join(sha256.to_string())
     }
 }
 
-/// Parts of a location are encoded: none is `..`, and none has a `/`.
-fn model(sha256: Digest) -> Location {
-    Location::from_iter([MODELS, &sha256.to_string()])
+/// Writes `path` as `{path}#{number}`, and renames it when it is whole.
+fn put(disk: &dyn Disk, path: &Path, bytes: &[u8], number: u64) -> Result<(), StoreError> {
+    let fault = |error| StoreError::io(path, error);
+    if disk.kind(path).map_err(fault)? == Some(Kind::File(bytes.len() as u64)) {
+        // A file that has its name has its bytes on the disk, but whoever put it may have died, or be about to, before the
+        // name was.
+        return disk.sync_folder(above(path)).map_err(fault);
+    }
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(format!("#{number}"));
+    files::write(disk, path, Path::new(&beside), bytes).map_err(fault)
 }
 
-fn update(federation: &str, sha256: Digest) -> Location {
-    Location::from_iter([UPDATES, federation, &sha256.to_string()])
+/// A federation's name as the name of a folder: none is `..`, and none has a `/`.
+fn encoded(federation: &str) -> String {
+    let hidden = federation.starts_with('.');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte) || (byte == b'.' && !hidden);
+    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    federation.bytes().map(encode).collect()
 }
 
-/// Files are written as `{sha256}#{number}` and renamed when they are whole. Those of a process that died would stay,
-/// and they may come from patients' data. The lock is held, so nobody is writing one.
-fn delete_unfinished(root: &Path) -> Result<(), StoreError> {
+/// Files of a process that died before it renamed them would stay, and they may come from patients' data. The lock is held,
+/// so nobody is writing one.
+fn delete_unfinished(disk: &dyn Disk, root: &Path) -> Result<(), StoreError> {
+    let updates = root.join(UPDATES);
     let mut folders = vec![root.join(MODELS)];
-    folders.extend(entries(&root.join(UPDATES))?.into_iter().filter(|path| path.is_dir()));
+    folders.extend(names(disk, &updates)?.into_iter().map(|name| updates.join(name)));
     for folder in folders {
-        for path in entries(&folder)?.into_iter().filter(|path| is_unfinished(path)) {
-            fs::remove_file(&path).map_err(|error| StoreError::io(&path, error))?;
+        for name in names(disk, &folder)?.into_iter().filter(|name| is_unfinished(name)) {
+            let path = folder.join(name);
+            disk.remove(&path).map_err(|error| StoreError::io(&path, error))?;
         }
     }
     Ok(())
 }
 
-fn is_unfinished(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('#'));
-    name.is_some_and(|(name, number)| name.parse::<Digest>().is_ok() && number.bytes().all(|b| b.is_ascii_digit()))
+fn is_unfinished(name: &str) -> bool {
+    let parts = name.split_once('#');
+    parts.is_some_and(|(name, number)| name.parse::<Digest>().is_ok() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What is in a folder; nothing if there is no such folder.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let listed = fs::read_dir(folder).and_then(|all| all.map(|entry| Ok(entry?.path())).collect());
-    match listed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        listed => listed.map_err(|error| StoreError::io(folder, error)),
+fn names(disk: &dyn Disk, folder: &Path) -> Result<Vec<String>, StoreError> {
+    match disk.names(folder) {
+        Ok(names) => Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect()),
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(vec![]),
+        Err(error) => Err(StoreError::io(folder, error)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::store::testing::{again, fresh};
 
@@ -259,8 +299,8 @@ mod tests {
             store.blobs().put_update(federation, sha256, bytes.clone()).await.unwrap();
             assert_eq!(store.blobs().updates(federation).await.unwrap(), [sha256], "{federation}");
         }
-        let inside = entries(&updates_folder(&folder)).unwrap();
-        assert_eq!(inside.iter().filter(|path| path.join(sha256.to_string()).is_file()).count(), 6, "{inside:?}");
+        let inside = fs::read_dir(updates_folder(&folder)).unwrap().map(|entry| entry.unwrap().path());
+        assert_eq!(inside.filter(|path| path.join(sha256.to_string()).is_file()).count(), 6);
     }
 
     #[tokio::test]
@@ -284,6 +324,6 @@ mod tests {
         fs::write(updates_folder(&folder), "in the way").unwrap();
         let (sha256, bytes) = blob("one");
         let error = store.blobs().put_update("f", sha256, bytes).await.unwrap_err().to_string();
-        assert!(error.contains(&format!("blobs/updates/f/{sha256}")), "{error}");
+        assert!(error.contains("blobs/updates") && error.contains("in the way"), "{error}");
     }
 }

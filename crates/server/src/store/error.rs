@@ -1,7 +1,6 @@
 //! Why a store failed.
 
 use std::{
-    error::Error,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
@@ -53,9 +52,6 @@ pub enum StoreError {
     /// Bytes that a blob does not have.
     #[error("bytes {start} to {end} are not within the {len} bytes of blob {sha256}")]
     Range { sha256: Digest, start: u64, end: u64, len: u64 },
-    /// Another fault of the blobs.
-    #[error("{}: {source}; see that it can be read and written", path.display())]
-    Blob { path: PathBuf, source: object_store::Error },
     /// Another fault of the database.
     #[error("{}: {source}; see that its disk and its file are sound", path.display())]
     Database { path: PathBuf, source: sqlx::Error },
@@ -68,17 +64,8 @@ impl StoreError {
     }
 
     /// What an operation on the blob at `path` failed with.
-    pub(super) fn blob(path: &Path, sha256: Digest, source: object_store::Error) -> Self {
-        match source {
-            object_store::Error::NotFound { .. } => Self::Missing(sha256),
-            source => Self::blobs(path, source),
-        }
-    }
-
-    /// As above, of a folder.
-    pub(super) fn blobs(path: &Path, source: object_store::Error) -> Self {
-        let told = cause(&source).and_then(|cause| Self::of_kind(path, cause.kind()));
-        told.unwrap_or_else(|| Self::Blob { path: path.into(), source })
+    pub(super) fn blob(path: &Path, sha256: Digest, source: io::Error) -> Self {
+        if source.kind() == ErrorKind::NotFound { Self::Missing(sha256) } else { Self::io(path, source) }
     }
 
     /// What the database at `path` failed with. The codes are SQLite's <https://www.sqlite.org/rescode.html>.
@@ -109,11 +96,6 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(error.as_database_error()?.code()?.parse::<i32>().ok()? & 0xff)
 }
 
-/// The error of the operating system that lies below `error`.
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,8 +106,7 @@ mod tests {
         let path = Path::new("d/f");
         let full = || io::Error::from(ErrorKind::StorageFull);
         check(StoreError::io(path, full()), "d/f: there is no space left; free some");
-        let blob = object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(full()) };
-        check(StoreError::blobs(path, blob), "d/f: there is no space left; free some");
+        check(StoreError::blob(path, Digest([0; 32]), full()), "d/f: there is no space left; free some");
         let read_only = StoreError::io(path, ErrorKind::ReadOnlyFilesystem.into());
         check(read_only, "d/f: it is read-only; make it writable, or choose another data directory");
         let other = StoreError::io(path, io::Error::other("odd"));

@@ -3,36 +3,26 @@
 //!
 //! Only these modules write SQL. Read them in this order:
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ops::Deref, path::Path, sync::Arc};
 
-use sqlx::SqlitePool;
+use dure_machine::{Machine, disk::Lock};
 
 mod blobs;
-mod journal;
 
-mod members;
-mod seen;
-mod settings;
+mod database;
+mod sqlite;
 
 mod folder;
 mod lock;
-mod schema;
 
 mod error;
-mod row;
 
 pub use blobs::Blobs;
+pub use database::{Database, Invitation, JobKey, Journals, Members, Secret, Seen, Settings, Sightings, Stored};
 pub use error::StoreError;
-pub use journal::{JobKey, Stored};
-pub use members::{Invitation, Secret};
-pub use seen::Seen;
+use sqlite::Sqlite;
 
-use lock::Lock;
-
-/// An open data directory. Clones share it; the lock is let go with the last one.
+/// An open data directory, and the machine that it is on. Clones share it; the lock is let go with the last one.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -40,12 +30,9 @@ pub struct Store {
 
 /// Fields fall in this order: the lock last.
 struct Inner {
-    database: PathBuf,
-    /// One connection: writes stand in a queue here, not at SQLite's door.
-    writer: SqlitePool,
-    /// Connections that see what is committed, and cannot write.
-    readers: SqlitePool,
+    database: Box<dyn Database>,
     blobs: Blobs,
+    machine: Machine,
     _lock: Lock,
 }
 
@@ -53,19 +40,21 @@ impl Store {
     /// Opens a data directory, for this process alone, and brings its schema up to date. Makes it (for this user alone)
     /// if it is not there.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        folder::make(data_dir)?;
-        let lock = Lock::take(data_dir)?;
-        let database = data_dir.join("dure.db");
-        let (writer, readers) = schema::open(&database).await?;
-        let blobs = Blobs::open(&data_dir.join("blobs"))?;
-        Ok(Self { inner: Arc::new(Inner { database, writer, readers, blobs, _lock: lock }) })
+        let machine = Machine::this();
+        let lock = take(&machine, data_dir)?;
+        let database = Sqlite::open(&data_dir.join("dure.db")).await?;
+        Self::with(machine, data_dir, lock, Box::new(database))
     }
 
-    /// Waits for what is being written and closes the database, which folds its log into one file. Without it nothing
-    /// is lost. Afterwards every call fails.
-    pub async fn close(&self) {
-        self.inner.readers.close().await;
-        self.inner.writer.close().await;
+    /// As [`Self::open`], on another machine and with its database.
+    pub fn open_on(machine: Machine, data_dir: &Path, database: Box<dyn Database>) -> Result<Self, StoreError> {
+        let lock = take(&machine, data_dir)?;
+        Self::with(machine, data_dir, lock, database)
+    }
+
+    fn with(machine: Machine, data_dir: &Path, lock: Lock, database: Box<dyn Database>) -> Result<Self, StoreError> {
+        let blobs = Blobs::open(&data_dir.join("blobs"), machine.clone())?;
+        Ok(Self { inner: Arc::new(Inner { database, blobs, machine, _lock: lock }) })
     }
 
     /// Models and updates.
@@ -73,18 +62,25 @@ impl Store {
         &self.inner.blobs
     }
 
-    fn writer(&self) -> &SqlitePool {
-        &self.inner.writer
+    /// Where it is.
+    pub fn machine(&self) -> &Machine {
+        &self.inner.machine
     }
+}
 
-    fn readers(&self) -> &SqlitePool {
-        &self.inner.readers
-    }
+/// The rest is in the database.
+impl Deref for Store {
+    type Target = dyn Database;
 
-    /// Names the file that a query failed on.
-    fn fault(&self) -> impl Fn(sqlx::Error) -> StoreError + '_ {
-        |source| StoreError::database(&self.inner.database, source)
+    fn deref(&self) -> &Self::Target {
+        &*self.inner.database
     }
+}
+
+/// Makes the data directory, if need be, and takes its lock.
+fn take(machine: &Machine, data_dir: &Path) -> Result<Lock, StoreError> {
+    folder::make(machine.disk(), data_dir)?;
+    lock::take(machine.disk(), data_dir)
 }
 
 #[cfg(test)]

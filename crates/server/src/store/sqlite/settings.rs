@@ -1,12 +1,14 @@
 //! By what the operator authenticates: the token's digest, and browsers' sessions.
 
+use async_trait::async_trait;
 use dure_core::digest::Digest;
 
-use super::{Store, StoreError, row};
+use super::{Sqlite, row};
+use crate::store::{Settings, StoreError};
 
-impl Store {
-    /// The digest of the operator's token, if one was set.
-    pub async fn operator(&self) -> Result<Option<Digest>, StoreError> {
+#[async_trait]
+impl Settings for Sqlite {
+    async fn operator(&self) -> Result<Option<Digest>, StoreError> {
         let value: Option<Vec<u8>> = sqlx::query_scalar(
             "-- operator
             SELECT value FROM settings WHERE name = 'operator_sha256'",
@@ -17,62 +19,61 @@ impl Store {
         value.map(|value| row::digest("settings", "operator_sha256", &value)).transpose()
     }
 
-    /// Sets the digest of the operator's token in place of the one before.
-    pub async fn set_operator(&self, sha256: Digest) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn set_operator(&self, sha256: Digest) -> Result<(), StoreError> {
+        let mut writing = self.begin("set_operator").await?;
+        let done = sqlx::query(
             "-- set_operator
             INSERT INTO settings (name, value) VALUES ('operator_sha256', ?)
             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         )
         .bind(&sha256.0[..])
-        .execute(self.writer())
-        .await
-        .map(drop)
-        .map_err(self.fault())
+        .execute(&mut *writing)
+        .await;
+        done.map_err(self.fault())?;
+        writing.commit().await
     }
 
-    /// Stores the digest of a browser's session, and when it ends by the wall clock, in milliseconds since 1970.
-    pub async fn add_session(&self, sha256: Digest, expires_wall_ms: i64) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn add_session(&self, sha256: Digest, expires_wall_ms: i64) -> Result<(), StoreError> {
+        let mut writing = self.begin("add_session").await?;
+        let done = sqlx::query(
             "-- add_session
             INSERT INTO sessions (sha256, expires_wall_ms) VALUES (?, ?)
             ON CONFLICT (sha256) DO UPDATE SET expires_wall_ms = excluded.expires_wall_ms",
         )
         .bind(&sha256.0[..])
         .bind(expires_wall_ms)
-        .execute(self.writer())
-        .await
-        .map(drop)
-        .map_err(self.fault())
+        .execute(&mut *writing)
+        .await;
+        done.map_err(self.fault())?;
+        writing.commit().await
     }
 
-    /// Ends a session; harmless if there is none.
-    pub async fn remove_session(&self, sha256: Digest) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn remove_session(&self, sha256: Digest) -> Result<(), StoreError> {
+        let mut writing = self.begin("remove_session").await?;
+        let done = sqlx::query(
             "-- remove_session
             DELETE FROM sessions WHERE sha256 = ?",
         )
         .bind(&sha256.0[..])
-        .execute(self.writer())
-        .await
-        .map(drop)
-        .map_err(self.fault())
+        .execute(&mut *writing)
+        .await;
+        done.map_err(self.fault())?;
+        writing.commit().await
     }
 
-    /// Ends every session.
-    pub async fn remove_sessions(&self) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn remove_sessions(&self) -> Result<(), StoreError> {
+        let mut writing = self.begin("remove_sessions").await?;
+        let done = sqlx::query(
             "-- remove_sessions
             DELETE FROM sessions",
         )
-        .execute(self.writer())
-        .await
-        .map(drop)
-        .map_err(self.fault())
+        .execute(&mut *writing)
+        .await;
+        done.map_err(self.fault())?;
+        writing.commit().await
     }
 
-    /// Every session that has not ended, and when it does. Those that have are deleted.
-    pub async fn sessions(&self) -> Result<Vec<(Digest, i64)>, StoreError> {
+    async fn sessions(&self) -> Result<Vec<(Digest, i64)>, StoreError> {
         self.end_sessions(jiff::Timestamp::now().as_millisecond()).await?;
         let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(
             "-- sessions
@@ -85,23 +86,31 @@ impl Store {
         rows.into_iter().map(session).collect()
     }
 
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+impl Sqlite {
     async fn end_sessions(&self, wall_ms: i64) -> Result<(), StoreError> {
-        sqlx::query(
+        let mut writing = self.begin("end_sessions").await?;
+        let done = sqlx::query(
             "-- end_sessions
             DELETE FROM sessions WHERE expires_wall_ms <= ?",
         )
         .bind(wall_ms)
-        .execute(self.writer())
-        .await
-        .map(drop)
-        .map_err(self.fault())
+        .execute(&mut *writing)
+        .await;
+        done.map_err(self.fault())?;
+        writing.commit().await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{again, fresh};
     use super::*;
-    use crate::store::testing::{again, fresh};
 
     #[tokio::test]
     async fn the_operator_is_the_last_that_was_set() {

@@ -1,37 +1,19 @@
 //! The journals' entries, byte for byte, and which job an Idempotency-Key made.
 
-use dure_core::{digest::Digest, journal::Entry};
+use async_trait::async_trait;
+use dure_core::journal::Entry;
 use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
 
-use super::{Store, StoreError, row};
-
-/// An entry as it was stored.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// The entry. That it follows the one before is for the reader to verify: `Head::follow`.
-    pub entry: Entry,
-    /// When it was appended, by the wall clock, in milliseconds since 1970; an annotation.
-    pub wall_ms: i64,
-}
-
-/// Which job an Idempotency-Key made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobKey {
-    /// The key, as its client sent it.
-    pub key: String,
-    /// The digest of the request's body: the same key with another body is a mistake.
-    pub body_sha256: Digest,
-    /// The job's number.
-    pub job: u32,
-}
+use super::{Sqlite, row};
+use crate::store::{JobKey, Journals, StoreError, Stored};
 
 /// A row of `events`.
 type Row = (i64, Vec<u8>, Vec<u8>, i64);
 
-impl Store {
-    /// The names of all federations that have events, in their order.
-    pub async fn federations(&self) -> Result<Vec<String>, StoreError> {
+#[async_trait]
+impl Journals for Sqlite {
+    async fn federations(&self) -> Result<Vec<String>, StoreError> {
         sqlx::query_scalar(
             "-- federations
             SELECT DISTINCT federation FROM events ORDER BY federation",
@@ -41,27 +23,22 @@ impl Store {
         .map_err(self.fault())
     }
 
-    /// Appends `entries` (and `keys` with them) to a journal: all of it or nothing, and on the disk on return. An entry
-    /// that does not follow the stored ones is a [`StoreError::Conflict`].
-    ///
-    /// When the returned future is dropped before its end, the entries may be there or not: see it through.
-    pub async fn append(
+    async fn append(
         &self,
         federation: &str,
         entries: &[Entry],
         wall_ms: i64,
         keys: &[JobKey],
     ) -> Result<(), StoreError> {
-        let mut writing = self.writer().begin_with("BEGIN IMMEDIATE").await.map_err(self.fault())?;
+        let mut writing = self.begin("append").await?;
         let stored = last(&mut writing, federation).await.map_err(self.fault())?;
         follow(federation, stored, entries)?;
         insert(&mut writing, federation, entries, wall_ms).await.map_err(self.fault())?;
         insert_keys(&mut writing, federation, keys).await.map_err(self.fault())?;
-        writing.commit().await.map_err(self.fault())
+        writing.commit().await
     }
 
-    /// At most `limit` entries after the one called `sequence`, in their order.
-    pub async fn after(&self, federation: &str, sequence: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    async fn after(&self, federation: &str, sequence: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
             "-- after
             SELECT sequence, hash, event, wall_ms FROM events
@@ -76,8 +53,7 @@ impl Store {
         rows.into_iter().map(|row| stored(federation, row)).collect()
     }
 
-    /// The job that a key made.
-    pub async fn job_of_key(&self, federation: &str, key: &str) -> Result<Option<JobKey>, StoreError> {
+    async fn job_of_key(&self, federation: &str, key: &str) -> Result<Option<JobKey>, StoreError> {
         let row: Option<(Vec<u8>, u32)> = sqlx::query_as(
             "-- job_of_key
             SELECT body_sha256, job FROM job_keys WHERE federation = ? AND key = ?",
@@ -170,14 +146,15 @@ fn event_of(bytes: Vec<u8>) -> Result<Box<RawValue>, String> {
 #[cfg(test)]
 mod tests {
     use dure_core::{
+        digest::Digest,
         event::{Event, Record},
         journal::Head,
         name::ClientName,
         time::Time,
     };
 
+    use super::super::testing::{again, fresh};
     use super::*;
-    use crate::store::testing::{again, fresh};
 
     const ALL: u32 = u32::MAX;
 
@@ -271,7 +248,7 @@ mod tests {
         let check = async |damage: &'static str, want: &str| {
             let (_folder, store) = fresh().await;
             store.append("f", &journal(3), 0, &[]).await.unwrap();
-            sqlx::query(damage).execute(store.writer()).await.unwrap();
+            sqlx::query(damage).execute(&store.writer).await.unwrap();
             let error = store.after("f", 0, ALL).await.unwrap_err().to_string();
             assert!(error.starts_with("entry 2 of federation \"f\" is damaged: ") && error.contains(want), "{error}");
         };
@@ -286,9 +263,9 @@ mod tests {
         let (_folder, store) = fresh().await;
         let entries = journal(3000);
         store.append("f", &entries[..1], 0, &[]).await.unwrap();
-        sqlx::query("PRAGMA max_page_count = 1").execute(store.writer()).await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1").execute(&store.writer).await.unwrap();
         let error = store.append("f", &entries[1..], 0, &[]).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Full { path } if path.ends_with("data/dure.db")), "{error}");
+        assert!(matches!(&error, StoreError::Full { path } if path.ends_with("dure.db")), "{error}");
         assert_eq!(store.after("f", 0, ALL).await.unwrap().len(), 1);
         store.append("f", &entries[1..2], 0, &[]).await.unwrap();
     }

@@ -1,25 +1,16 @@
 //! When clients were last heard of, and what their sites say of themselves: rows that are written over, never events.
 
+use async_trait::async_trait;
 use dure_core::name::ClientName;
 use serde_json::{Map, Value};
 use sqlx::SqliteConnection;
 
-use super::{Store, StoreError, row};
+use super::{Sqlite, row};
+use crate::store::{Seen, Sightings, StoreError};
 
-/// What is remembered of a client beside the journal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// The client.
-    pub client: ClientName,
-    /// When it was last heard of, by the wall clock, in milliseconds since 1970; an annotation.
-    pub wall_ms: i64,
-    /// What its site says of itself.
-    pub facts: Map<String, Value>,
-}
-
-impl Store {
-    /// Everybody's row in a federation, in the order of names.
-    pub async fn seen(&self, federation: &str) -> Result<Vec<Seen>, StoreError> {
+#[async_trait]
+impl Sightings for Sqlite {
+    async fn seen(&self, federation: &str) -> Result<Vec<Seen>, StoreError> {
         let rows: Vec<(String, i64, String)> = sqlx::query_as(
             "-- seen
             SELECT client, wall_ms, facts FROM seen WHERE federation = ? ORDER BY client",
@@ -36,13 +27,12 @@ impl Store {
         rows.into_iter().map(seen).collect()
     }
 
-    /// Writes rows, each in place of its client's last: all of them or none.
-    pub async fn put_seen(&self, federation: &str, rows: &[Seen]) -> Result<(), StoreError> {
-        let mut writing = self.writer().begin_with("BEGIN IMMEDIATE").await.map_err(self.fault())?;
+    async fn put_seen(&self, federation: &str, rows: &[Seen]) -> Result<(), StoreError> {
+        let mut writing = self.begin("put_seen").await?;
         for row in rows {
             put(&mut writing, federation, row).await.map_err(self.fault())?;
         }
-        writing.commit().await.map_err(self.fault())
+        writing.commit().await
     }
 }
 
@@ -68,8 +58,8 @@ fn facts_of(federation: &str, client: &ClientName, facts: &str) -> Result<Map<St
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{again, fresh};
     use super::*;
-    use crate::store::testing::{again, fresh};
 
     fn seen(client: &str, wall_ms: i64, rows: u64) -> Seen {
         let facts = Map::from_iter([("rows".into(), rows.into()), ("site".into(), "소라 \"2\"".into())]);
@@ -91,7 +81,7 @@ mod tests {
     async fn a_damaged_row_is_named() {
         let (_folder, store) = fresh().await;
         store.put_seen("f", &[seen("a", 1, 1)]).await.unwrap();
-        sqlx::query("UPDATE seen SET facts = '[]'").execute(store.writer()).await.unwrap();
+        sqlx::query("UPDATE seen SET facts = '[]'").execute(&store.writer).await.unwrap();
         let error = store.seen("f").await.unwrap_err().to_string();
         assert!(error.starts_with("row f/a of table seen is damaged: its facts cannot be read"), "{error}");
     }

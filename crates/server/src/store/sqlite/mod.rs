@@ -1,28 +1,94 @@
-//! How the database is opened, and its schema: migrations in the binary, in their order.
+//! The database of a server on one machine: SQLite. Only these modules write SQL.
 
-use std::{path::Path, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use dure_machine::kill;
 use sqlx::{
-    Connection as _, SqlSafeStr as _, SqlitePool,
+    Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool, SqliteTransaction,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::StoreError;
 
+mod journal;
+mod members;
+mod row;
+mod seen;
+mod settings;
+
 /// The migrations, oldest first. One that was released is never changed: its checksum is in every database.
-const MIGRATIONS: [(&str, &str); 1] = [("first", include_str!("../../migrations/0001_first.sql"))];
+const MIGRATIONS: [(&str, &str); 1] = [("first", include_str!("../../../migrations/0001_first.sql"))];
 
 /// How many may read at once.
 const READERS: u32 = 4;
 
-/// Opens the database at `path` and brings its schema up to date: one connection that writes, and some that read.
-pub async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool), StoreError> {
-    let fault = |error| StoreError::database(path, error);
-    let writer = pool(1).connect_with(writing(path)).await.map_err(fault)?;
-    migrate(path, &writer).await?;
-    let readers = pool(READERS).connect_with(options(path).pragma("query_only", "ON")).await.map_err(fault)?;
-    Ok((writer, readers))
+/// A database in a file.
+pub struct Sqlite {
+    path: PathBuf,
+    /// One connection: writes stand in a queue here, not at SQLite's door.
+    writer: SqlitePool,
+    /// Connections that see what is committed, and cannot write.
+    readers: SqlitePool,
+}
+
+/// A change that is being made. Dropped without [`Self::commit`], it never was.
+struct Writing<'a> {
+    database: &'a Sqlite,
+    step: &'static str,
+    transaction: SqliteTransaction<'static>,
+}
+
+impl Sqlite {
+    /// Opens the database at `path`, which is made if it is not there, and brings its schema up to date.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let fault = |error| StoreError::database(path, error);
+        let writer = pool(1).connect_with(writing(path)).await.map_err(fault)?;
+        migrate(path, &writer).await?;
+        let readers = pool(READERS).connect_with(options(path).pragma("query_only", "ON")).await.map_err(fault)?;
+        Ok(Self { path: path.into(), writer, readers })
+    }
+
+    /// Begins a change; there is no other way to write. `step` names the points to die at, before and after it is made.
+    async fn begin(&self, step: &'static str) -> Result<Writing<'_>, StoreError> {
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        begun.map(|transaction| Writing { database: self, step, transaction }).map_err(self.fault())
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Names the file that a query failed on.
+    fn fault(&self) -> impl Fn(sqlx::Error) -> StoreError + '_ {
+        |source| StoreError::database(&self.path, source)
+    }
+}
+
+impl Writing<'_> {
+    /// Makes the change: on return it is on the disk.
+    async fn commit(self) -> Result<(), StoreError> {
+        let Self { database, step, transaction } = self;
+        kill::around_async(step, transaction.commit()).await.map_err(database.fault())
+    }
+}
+
+impl Deref for Writing<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Writing<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -67,9 +133,36 @@ fn migrations() -> Vec<Migration> {
 }
 
 #[cfg(test)]
+mod testing {
+    use tempfile::TempDir;
+
+    use super::Sqlite;
+    use crate::store::Settings as _;
+
+    /// A database in a folder that goes away with the test.
+    pub async fn fresh() -> (TempDir, Sqlite) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder).await.unwrap();
+        (folder, database)
+    }
+
+    /// The same after a restart.
+    pub async fn again(folder: &TempDir, database: Sqlite) -> Sqlite {
+        database.close().await;
+        open(folder).await.unwrap()
+    }
+
+    /// The database of a folder.
+    pub async fn open(folder: &TempDir) -> Result<Sqlite, crate::store::StoreError> {
+        Sqlite::open(&folder.path().join("dure.db")).await
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use super::testing::{again, fresh};
     use super::*;
-    use crate::store::testing::{again, fresh};
+    use crate::store::Settings as _;
 
     async fn pragma(pool: &SqlitePool, sql: &'static str) -> String {
         let mut connection = pool.acquire().await.unwrap();
@@ -83,10 +176,10 @@ mod tests {
         let check = async |pool: &SqlitePool, sql: &'static str, want: &str| {
             assert_eq!(pragma(pool, sql).await, want, "{sql}");
         };
-        check(store.writer(), "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", "2").await;
-        check(store.writer(), "SELECT journal_mode FROM pragma_journal_mode", "wal").await;
-        check(store.writer(), "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys", "1").await;
-        check(store.writer(), "SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout", "5000").await;
+        check(&store.writer, "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", "2").await;
+        check(&store.writer, "SELECT journal_mode FROM pragma_journal_mode", "wal").await;
+        check(&store.writer, "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys", "1").await;
+        check(&store.writer, "SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout", "5000").await;
         check(store.readers(), "SELECT CAST(query_only AS TEXT) FROM pragma_query_only", "1").await;
         let written = sqlx::query("DELETE FROM events").execute(store.readers()).await.map_err(store.fault());
         assert!(matches!(written, Err(StoreError::ReadOnly { .. })), "{written:?}");
@@ -95,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn migrating_twice_is_harmless() {
         let (folder, store) = fresh().await;
-        migrate(Path::new("dure.db"), store.writer()).await.unwrap();
+        migrate(Path::new("dure.db"), &store.writer).await.unwrap();
         let store = again(&folder, store).await;
         let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM _sqlx_migrations").fetch_one(store.readers());
         assert_eq!(count.await.unwrap(), MIGRATIONS.len() as i64);
@@ -104,9 +197,9 @@ mod tests {
     /// What opening says after `sql` was done to a database.
     async fn refused_after(sql: &'static str) -> StoreError {
         let (folder, store) = fresh().await;
-        sqlx::query(sql).execute(store.writer()).await.unwrap();
-        drop(store);
-        crate::store::Store::open(&folder.path().join("data")).await.err().unwrap()
+        sqlx::query(sql).execute(&store.writer).await.unwrap();
+        store.close().await;
+        super::testing::open(&folder).await.err().unwrap()
     }
 
     #[tokio::test]
@@ -114,7 +207,7 @@ mod tests {
         let newer =
             "INSERT INTO _sqlx_migrations SELECT 7, 'later', installed_on, 1, checksum, 0 FROM _sqlx_migrations";
         let error = refused_after(newer).await;
-        let ending = "data/dure.db: its schema is 7, this version knows 1 to 1; use a newer dure";
+        let ending = "/dure.db: its schema is 7, this version knows 1 to 1; use a newer dure";
         assert!(error.to_string().ends_with(ending), "{error}");
         let error = refused_after("UPDATE _sqlx_migrations SET checksum = x'00'").await;
         assert!(matches!(error, StoreError::Schema { .. }), "{error}");
@@ -125,7 +218,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dure.db");
         std::fs::write(&path, "words, and not a few of them, where a database should be").unwrap();
-        let error = open(&path).await.unwrap_err().to_string();
+        let error = Sqlite::open(&path).await.err().unwrap().to_string();
         assert!(error.starts_with(path.to_str().unwrap()) && error.contains("not a database"), "{error}");
     }
 }

@@ -1,38 +1,10 @@
 //! By what clients authenticate: their own secrets, and invitations. Both are stored as SHA-256 only.
 
-use dure_core::{digest::Digest, name::ClientName};
+use async_trait::async_trait;
+use dure_core::name::ClientName;
 
-use super::{Store, StoreError, row};
-
-/// A client's secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secret {
-    /// Of which federation.
-    pub federation: String,
-    /// The client's name there.
-    pub client: ClientName,
-    /// The secret's digest.
-    pub sha256: Digest,
-    /// The invitation by which it joined, which may be gone.
-    pub invitation: Option<i64>,
-}
-
-/// An invitation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invitation {
-    /// Its number; the store gives it, and gives none twice.
-    pub id: i64,
-    /// To which federation.
-    pub federation: String,
-    /// The token's digest.
-    pub sha256: Digest,
-    /// How many clients may join by it; any number if absent.
-    pub uses: Option<u32>,
-    /// Until when, by the wall clock, in milliseconds since 1970; for ever if absent.
-    pub expires_wall_ms: Option<i64>,
-    /// For whom it is.
-    pub note: String,
-}
+use super::{Sqlite, row};
+use crate::store::{Invitation, Members, Secret, StoreError};
 
 /// A row of `secrets`.
 type SecretRow = (String, String, Vec<u8>, Option<i64>);
@@ -40,9 +12,9 @@ type SecretRow = (String, String, Vec<u8>, Option<i64>);
 /// A row of `invitations`.
 type InvitationRow = (i64, String, Vec<u8>, Option<u32>, Option<i64>, String);
 
-impl Store {
-    /// Every client's secret, in the order of federations and names.
-    pub async fn secrets(&self) -> Result<Vec<Secret>, StoreError> {
+#[async_trait]
+impl Members for Sqlite {
+    async fn secrets(&self) -> Result<Vec<Secret>, StoreError> {
         let rows: Vec<SecretRow> = sqlx::query_as(
             "-- secrets
             SELECT federation, client, secret_sha256, invitation FROM secrets ORDER BY federation, client",
@@ -53,8 +25,8 @@ impl Store {
         rows.into_iter().map(secret).collect()
     }
 
-    /// Stores a client's secret in place of the one that it had.
-    pub async fn put_secret(&self, secret: &Secret) -> Result<(), StoreError> {
+    async fn put_secret(&self, secret: &Secret) -> Result<(), StoreError> {
+        let mut writing = self.begin("put_secret").await?;
         let put = sqlx::query(
             "-- put_secret
             INSERT INTO secrets (federation, client, secret_sha256, invitation) VALUES (?, ?, ?, ?)
@@ -65,33 +37,33 @@ impl Store {
         .bind(secret.client.as_str())
         .bind(&secret.sha256.0[..])
         .bind(secret.invitation)
-        .execute(self.writer())
+        .execute(&mut *writing)
         .await;
         match put {
             Err(error) if is_taken(&error) => {
                 let (federation, client) = (secret.federation.clone(), secret.client.to_string());
                 Err(StoreError::SecretTaken { federation, client })
             }
-            put => put.map(drop).map_err(self.fault()),
+            Err(error) => Err(self.fault()(error)),
+            Ok(_) => writing.commit().await,
         }
     }
 
-    /// Forgets a client's secret; harmless if there is none.
-    pub async fn forget_secret(&self, federation: &str, client: &ClientName) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn forget_secret(&self, federation: &str, client: &ClientName) -> Result<(), StoreError> {
+        let mut writing = self.begin("forget_secret").await?;
+        let done = sqlx::query(
             "-- forget_secret
             DELETE FROM secrets WHERE federation = ? AND client = ?",
         )
         .bind(federation)
         .bind(client.as_str())
-        .execute(self.writer())
-        .await
-        .map(drop)
-        .map_err(self.fault())
+        .execute(&mut *writing)
+        .await;
+        done.map_err(self.fault())?;
+        writing.commit().await
     }
 
-    /// Every invitation, in the order of their numbers.
-    pub async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
+    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
         let rows: Vec<InvitationRow> = sqlx::query_as(
             "-- invitations
             SELECT id, federation, sha256, uses, expires_wall_ms, note FROM invitations ORDER BY id",
@@ -102,9 +74,9 @@ impl Store {
         rows.into_iter().map(invitation).collect()
     }
 
-    /// Stores an invitation (its number is not looked at) and returns its number.
-    pub async fn add_invitation(&self, invitation: &Invitation) -> Result<i64, StoreError> {
-        sqlx::query_scalar(
+    async fn add_invitation(&self, invitation: &Invitation) -> Result<i64, StoreError> {
+        let mut writing = self.begin("add_invitation").await?;
+        let id = sqlx::query_scalar(
             "-- add_invitation
             INSERT INTO invitations (federation, sha256, uses, expires_wall_ms, note) VALUES (?, ?, ?, ?, ?)
             RETURNING id",
@@ -114,23 +86,24 @@ impl Store {
         .bind(invitation.uses)
         .bind(invitation.expires_wall_ms)
         .bind(&invitation.note)
-        .fetch_one(self.writer())
+        .fetch_one(&mut *writing)
         .await
-        .map_err(self.fault())
+        .map_err(self.fault())?;
+        writing.commit().await.map(|()| id)
     }
 
-    /// Takes an invitation back; `false` if the federation has none of this number.
-    pub async fn remove_invitation(&self, federation: &str, id: i64) -> Result<bool, StoreError> {
+    async fn remove_invitation(&self, federation: &str, id: i64) -> Result<bool, StoreError> {
+        let mut writing = self.begin("remove_invitation").await?;
         let removed = sqlx::query(
             "-- remove_invitation
             DELETE FROM invitations WHERE federation = ? AND id = ?",
         )
         .bind(federation)
         .bind(id)
-        .execute(self.writer())
+        .execute(&mut *writing)
         .await
         .map_err(self.fault())?;
-        Ok(removed.rows_affected() > 0)
+        writing.commit().await.map(|()| removed.rows_affected() > 0)
     }
 }
 
@@ -151,8 +124,10 @@ fn invitation((id, federation, sha256, uses, expires_wall_ms, note): InvitationR
 
 #[cfg(test)]
 mod tests {
+    use dure_core::digest::Digest;
+
+    use super::super::testing::{again, fresh};
     use super::*;
-    use crate::store::testing::{again, fresh};
 
     fn name(name: &str) -> ClientName {
         ClientName::new(name).unwrap()
@@ -206,7 +181,7 @@ mod tests {
     async fn a_damaged_row_is_named() {
         let (_folder, store) = fresh().await;
         store.put_secret(&secret("a", 1, None)).await.unwrap();
-        sqlx::query("UPDATE secrets SET secret_sha256 = x'01'").execute(store.writer()).await.unwrap();
+        sqlx::query("UPDATE secrets SET secret_sha256 = x'01'").execute(&store.writer).await.unwrap();
         let error = store.secrets().await.unwrap_err().to_string();
         assert!(error.starts_with("row f/a of table secrets is damaged: a digest has 1 bytes"), "{error}");
     }

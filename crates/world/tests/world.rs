@@ -1,0 +1,70 @@
+//! Histories of a whole federation, drawn from seeds. `DURE_SEEDS=100000` draws so many, `DURE_SEED=7` lets one happen.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use dure_world::{history::History, world::run};
+
+/// How many histories are drawn unless `DURE_SEEDS` says otherwise.
+const SEEDS: u64 = 300;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// What broke in a history, if something did; a panic breaks it as well.
+fn broken(history: &History) -> Option<String> {
+    let ran = std::panic::catch_unwind(|| run(history));
+    match ran {
+        Ok(ran) => ran.err(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            Some(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into())).unwrap_or_default())
+        }
+    }
+}
+
+/// The shortest history that still breaks.
+fn shrunk(mut history: History) -> (History, String) {
+    let mut why = broken(&history).unwrap_or_else(|| panic!("the same history does not break again: {history:?}"));
+    loop {
+        let shorter = history.shorter().find_map(|shorter| broken(&shorter).map(|why| (shorter, why)));
+        match shorter {
+            Some(shorter) => (history, why) = shorter,
+            None => return (history, why),
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_the_laws_hold() {
+    let (begin, count) = number("DURE_SEED").map_or((0, number("DURE_SEEDS").unwrap_or(SEEDS)), |seed| (seed, 1));
+    let (next, found) = (AtomicU64::new(begin), Mutex::new(None));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= begin + count || found.lock().unwrap().is_some() {
+                        break;
+                    }
+                    let history = History::draw(seed);
+                    if let Some(why) = broken(&history) {
+                        found.lock().unwrap().get_or_insert((seed, history, why));
+                    }
+                }
+            });
+        }
+    });
+    let Some((seed, history, why)) = found.into_inner().unwrap() else { return };
+    let (short, still) = shrunk(history);
+    panic!(
+        "seed {seed}: {why}\nshortened, it ends with: {still}\nkeep it as crates/world/histories/NAME.json:\n{}",
+        serde_json::to_string_pretty(&short).unwrap()
+    );
+}
