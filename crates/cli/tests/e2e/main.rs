@@ -1,5 +1,6 @@
 //! The built binary, real processes, real sockets on loopback.
 
+mod golden;
 mod harness;
 
 mod bits;
