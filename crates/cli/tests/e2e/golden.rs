@@ -56,6 +56,13 @@ impl Golden {
         self.server.join_as(how, name, &self.invitation, &self.people)
     }
 
+    /// An agent that knows the server by another URL.
+    pub fn join_by(&self, url: &str, name: &str, how: &How) -> Process {
+        let invitation = self.invitation.replace(&self.server.url, url);
+        assert_ne!(invitation, self.invitation, "{url}");
+        self.server.join_as(how, name, &invitation, &self.people)
+    }
+
     /// Starts the job once all clients are there.
     pub async fn begin(&self) {
         self.server.until_clients(CLIENTS).await;

@@ -240,6 +240,15 @@ impl Serve {
         .await;
     }
 
+    /// Waits until a client is in this state.
+    pub async fn until_client(&self, client: &str, state: &str) {
+        until("the client's state is as expected", async || {
+            let said = self.operator.get(&format!("/v1/federations/fitbit/clients/{client}")).await;
+            (said.body["state"] == state).then_some(())
+        })
+        .await;
+    }
+
     /// Creates a job from the built-in recipe and starts it.
     pub fn start_job(&self, args: &[&str]) {
         said(self.dure().args(["job", "start", "fitbit", "--federation", "fitbit"]).args(args));

@@ -2,10 +2,12 @@
 
 mod golden;
 mod harness;
+mod layer;
 
 mod bits;
 mod callers;
 mod curl;
 mod demo;
+mod faults;
 mod membership;
 mod serving;
