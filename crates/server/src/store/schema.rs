@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Connection as _, SqlSafeStr as _, SqlitePool,
+    Connection as _, Executor as _, SqlSafeStr as _, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -19,7 +19,7 @@ const READERS: u32 = 4;
 /// Opens the database at `path` and brings its schema up to date: one connection that writes, and some that read.
 pub async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool), StoreError> {
     let fault = |error| StoreError::database(path, error);
-    let writer = pool(1).connect_with(writing(path)).await.map_err(fault)?;
+    let writer = writer().connect_with(writing(path)).await.map_err(fault)?;
     migrate(path, &writer).await?;
     let readers = pool(READERS).connect_with(options(path).pragma("query_only", "ON")).await.map_err(fault)?;
     Ok((writer, readers))
@@ -48,6 +48,17 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+}
+
+/// On a disk that is read-only SQLite opens a file for reading and says nothing: such a connection is none for the writer, who
+/// would have it still when the disk can be written again.
+fn writer() -> SqlitePoolOptions {
+    pool(1).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute("BEGIN IMMEDIATE").await?;
+            connection.execute("ROLLBACK").await.map(drop)
+        })
+    })
 }
 
 async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
@@ -90,6 +101,15 @@ mod tests {
         check(store.readers(), "SELECT CAST(query_only AS TEXT) FROM pragma_query_only", "1").await;
         let written = sqlx::query("DELETE FROM events").execute(store.readers()).await.map_err(store.fault());
         assert!(matches!(written, Err(StoreError::ReadOnly { .. })), "{written:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_write_is_no_writers() {
+        let (folder, _store) = fresh().await;
+        let path = folder.path().join("data/dure.db");
+        let error = writer().connect_with(options(&path).read_only(true)).await.unwrap_err();
+        assert!(matches!(StoreError::database(&path, error), StoreError::ReadOnly { .. }));
+        writer().connect_with(options(&path)).await.unwrap();
     }
 
     #[tokio::test]
