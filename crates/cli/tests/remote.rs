@@ -231,6 +231,22 @@ fn a_job_is_made_of_a_recipe_and_started_and_a_number_is_a_job() {
 }
 
 /// A stream as a server sends it, from event `from` to event `to`.
+#[test]
+fn a_job_is_made_once_though_a_gateway_answers_for_the_server() {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::of_journal("", move |line, _| match line {
+        "POST /v1/federations/fitbit/jobs" if asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => {
+            Reply::page(502, "<html>Bad gateway")
+        }
+        "POST /v1/federations/fitbit/jobs" => Reply::json(201, &job(3, JobStatus::Created)),
+        line => Reply::problem(404, "Nothing here", line),
+    });
+    server.done(&["job", "create", "fitbit"]);
+    let asked = server.asked();
+    let keys: Vec<_> = asked.iter().filter_map(|request| request.headers.get("idempotency-key")).collect();
+    assert!(keys.len() == 2 && keys[0] == keys[1], "{keys:?}");
+}
+
 fn stream(journal: &str, from: usize, to: usize) -> String {
     let events = journal.lines().enumerate().skip(from).take(to - from);
     let event = |(i, line): (usize, &str)| {

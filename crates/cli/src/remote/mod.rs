@@ -86,7 +86,7 @@ impl Remote {
         self.json(request).map(|(status, value)| (status == StatusCode::CREATED, value))
     }
 
-    /// Adds something, once even if it must be said again because the answer was lost: `key` is this request's alone.
+    /// Adds something, once even if it must be said again: `key` is this request's alone.
     pub fn post_once<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -94,11 +94,7 @@ impl Remote {
         key: &str,
     ) -> Result<T, RemoteError> {
         let ask = || self.json(self.request(Method::POST, path).header("Idempotency-Key", key).json(body));
-        let answer = match ask() {
-            Err(RemoteError::Lost { .. }) => ask(),
-            answer => answer,
-        };
-        answer.map(|(_, value)| value)
+        twice(ask).map(|(_, value)| value)
     }
 
     /// Posts something to which there is nothing to say.
@@ -108,7 +104,7 @@ impl Remote {
 
     /// Sets something.
     pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, RemoteError> {
-        self.json(self.request(Method::PUT, path).json(body)).map(|(_, value)| value)
+        twice(|| self.json(self.request(Method::PUT, path).json(body))).map(|(_, value)| value)
     }
 
     /// Takes something away.
@@ -148,6 +144,15 @@ impl Remote {
         let (status, url) = (response.status().as_u16(), response.url().to_string());
         let body = Download::new(self, response).whole(MAX_PROBLEM).unwrap_or_default();
         Err(RemoteError::of_body(&url, status, &body))
+    }
+}
+
+/// What `ask` says, or says the second time: whether a request was done whose answer is lost, or is a gateway's, nobody knows,
+/// and whoever typed the command would do it twice.
+fn twice<T>(ask: impl Fn() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+    match ask() {
+        Err(error) if error.may_pass() => ask(),
+        answer => answer,
     }
 }
 

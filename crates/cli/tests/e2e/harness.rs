@@ -17,11 +17,50 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The binary.
 pub fn dure() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dure"));
-    for name in ["DURE_SERVER", "DURE_TOKEN", "DURE_FEDERATION", "DURE_INVITATION", "RUST_LOG"] {
-        command.env_remove(name);
+    How::default().command()
+}
+
+/// How a process is started, beyond what it needs.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// What starts it in its own place, and with what arguments: `["prlimit", "--nofile=64"]`.
+    pub under: Vec<String>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
+    /// More arguments.
+    pub args: Vec<String>,
+}
+
+impl How {
+    /// With more arguments.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
     }
-    command
+
+    /// With a variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Started by another program.
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// The binary, without the arguments: they come last.
+    pub fn command(&self) -> Command {
+        let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_dure")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
+        for name in ["DURE_SERVER", "DURE_TOKEN", "DURE_FEDERATION", "DURE_INVITATION", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        command.envs(self.env.iter().cloned());
+        command
+    }
 }
 
 /// Runs the binary to its end and returns what it printed. It must succeed.
@@ -81,6 +120,11 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Sets a limit of the running process, as `prlimit` spells it: `--nofile=64:1000`.
+    pub fn limit(&self, limit: &str) {
+        said(Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]));
+    }
+
     /// SIGTERM, and then the end.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
@@ -90,6 +134,11 @@ impl Process {
     /// Waits for the end.
     pub async fn ended(&mut self) -> ExitStatus {
         until("the process ends", async || self.child.try_wait().unwrap()).await
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// What it has written to standard error.
@@ -118,37 +167,41 @@ pub struct Serve {
     pub dir: TempDir,
     pub url: String,
     pub operator: Api,
-    args: Vec<String>,
+    /// How it is started the next time.
+    pub how: How,
 }
 
 impl Serve {
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_as(How::default())
     }
 
     /// A server that loads this library.
     pub fn start_under(library: &str) -> Self {
-        Self::begin(&[], Some(library))
+        Self::start_as(How::default().env("LD_PRELOAD", library))
     }
 
     /// A server with more arguments than it needs.
     pub fn start_with(args: &[&str]) -> Self {
-        Self::begin(args, None)
+        Self::start_as(How::default().args(args))
     }
 
-    fn begin(args: &[&str], library: Option<&str>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let (process, said) = serve(dir.path(), "127.0.0.1:0", &args, library);
+    pub fn start_as(how: How) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), how)
+    }
+
+    /// A server whose data are below `dir`.
+    pub fn start_in(dir: TempDir, how: How) -> Self {
+        let (process, said) = serve(dir.path(), "127.0.0.1:0", &how);
         let (url, token) = (said["listening"].as_str().unwrap(), said["operator_token"].as_str().unwrap());
         let operator = Api::new(url, token);
-        Self { process, url: url.to_owned(), operator, dir, args }
+        Self { process, url: url.to_owned(), operator, dir, how }
     }
 
     /// Starts it again where it was: the same folder, the same port.
     pub fn restart(&mut self) {
         let address = self.url.split("//").nth(1).unwrap();
-        (self.process, _) = serve(self.dir.path(), address, &self.args, None);
+        (self.process, _) = serve(self.dir.path(), address, &self.how);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -177,18 +230,18 @@ impl Serve {
 
     /// An agent called `name`, for its state folder and its log.
     pub fn join(&self, name: &str, invitation: &str, data: &Path, args: &[&str]) -> Process {
-        self.join_as(dure(), name, invitation, data, args)
+        self.join_as(&How::default().args(args), name, invitation, data)
     }
 
     /// The same, with a library loaded.
     pub fn join_under(&self, library: &str, name: &str, invitation: &str, data: &Path, args: &[&str]) -> Process {
-        let mut command = dure();
-        command.env("LD_PRELOAD", library);
-        self.join_as(command, name, invitation, data, args)
+        self.join_as(&How::default().env("LD_PRELOAD", library).args(args), name, invitation, data)
     }
 
-    fn join_as(&self, mut command: Command, name: &str, invitation: &str, data: &Path, args: &[&str]) -> Process {
-        command.arg("join").env("DURE_INVITATION", invitation).arg("--data").arg(data).args(args);
+    /// The same, in any way.
+    pub fn join_as(&self, how: &How, name: &str, invitation: &str, data: &Path) -> Process {
+        let mut command = how.command();
+        command.arg("join").env("DURE_INVITATION", invitation).arg("--data").arg(data).args(&how.args);
         command.arg("--state-dir").arg(self.path(&format!("state-{name}"))).stdout(Stdio::null());
         Process::start(&mut command, &self.path(&format!("{name}.log")))
     }
@@ -199,6 +252,15 @@ impl Serve {
         until("the clients are there", async || {
             let clients = self.operator.get("/v1/federations/fitbit/clients").await.ok();
             (clients.as_array().unwrap().iter().filter(|client| here(client)).count() == count).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a client is in this state.
+    pub async fn until_client(&self, client: &str, state: &str) {
+        until("the client's state is as expected", async || {
+            let said = self.operator.get(&format!("/v1/federations/fitbit/clients/{client}")).await;
+            (said.body["state"] == state).then_some(())
         })
         .await;
     }
@@ -221,6 +283,15 @@ impl Serve {
             ["completed", "aborted", "gave_up", "failed"].contains(&job["status"].as_str()?).then_some(job)
         })
         .await
+    }
+
+    /// Waits until a round that is stepped by hand has all its answers.
+    pub async fn until_answered(&self, job: u32) {
+        until("the round waits to be aggregated", async || {
+            let waiting = self.job(job).await["waiting"].clone();
+            waiting.as_str().is_some_and(|text| text.ends_with("awaits 0 more; aggregate it")).then_some(())
+        })
+        .await;
     }
 
     /// Waits until so many rounds of the job are done.
@@ -246,10 +317,9 @@ impl Serve {
     }
 }
 
-fn serve(dir: &Path, listen: &str, args: &[String], library: Option<&str>) -> (Process, Value) {
-    let mut command = dure();
-    command.envs(library.map(|library| ("LD_PRELOAD", library)));
-    command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(dir.join("server")).args(args);
+fn serve(dir: &Path, listen: &str, how: &How) -> (Process, Value) {
+    let mut command = how.command();
+    command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(dir.join("server")).args(&how.args);
     let mut process = Process::start(command.stdout(Stdio::piped()), &dir.join("serve.log"));
     let mut line = String::new();
     BufReader::new(process.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -362,7 +432,8 @@ async fn read(response: reqwest::Response) -> Said {
 pub fn http() -> Client {
     // The second and later times it is there already.
     drop(rustls::crypto::ring::default_provider().install_default());
-    Client::builder().no_proxy().build().unwrap()
+    // A connection that is kept may be to a server that was killed meanwhile.
+    Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
 /// Runs a test's future.

@@ -1,10 +1,18 @@
 //! The built binary, real processes, real sockets on loopback.
 
+mod between;
+mod clocks;
+mod disk;
+mod golden;
 mod harness;
+mod layer;
 
 mod bits;
 mod callers;
 mod curl;
 mod demo;
+mod faults;
 mod membership;
+mod proxy;
+mod resources;
 mod serving;

@@ -54,6 +54,11 @@ impl Reply {
         Self::json(status, &json!({"type": "/problems/test", "title": title, "status": status, "detail": detail}))
     }
 
+    /// What is no problem of ours.
+    pub fn page(status: u16, text: &str) -> Self {
+        Self { status, headers: "content-type: text/html\r\n".into(), body: text.into(), end: End::Whole }
+    }
+
     pub fn file(body: impl Into<Vec<u8>>) -> Self {
         Self { status: 200, headers: String::new(), body: body.into(), end: End::Whole }
     }

@@ -265,7 +265,13 @@ impl Writer {
     }
 
     async fn tick(&mut self) {
+        self.look().await;
+        // From now on: where the store takes long to refuse, commands have their turn between two looks all the same.
         self.next_look = Instant::now() + Duration::from_millis((self.shared.lease.0 / 4).clamp(10, 1000));
+    }
+
+    /// Looks at what time has brought.
+    async fn look(&mut self) {
         if self.become_sure().await.is_err() {
             return;
         }
@@ -290,21 +296,20 @@ impl Writer {
 
     /// Whether what was in the way is gone. What is owed is tried again anyway, and says itself how it went.
     async fn look_at_the_store(&self) {
-        if self.ahead.owed().is_none()
-            && self.shared.store.after(&self.shared.name, self.head.sequence, 1).await.is_ok()
-        {
+        if self.ahead.owed().is_none() && self.shared.store.try_to_write().await.is_ok() {
+            self.shared.doubtful.store(false, Ordering::Relaxed);
             self.shared.set_trouble(None);
         }
     }
 
     async fn save_seen(&mut self) {
-        self.saved = Instant::now();
         let rows = self.shared.presences.unsaved();
         if !rows.is_empty()
             && let Err(error) = self.shared.store.put_seen(&self.shared.name, &rows).await
         {
             tracing::warn!("who was last seen when cannot be stored: {error}");
         }
+        self.saved = Instant::now();
     }
 
     /// Begins what the federation owes, unless it is under way.

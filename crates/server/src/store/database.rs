@@ -140,6 +140,9 @@ pub trait Settings: Send + Sync {
     /// Sets the digest of the operator's token in place of the one before.
     async fn set_operator(&self, sha256: Digest) -> Result<(), StoreError>;
 
+    /// Writes something, to see that it can be done: what can be read says nothing of that.
+    async fn try_to_write(&self) -> Result<(), StoreError>;
+
     /// Stores the digest of a browser's session, and when it ends by the wall clock, in milliseconds since 1970.
     async fn add_session(&self, sha256: Digest, expires_wall_ms: i64) -> Result<(), StoreError>;
 

@@ -8,7 +8,7 @@ use std::{
 
 use dure_machine::kill;
 use sqlx::{
-    Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool, SqliteTransaction,
+    Connection as _, Executor as _, SqlSafeStr as _, SqliteConnection, SqlitePool, SqliteTransaction,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -47,7 +47,7 @@ impl Sqlite {
     /// Opens the database at `path`, which is made if it is not there, and brings its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let fault = |error| StoreError::database(path, error);
-        let writer = pool(1).connect_with(writing(path)).await.map_err(fault)?;
+        let writer = writer().connect_with(writing(path)).await.map_err(fault)?;
         migrate(path, &writer).await?;
         let readers = pool(READERS).connect_with(options(path).pragma("query_only", "ON")).await.map_err(fault)?;
         Ok(Self { path: path.into(), writer, readers })
@@ -114,6 +114,17 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+}
+
+/// On a disk that is read-only SQLite opens a file for reading and says nothing: such a connection is none for the writer, who
+/// would have it still when the disk can be written again.
+fn writer() -> SqlitePoolOptions {
+    pool(1).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute("BEGIN IMMEDIATE").await?;
+            connection.execute("ROLLBACK").await.map(drop)
+        })
+    })
 }
 
 async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
@@ -183,6 +194,15 @@ mod tests {
         check(store.readers(), "SELECT CAST(query_only AS TEXT) FROM pragma_query_only", "1").await;
         let written = sqlx::query("DELETE FROM events").execute(store.readers()).await.map_err(store.fault());
         assert!(matches!(written, Err(StoreError::ReadOnly { .. })), "{written:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_write_is_no_writers() {
+        let (folder, _store) = fresh().await;
+        let path = folder.path().join("dure.db");
+        let error = writer().connect_with(options(&path).read_only(true)).await.unwrap_err();
+        assert!(matches!(StoreError::database(&path, error), StoreError::ReadOnly { .. }));
+        writer().connect_with(options(&path)).await.unwrap();
     }
 
     #[tokio::test]

@@ -33,6 +33,20 @@ impl Settings for Sqlite {
         writing.commit().await
     }
 
+    async fn try_to_write(&self) -> Result<(), StoreError> {
+        let mut writing = self.begin("try_to_write").await?;
+        // SQLite writes no page that stays as it was.
+        let done = sqlx::query(
+            "-- try_to_write
+            INSERT INTO settings (name, value) VALUES ('written', randomblob(8))
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .execute(&mut *writing)
+        .await;
+        done.map_err(self.fault())?;
+        writing.commit().await
+    }
+
     async fn add_session(&self, sha256: Digest, expires_wall_ms: i64) -> Result<(), StoreError> {
         let mut writing = self.begin("add_session").await?;
         let done = sqlx::query(
@@ -120,6 +134,19 @@ mod tests {
         store.set_operator(Digest([2; 32])).await.unwrap();
         let store = again(&folder, store).await;
         assert_eq!(store.operator().await.unwrap(), Some(Digest([2; 32])));
+    }
+
+    #[tokio::test]
+    async fn trying_to_write_is_writing() {
+        let (folder, store) = fresh().await;
+        let log = folder.path().join("dure.db-wal");
+        for _ in 0..3 {
+            let before = std::fs::read(&log).unwrap();
+            store.try_to_write().await.unwrap();
+            assert_ne!(std::fs::read(&log).unwrap(), before);
+        }
+        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        assert!(matches!(store.try_to_write().await, Err(StoreError::ReadOnly { .. })));
     }
 
     #[tokio::test]
