@@ -4,6 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use dure_core::{name::ClientName, round::Kind};
 use dure_learn::data::ClientRows;
+use dure_machine::kill;
 use dure_wire::api::TaskView;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -209,7 +210,7 @@ impl Client {
             drop(permit);
             (made, rows)
         };
-        let done = self.site.machine.labour(run).await;
+        let done = kill::around_async("labour", self.site.machine.labour(run)).await;
         let done = done.map_err(|error| Halt::Decline(format!("the site's machine gives no thread: {error}")))?;
         let broken = || "the work broke off at a fault of this program; the agent's log has it".to_owned();
         let (made, rows) = done.ok_or_else(|| Halt::Decline(broken()))?;

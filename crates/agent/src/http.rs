@@ -272,7 +272,9 @@ mod tests {
             answers += 1;
             match number {
                 0 | 1 if answers > 1 => continue,
-                0 | 1 => drop(both.wait().await),
+                0 | 1 => {
+                    both.wait().await;
+                }
                 _ => {}
             }
             stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();

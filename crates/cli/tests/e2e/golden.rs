@@ -78,7 +78,7 @@ impl Golden {
     pub async fn over(&self) -> Outcome {
         let over = self.server.until_over(1).await;
         assert_eq!(over["status"], "completed", "{over}");
-        Outcome { versions: self.server.digests().await, events: self.server.journal() }
+        Outcome::on(&self.server).await
     }
 }
 
@@ -91,6 +91,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What a server shows of the golden job, which is over.
+    pub async fn on(server: &Serve) -> Self {
+        Self { versions: server.digests().await, events: server.journal() }
+    }
+
     /// The events of one type.
     pub fn of(&self, kind: &str) -> Vec<&Value> {
         self.events.iter().filter(|event| event["type"] == kind).collect()

@@ -190,6 +190,19 @@ impl Serve {
         Self::start_in(tempfile::tempdir().unwrap(), how)
     }
 
+    /// A server in a folder where there has been one, whose operator has this token. If it dies before it listens, it is
+    /// started again without that.
+    pub fn resume_in(dir: TempDir, token: &str, how: &How) -> Self {
+        let (mut process, said) = begin_to_serve(dir.path(), "127.0.0.1:0", how);
+        let said = said.unwrap_or_else(|| {
+            let (again, said) = serve(dir.path(), "127.0.0.1:0", &How::default());
+            process = again;
+            said
+        });
+        let url = said["listening"].as_str().unwrap().to_owned();
+        Self { process, operator: Api::new(&url, token), url, dir, how: How::default() }
+    }
+
     /// A server whose data are below `dir`.
     pub fn start_in(dir: TempDir, how: How) -> Self {
         let (process, said) = serve(dir.path(), "127.0.0.1:0", &how);
@@ -318,13 +331,19 @@ impl Serve {
 }
 
 fn serve(dir: &Path, listen: &str, how: &How) -> (Process, Value) {
+    let (process, said) = begin_to_serve(dir, listen, how);
+    let said = said.unwrap_or_else(|| panic!("the server does not listen: {}", process.log()));
+    (process, said)
+}
+
+/// Starts a server, and waits until it says where it listens, or has ended.
+pub fn begin_to_serve(dir: &Path, listen: &str, how: &How) -> (Process, Option<Value>) {
     let mut command = how.command();
     command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(dir.join("server")).args(&how.args);
     let mut process = Process::start(command.stdout(Stdio::piped()), &dir.join("serve.log"));
     let mut line = String::new();
     BufReader::new(process.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}\n{}", process.log()));
-    (process, said)
+    (process, serde_json::from_str(&line).ok())
 }
 
 /// Speaks to a server as somebody.
@@ -390,6 +409,15 @@ impl Api {
             request = request.json(&body);
         }
         read(request.send().await.unwrap()).await
+    }
+
+    /// Sends, to a server that may be dying: `None` if there is no whole answer.
+    pub async fn try_send(&self, method: Method, path: &str, body: Value, key: &str) -> Option<Said> {
+        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.bearer);
+        let response = request.header("idempotency-key", key).json(&body).send().await.ok()?;
+        let (status, text) = (response.status().as_u16(), response.text().await.ok()?);
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Some(Said { status, kind: String::new(), body })
     }
 
     /// Sends bytes, as they are.

@@ -12,6 +12,7 @@ mod callers;
 mod curl;
 mod demo;
 mod faults;
+mod kills;
 mod membership;
 mod proxy;
 mod resources;

@@ -3,12 +3,16 @@
 use std::{
     ops::{Deref, DerefMut},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use dure_machine::kill;
 use sqlx::{
-    Connection as _, Executor as _, SqlSafeStr as _, SqliteConnection, SqlitePool, SqliteTransaction,
+    Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool, SqliteTransaction,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -32,6 +36,8 @@ pub struct Sqlite {
     path: PathBuf,
     /// One connection: writes stand in a queue here, not at SQLite's door.
     writer: SqlitePool,
+    /// Whether the writer's connection is to be replaced, for something failed.
+    suspect: Arc<AtomicBool>,
     /// Connections that see what is committed, and cannot write.
     readers: SqlitePool,
 }
@@ -47,10 +53,12 @@ impl Sqlite {
     /// Opens the database at `path`, which is made if it is not there, and brings its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let fault = |error| StoreError::database(path, error);
-        let writer = writer().connect_with(writing(path)).await.map_err(fault)?;
+        let suspect = Arc::default();
+        let writer = pool(1, &suspect).connect_with(writing(path)).await.map_err(fault)?;
         migrate(path, &writer).await?;
-        let readers = pool(READERS).connect_with(options(path).pragma("query_only", "ON")).await.map_err(fault)?;
-        Ok(Self { path: path.into(), writer, readers })
+        let reading = options(path).pragma("query_only", "ON");
+        let readers = pool(READERS, &Arc::default()).connect_with(reading).await.map_err(fault)?;
+        Ok(Self { path: path.into(), writer, suspect, readers })
     }
 
     /// Begins a change; there is no other way to write. `step` names the points to die at, before and after it is made.
@@ -65,7 +73,10 @@ impl Sqlite {
 
     /// Names the file that a query failed on.
     fn fault(&self) -> impl Fn(sqlx::Error) -> StoreError + '_ {
-        |source| StoreError::database(&self.path, source)
+        |source| {
+            self.suspect.store(true, Ordering::Relaxed);
+            StoreError::database(&self.path, source)
+        }
     }
 }
 
@@ -107,24 +118,16 @@ fn writing(path: &Path) -> SqliteConnectOptions {
 }
 
 /// After a full disk SQLite rolls back by itself, sqlx's own ROLLBACK then fails, and the connection would refuse every
-/// BEGIN from then on: such a one is closed, and another takes its place.
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-}
-
-/// On a disk that is read-only SQLite opens a file for reading and says nothing: such a connection is none for the writer, who
-/// would have it still when the disk can be written again.
-fn writer() -> SqlitePoolOptions {
-    pool(1).after_connect(|connection, _| {
-        Box::pin(async move {
-            connection.execute("BEGIN IMMEDIATE").await?;
-            connection.execute("ROLLBACK").await.map(drop)
-        })
-    })
+/// BEGIN from then on: such a one is closed, and another takes its place. And on a disk that is read-only for a while SQLite
+/// opens a file for reading, says nothing, and reads it still when it could write again: so a suspect one is closed, too.
+fn pool(connections: u32, suspect: &Arc<AtomicBool>) -> SqlitePoolOptions {
+    let suspect = Arc::clone(suspect);
+    SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None).before_acquire(
+        move |connection, _| {
+            let sound = !suspect.swap(false, Ordering::Relaxed) && !connection.is_in_transaction();
+            Box::pin(async move { Ok(sound) })
+        },
+    )
 }
 
 async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
@@ -197,12 +200,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_cannot_write_is_no_writers() {
-        let (folder, _store) = fresh().await;
-        let path = folder.path().join("dure.db");
-        let error = writer().connect_with(options(&path).read_only(true)).await.unwrap_err();
-        assert!(matches!(StoreError::database(&path, error), StoreError::ReadOnly { .. }));
-        writer().connect_with(options(&path)).await.unwrap();
+    async fn a_writer_that_could_only_read_is_replaced() {
+        let (_folder, store) = fresh().await;
+        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        let error = store.remove_sessions().await.unwrap_err();
+        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
+        store.remove_sessions().await.unwrap();
     }
 
     #[tokio::test]

@@ -147,6 +147,7 @@ mod tests {
         }
         sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
         assert!(matches!(store.try_to_write().await, Err(StoreError::ReadOnly { .. })));
+        store.try_to_write().await.unwrap();
     }
 
     #[tokio::test]
