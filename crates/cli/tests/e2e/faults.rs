@@ -5,11 +5,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use dure_core::digest::Digest;
 use serde_json::Value;
 
 use crate::{
-    golden::{Golden, Outcome},
-    harness::{How, Process, block_on, dure, said},
+    golden::{Golden, KEYS, Outcome, quiet},
+    harness::{How, Process, Serve, block_on, dure, said},
     layer::{Fault, Layer},
 };
 
@@ -170,4 +171,143 @@ fn requests_that_trickle_are_taken() {
 #[test]
 fn replies_that_trickle_are_taken() {
     everywhere(Fault::TrickleReply);
+}
+
+/// Any of them to a third of all requests, as the seed says.
+fn storm(seed: u64) -> impl Fn(&str, usize) -> Option<Fault> + Send + Sync + 'static {
+    const ALL: [Fault; 15] = [
+        Fault::LoseRequest,
+        Fault::LoseReply,
+        Fault::Delay,
+        Fault::Twice,
+        Fault::Again,
+        Fault::CutRequest,
+        Fault::CutReply,
+        Fault::Refuse(500),
+        Fault::Refuse(502),
+        Fault::Refuse(403),
+        Fault::RefuseAfter(500),
+        Fault::RefuseAfter(503),
+        Fault::RefuseAfter(302),
+        Fault::TrickleRequest,
+        Fault::TrickleReply,
+    ];
+    move |route, number| {
+        let Digest(bytes) = Digest::of(format!("{seed} {route} {number}").as_bytes());
+        ALL.get(usize::from(bytes[0]) % (3 * ALL.len())).copied()
+    }
+}
+
+#[test]
+fn a_storm_of_all_faults_changes_nothing() {
+    for seed in [1, 2] {
+        eprintln!("seed {seed}");
+        block_on(async {
+            let (layer, outcome, events) = run(storm(seed)).await;
+            outcome.assert_unharmed();
+            assert_routes(&layer);
+            assert_once(&events);
+        });
+    }
+}
+
+/// What a command is told that was done already.
+const DONE: [&str; 3] =
+    ["The job's status does not allow it", "there is no invitation 1\n", "no training round open to aggregate"];
+
+/// Runs an operator's command until it succeeds, or is refused because it was done already.
+fn insist(server: &Serve, url: &str, words: &[&str]) -> String {
+    let mut complaints = Vec::new();
+    while complaints.len() < 9 {
+        let output = server.dure().env("DURE_SERVER", url).args(words).output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() || DONE.iter().any(|done| complaint.contains(done)) {
+            return String::from_utf8(output.stdout).unwrap();
+        }
+        complaints.push(complaint);
+    }
+    panic!("{words:?}: {complaints:?}");
+}
+
+#[test]
+fn an_operators_commands_are_done_once_however_often_they_are_said() {
+    // None comes again later: a late `pause` is one, whatever was said meanwhile.
+    let faults = [
+        Fault::LoseRequest,
+        Fault::LoseReply,
+        Fault::Twice,
+        Fault::CutRequest,
+        Fault::CutReply,
+        Fault::Refuse(502),
+        Fault::RefuseAfter(500),
+        Fault::TrickleRequest,
+        Fault::TrickleReply,
+    ];
+    for fault in faults {
+        eprintln!("{fault:?}");
+        block_on(operate(fault));
+    }
+}
+
+/// Does `fault` to the first request of every route that an operator asks.
+async fn operate(fault: Fault) {
+    let server = Serve::start();
+    let layer = Layer::before(&server.url, move |_, number| (number == 0).then_some(fault));
+    let say = |words: &[&str]| insist(&server, &layer.url, words);
+    say(&["federation", "create", "fitbit"]);
+    let invitation = say(&["invite", "--uses", "3"]).trim().replace(&layer.url, &server.url);
+    let golden = Golden { people: server.people(3), invitation, server };
+    let server = &golden.server;
+    let say = |words: &[&str]| insist(server, &layer.url, words);
+    let mut agent = golden.join("agent");
+    server.until_clients(3).await;
+    say(&[&["job", "create", "fitbit"], &KEYS[..]].concat());
+    say(&["job", "train", "1"]);
+    server.until_answered(1).await;
+    say(&["job", "aggregate", "1"]);
+    say(&["job", "resume", "1"]);
+    golden.over().await.assert_unharmed();
+
+    say(&["job", "create", "fitbit", "rounds=100000", "refit=false"]);
+    say(&["job", "start", "2"]);
+    for action in ["pause", "resume", "stop"] {
+        say(&["job", action, "2"]);
+    }
+    server.until_over(2).await;
+    say(&["job", "list"]);
+    say(&["job", "create", "fitbit"]);
+    say(&["job", "abort", "3"]);
+    let (file, journal) = (server.path("model"), server.path("exported"));
+    say(&["model", "get", "1", "--out", file.to_str().unwrap()]);
+    say(&["model", "list"]);
+    say(&["model", "promote", "1"]);
+    say(&["model", "promote", "2"]);
+    say(&["model", "rollback"]);
+    say(&["federation", "export", "--out", journal.to_str().unwrap()]);
+    say(&["invite", "--list"]);
+    say(&["invite", "--revoke", "1"]);
+    say(&["client", "list"]);
+    say(&["client", "evict", "person-01", "--reason", "wrong units"]);
+    assert!(agent.stop().await.success());
+    say(&["client", "release", "person-02"]);
+
+    assert_eq!(Digest::of(&std::fs::read(file).unwrap()).to_string(), quiet().versions[0]);
+    let events = server.journal();
+    let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+    for (kind, times) in [
+        ("federation_created", 1),
+        ("job_created", 3),
+        ("job_stepped", 1),
+        ("job_started", 1),
+        ("job_paused", 1),
+        ("job_resumed", 2),
+        ("alias_set", 3),
+        ("client_evicted", 1),
+        ("client_left", 2),
+    ] {
+        assert_eq!(count(kind), times, "{fault:?}: {kind}");
+    }
+    for (route, count) in layer.routes() {
+        assert!(count.faults == 1, "{fault:?}: {route} {count:?}");
+    }
 }

@@ -269,6 +269,15 @@ impl Serve {
         .await
     }
 
+    /// Waits until a round that is stepped by hand has all its answers.
+    pub async fn until_answered(&self, job: u32) {
+        until("the round waits to be aggregated", async || {
+            let waiting = self.job(job).await["waiting"].clone();
+            waiting.as_str().is_some_and(|text| text.ends_with("awaits 0 more; aggregate it")).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until so many rounds of the job are done.
     pub async fn until_round(&self, job: u32, round: u64) {
         until("the round is done", async || {

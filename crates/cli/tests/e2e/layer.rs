@@ -11,10 +11,11 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    runtime::Runtime,
+    net::TcpStream,
     time::sleep,
 };
+
+use crate::between::{Between, address};
 
 /// What is done to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +47,11 @@ pub enum Fault {
 /// Which fault is done to a route's request of this number, from 0.
 pub type Plan = Box<dyn Fn(&str, usize) -> Option<Fault> + Send + Sync>;
 
-/// The layer. It ends with the test.
+/// The layer.
 pub struct Layer {
     pub url: String,
     shared: Arc<Shared>,
-    runtime: Option<Runtime>,
+    _between: Between,
 }
 
 struct Shared {
@@ -69,23 +70,14 @@ pub struct Count {
 impl Layer {
     /// Before the server at `url`.
     pub fn before(url: &str, plan: impl Fn(&str, usize) -> Option<Fault> + Send + Sync + 'static) -> Self {
-        let server = url.split("//").nth(1).unwrap().parse().unwrap();
-        let shared = Arc::new(Shared { server, plan: Box::new(plan), routes: Mutex::default() });
-        // A test's own thread also waits for processes, and the layer may not wait with it.
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let accepting = Arc::clone(&shared);
-        runtime.spawn(async move {
-            let listener = TcpListener::from_std(listener).unwrap();
-            while let Ok((client, _)) = listener.accept().await {
-                let shared = Arc::clone(&accepting);
-                // That a connection breaks off is what the layer is for.
-                tokio::spawn(async move { shared.serve(client).await.ok() });
-            }
+        let shared = Arc::new(Shared { server: address(url), plan: Box::new(plan), routes: Mutex::default() });
+        let serving = Arc::clone(&shared);
+        let between = Between::start(move |client| {
+            let shared = Arc::clone(&serving);
+            // That a connection breaks off is what the layer is for.
+            async move { shared.serve(client).await.unwrap_or_default() }
         });
-        Self { url, shared, runtime: Some(runtime) }
+        Self { url: between.url.clone(), shared, _between: between }
     }
 
     /// What every route has seen, by its name.
@@ -94,16 +86,9 @@ impl Layer {
     }
 }
 
-impl Drop for Layer {
-    fn drop(&mut self) {
-        self.runtime.take().unwrap().shutdown_background();
-    }
-}
-
 impl Shared {
     /// Serves a connection until either side closes it.
     async fn serve(&self, mut client: TcpStream) -> io::Result<()> {
-        client.set_nodelay(true)?;
         let mut ahead = Vec::new();
         loop {
             let request = Message::read(&mut client, &mut ahead).await?;

@@ -1,5 +1,7 @@
 //! The built binary, real processes, real sockets on loopback.
 
+mod between;
+mod clocks;
 mod golden;
 mod harness;
 mod layer;
@@ -10,4 +12,5 @@ mod curl;
 mod demo;
 mod faults;
 mod membership;
+mod proxy;
 mod serving;

@@ -3,14 +3,16 @@
 use std::{
     io::Write as _,
     net::TcpStream,
-    process::Command,
     time::{Duration, Instant},
 };
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Serve, block_on, dure, failed, said, secret_of, until};
+use crate::{
+    clocks::off_by,
+    harness::{Api, Serve, block_on, dure, failed, said, secret_of, until},
+};
 
 /// How clients stand, by name.
 async fn states(server: &Serve) -> Vec<(String, String)> {
@@ -214,8 +216,7 @@ fn a_server_that_is_away_longer_than_a_deadline_abandons_no_round() {
 fn clocks_that_are_an_hour_off_change_nothing() {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();
-        let hour = |name: &str, seconds: i64| clock_off_by(dir.path(), name, seconds);
-        let (ahead, behind) = (hour("ahead", 3600), hour("behind", -3600));
+        let (ahead, behind) = (off_by(dir.path(), 3600), off_by(dir.path(), -3600));
         let server = Serve::start_under(&ahead);
         let (invitation, people) = (server.fitbit(), server.people(2));
         let _first = server.join("first", &invitation, &people, &["--part", "1/2"]);
@@ -226,19 +227,6 @@ fn clocks_that_are_an_hour_off_change_nothing() {
         assert_eq!(server.until_over(2).await["status"], "completed");
         assert_eq!(server.digests().await.pop().unwrap(), simulated(&people, &keys));
     });
-}
-
-/// A library that moves the wall clock of a process that loads it.
-fn clock_off_by(dir: &std::path::Path, name: &str, seconds: i64) -> String {
-    let (source, library) = (dir.join(format!("{name}.c")), dir.join(format!("{name}.so")));
-    let code = format!(
-        "#define _GNU_SOURCE\n#include <time.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
-         int clock_gettime(clockid_t id, struct timespec *at) {{\n\
-         int failed = syscall(SYS_clock_gettime, id, at); if (!failed && id == CLOCK_REALTIME) at->tv_sec += {seconds}; return failed; }}\n"
-    );
-    std::fs::write(&source, code).unwrap();
-    said(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source));
-    library.to_str().unwrap().to_owned()
 }
 
 #[test]
