@@ -104,19 +104,20 @@ impl Store {
 
     /// Stores an invitation (its number is not looked at) and returns its number.
     pub async fn add_invitation(&self, invitation: &Invitation) -> Result<i64, StoreError> {
-        sqlx::query_scalar(
+        // RETURNING would give the number before the row is committed, and say nothing if it never is.
+        let added = sqlx::query(
             "-- add_invitation
-            INSERT INTO invitations (federation, sha256, uses, expires_wall_ms, note) VALUES (?, ?, ?, ?, ?)
-            RETURNING id",
+            INSERT INTO invitations (federation, sha256, uses, expires_wall_ms, note) VALUES (?, ?, ?, ?, ?)",
         )
         .bind(&invitation.federation)
         .bind(&invitation.sha256.0[..])
         .bind(invitation.uses)
         .bind(invitation.expires_wall_ms)
         .bind(&invitation.note)
-        .fetch_one(self.writer())
+        .execute(self.writer())
         .await
-        .map_err(self.fault())
+        .map_err(self.fault())?;
+        Ok(added.last_insert_rowid())
     }
 
     /// Takes an invitation back; `false` if the federation has none of this number.
@@ -200,6 +201,21 @@ mod tests {
         assert!(!store.remove_invitation("f", 2).await.unwrap());
         let store = again(&folder, store).await;
         assert_eq!(store.add_invitation(&invitation(3, None)).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_invitation_that_cannot_be_committed_has_no_number() {
+        let (_folder, store) = fresh().await;
+        // As on a full disk, the row can be made and its commit fails.
+        for sql in [
+            "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+            "CREATE TABLE children (parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)",
+            "CREATE TRIGGER late AFTER INSERT ON invitations BEGIN INSERT INTO children VALUES (7); END",
+        ] {
+            sqlx::query(sql).execute(store.writer()).await.unwrap();
+        }
+        assert!(store.add_invitation(&invitation(1, None)).await.is_err());
+        assert_eq!(store.invitations().await.unwrap(), []);
     }
 
     #[tokio::test]
