@@ -5,7 +5,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use sqlx::SqlitePool;
@@ -43,6 +46,8 @@ struct Inner {
     database: PathBuf,
     /// One connection: writes stand in a queue here, not at SQLite's door.
     writer: SqlitePool,
+    /// Whether the writer's connection is to be replaced, for something failed.
+    suspect: Arc<AtomicBool>,
     /// Connections that see what is committed, and cannot write.
     readers: SqlitePool,
     blobs: Blobs,
@@ -56,9 +61,10 @@ impl Store {
         folder::make(data_dir)?;
         let lock = Lock::take(data_dir)?;
         let database = data_dir.join("dure.db");
-        let (writer, readers) = schema::open(&database).await?;
+        let suspect = Arc::default();
+        let (writer, readers) = schema::open(&database, &suspect).await?;
         let blobs = Blobs::open(&data_dir.join("blobs"))?;
-        Ok(Self { inner: Arc::new(Inner { database, writer, readers, blobs, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { database, writer, suspect, readers, blobs, _lock: lock }) })
     }
 
     /// Waits for what is being written and closes the database, which folds its log into one file. Without it nothing
@@ -83,7 +89,10 @@ impl Store {
 
     /// Names the file that a query failed on.
     fn fault(&self) -> impl Fn(sqlx::Error) -> StoreError + '_ {
-        |source| StoreError::database(&self.inner.database, source)
+        |source| {
+            self.inner.suspect.store(true, Ordering::Relaxed);
+            StoreError::database(&self.inner.database, source)
+        }
     }
 }
 

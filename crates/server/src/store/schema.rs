@@ -1,6 +1,13 @@
 //! How the database is opened, and its schema: migrations in the binary, in their order.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     Connection as _, SqlSafeStr as _, SqlitePool,
@@ -16,12 +23,14 @@ const MIGRATIONS: [(&str, &str); 1] = [("first", include_str!("../../migrations/
 /// How many may read at once.
 const READERS: u32 = 4;
 
-/// Opens the database at `path` and brings its schema up to date: one connection that writes, and some that read.
-pub async fn open(path: &Path) -> Result<(SqlitePool, SqlitePool), StoreError> {
+/// Opens the database at `path` and brings its schema up to date: one connection that writes, and some that read. Whoever sets
+/// `suspect` has the writer's replaced.
+pub async fn open(path: &Path, suspect: &Arc<AtomicBool>) -> Result<(SqlitePool, SqlitePool), StoreError> {
     let fault = |error| StoreError::database(path, error);
-    let writer = pool(1).connect_with(writing(path)).await.map_err(fault)?;
+    let writer = pool(1, suspect).connect_with(writing(path)).await.map_err(fault)?;
     migrate(path, &writer).await?;
-    let readers = pool(READERS).connect_with(options(path).pragma("query_only", "ON")).await.map_err(fault)?;
+    let readers =
+        pool(READERS, &Arc::default()).connect_with(options(path).pragma("query_only", "ON")).await.map_err(fault)?;
     Ok((writer, readers))
 }
 
@@ -41,13 +50,16 @@ fn writing(path: &Path) -> SqliteConnectOptions {
 }
 
 /// After a full disk SQLite rolls back by itself, sqlx's own ROLLBACK then fails, and the connection would refuse every
-/// BEGIN from then on: such a one is closed, and another takes its place.
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+/// BEGIN from then on: such a one is closed, and another takes its place. And on a disk that is read-only for a while SQLite
+/// opens a file for reading, says nothing, and reads it still when it could write again: so a suspect one is closed, too.
+fn pool(connections: u32, suspect: &Arc<AtomicBool>) -> SqlitePoolOptions {
+    let suspect = Arc::clone(suspect);
+    SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None).before_acquire(
+        move |connection, _| {
+            let sound = !suspect.swap(false, Ordering::Relaxed) && !connection.is_in_transaction();
+            Box::pin(async move { Ok(sound) })
+        },
+    )
 }
 
 async fn migrate(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
@@ -93,6 +105,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_writer_that_could_only_read_is_replaced() {
+        let (_folder, store) = fresh().await;
+        sqlx::query("PRAGMA query_only = ON").execute(store.writer()).await.unwrap();
+        let error = store.remove_sessions().await.unwrap_err();
+        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
+        store.remove_sessions().await.unwrap();
+    }
+
+    #[tokio::test]
     async fn migrating_twice_is_harmless() {
         let (folder, store) = fresh().await;
         migrate(Path::new("dure.db"), store.writer()).await.unwrap();
@@ -125,7 +146,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dure.db");
         std::fs::write(&path, "words, and not a few of them, where a database should be").unwrap();
-        let error = open(&path).await.unwrap_err().to_string();
+        let error = open(&path, &Arc::default()).await.unwrap_err().to_string();
         assert!(error.starts_with(path.to_str().unwrap()) && error.contains("not a database"), "{error}");
     }
 }
