@@ -12,24 +12,47 @@ use dure_core::time::Time;
 const MOST: Duration = Duration::from_secs(5);
 
 /// Counts milliseconds from the last journalled time on, while the process runs. The wall clock is never asked.
-pub struct Clock(Mutex<(Time, Instant)>);
+pub struct Clock {
+    last: Mutex<(Time, Instant)>,
+    most: Duration,
+}
 
 impl Clock {
-    /// Goes on from `time`.
-    pub fn from(time: Time) -> Self {
-        Self(Mutex::new((time, Instant::now())))
+    /// Goes on from `time`. No look takes more than a quarter of a lease: whoever kept it before a stop still does after it.
+    pub fn from(time: Time, lease: Duration) -> Self {
+        Self { last: Mutex::new((time, Instant::now())), most: MOST.min(lease / 4) }
     }
 
     /// Now.
     pub fn now(&self) -> Time {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = last.1.elapsed();
         let counted = passed.as_millis() as u64;
         if counted > 0 {
-            let millis = counted.min(MOST.as_millis() as u64);
+            let millis = counted.min(self.most.as_millis() as u64);
             // What is less than a millisecond waits for the next look.
             *last = (Time(last.0.0 + millis), last.1 + Duration::from_millis(counted));
         }
         last.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much passes at a look, in milliseconds, after so long a stop.
+    fn look_after(stop: Duration, lease: Duration) -> u64 {
+        let clock = Clock::from(Time(7), lease);
+        clock.last.lock().unwrap().1 -= stop;
+        clock.now().0 - 7
+    }
+
+    #[test]
+    fn a_stop_takes_five_seconds_at_most_and_a_quarter_of_a_lease() {
+        let [second, minute] = [1, 60].map(Duration::from_secs);
+        assert_eq!(look_after(minute, minute), 5000);
+        assert_eq!(look_after(minute, 2 * second), 500);
+        assert!((1000..5000).contains(&look_after(second, minute)));
     }
 }

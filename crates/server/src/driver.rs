@@ -134,7 +134,7 @@ impl Driver {
         metrics: &Arc<Metrics>,
     ) -> Result<(Self, Writer), ReplayError> {
         let (federation, head) = replay(store, name).await?;
-        let clock = Clock::from(federation.at);
+        let clock = Clock::from(federation.at, lease);
         let presences = Presences::new(&federation, store.seen(name).await?, federation.at);
         let shared = Arc::new(Shared {
             name: name.to_owned(),
