@@ -447,7 +447,6 @@ impl Writer {
     }
 
     async fn tick(&mut self) {
-        self.next_look = Instant::now() + Duration::from_millis((self.shared.lease.0 / 4).clamp(10, 1000));
         let now = self.now();
         // All who are lost together are lost before the next round is opened.
         for (client, epoch) in self.shared.presences.expired(&self.ahead, self.shared.lease, now) {
@@ -462,24 +461,26 @@ impl Writer {
         if self.saved.elapsed() >= SAVE_EVERY {
             self.save_seen().await;
         }
+        // From now on: where the store takes long to refuse, commands have their turn between two looks all the same.
+        self.next_look = Instant::now() + Duration::from_millis((self.shared.lease.0 / 4).clamp(10, 1000));
     }
 
     /// Whether what was in the way is gone. What is owed is tried again anyway, and says itself how it went.
     async fn look_at_the_store(&self) {
         let owed = Order::of(&self.ahead).is_some();
-        if !owed && self.shared.store.after(&self.shared.name, self.head.sequence, 1).await.is_ok() {
+        if !owed && self.shared.store.try_to_write().await.is_ok() {
             self.shared.set_trouble(None);
         }
     }
 
     async fn save_seen(&mut self) {
-        self.saved = Instant::now();
         let rows = self.shared.presences.unsaved();
         if !rows.is_empty()
             && let Err(error) = self.shared.store.put_seen(&self.shared.name, &rows).await
         {
             tracing::warn!("who was last seen when cannot be stored: {error}");
         }
+        self.saved = Instant::now();
     }
 
     /// Begins what the federation owes, unless it is under way.

@@ -31,6 +31,20 @@ impl Store {
         .map_err(self.fault())
     }
 
+    /// Writes something, to see that it can be done: what can be read says nothing of that.
+    pub async fn try_to_write(&self) -> Result<(), StoreError> {
+        // SQLite writes no page that stays as it was.
+        sqlx::query(
+            "-- try_to_write
+            INSERT INTO settings (name, value) VALUES ('written', randomblob(8))
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .execute(self.writer())
+        .await
+        .map(drop)
+        .map_err(self.fault())
+    }
+
     /// Stores the digest of a browser's session, and when it ends by the wall clock, in milliseconds since 1970.
     pub async fn add_session(&self, sha256: Digest, expires_wall_ms: i64) -> Result<(), StoreError> {
         sqlx::query(
@@ -111,6 +125,20 @@ mod tests {
         store.set_operator(Digest([2; 32])).await.unwrap();
         let store = again(&folder, store).await;
         assert_eq!(store.operator().await.unwrap(), Some(Digest([2; 32])));
+    }
+
+    #[tokio::test]
+    async fn trying_to_write_is_writing() {
+        let (folder, store) = fresh().await;
+        let log = folder.path().join("data/dure.db-wal");
+        for _ in 0..3 {
+            let before = std::fs::read(&log).unwrap();
+            store.try_to_write().await.unwrap();
+            assert_ne!(std::fs::read(&log).unwrap(), before);
+        }
+        sqlx::query("PRAGMA query_only = ON").execute(store.writer()).await.unwrap();
+        assert!(matches!(store.try_to_write().await, Err(StoreError::ReadOnly { .. })));
+        store.try_to_write().await.unwrap();
     }
 
     #[tokio::test]
