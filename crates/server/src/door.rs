@@ -2,20 +2,26 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice},
+    net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum_server::accept::Accept;
+use axum_server::{AddrListener, Address, accept::Accept};
 use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Sleep, sleep},
 };
+
+use crate::system::is_out_of_files;
 
 /// How long a connection may take for its first bytes.
 const FIRST: Duration = Duration::from_secs(30);
@@ -26,6 +32,53 @@ const FIRST_BYTES: usize = 24;
 /// How long the other side may leave what was sent to it unread.
 #[cfg(target_os = "linux")]
 const UNREAD: Duration = Duration::from_secs(60);
+
+/// Where somebody comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin(pub SocketAddr);
+
+/// Before the door: takes connections, and says so when there are none to be had.
+pub struct Threshold {
+    listener: TcpListener,
+    /// Whether it was said why none can be taken.
+    told: AtomicBool,
+}
+
+impl Threshold {
+    /// Where `listener` listens.
+    pub fn new(listener: TcpListener) -> Self {
+        Self { listener, told: AtomicBool::new(false) }
+    }
+
+    /// Says once why no connection can be taken, and again after one could.
+    fn tell(&self, error: &io::Error) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let remedy = if is_out_of_files(error) { "; raise the limit (ulimit -n)" } else { "" };
+            tracing::error!("no connection can be taken: {error}{remedy}; trying again");
+        }
+    }
+}
+
+impl Address for Origin {
+    type Stream = TcpStream;
+    type Listener = Threshold;
+}
+
+impl AddrListener<TcpStream, Origin> for Threshold {
+    async fn bind_to(Origin(address): Origin) -> io::Result<Self> {
+        TcpListener::bind(address).await.map(Self::new)
+    }
+
+    async fn accept_stream(&self) -> io::Result<(TcpStream, Origin)> {
+        let accepted = self.listener.accept().await.inspect_err(|error| self.tell(error));
+        self.told.fetch_and(accepted.is_err(), Ordering::Relaxed);
+        accepted.map(|(stream, address)| (stream, Origin(address)))
+    }
+
+    fn get_local_addr(&self) -> io::Result<Origin> {
+        self.listener.local_addr().map(Origin)
+    }
+}
 
 /// Lets connections in, and then through `A`.
 #[derive(Clone)]
@@ -184,6 +237,18 @@ mod tests {
         theirs.write_all(b"host: h").await.unwrap();
         guest.read_exact(&mut head[..7]).await.unwrap();
         assert!(guest.awaited.is_none(), "from here on HTTP's own timeouts count");
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_fails_is_told_of_once_until_it_works_again() {
+        let threshold = Threshold::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let Origin(address) = threshold.get_local_addr().unwrap();
+        for _ in 0..2 {
+            threshold.tell(&io::Error::from_raw_os_error(24));
+            assert!(threshold.told.load(Ordering::Relaxed));
+        }
+        let (_theirs, accepted) = tokio::join!(TcpStream::connect(address), threshold.accept_stream());
+        assert!(accepted.is_ok() && !threshold.told.load(Ordering::Relaxed));
     }
 
     #[tokio::test]

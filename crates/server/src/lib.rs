@@ -7,6 +7,8 @@
 
 pub mod config;
 
+mod system;
+
 pub mod store;
 
 mod clock;

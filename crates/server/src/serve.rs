@@ -24,7 +24,7 @@ use crate::{
     app::App,
     auth::draw_secret,
     config::{Config, Tls},
-    door::Door,
+    door::{Door, Origin, Threshold},
     driver::ReplayError,
     routes::router,
     store::{Store, StoreError},
@@ -130,7 +130,8 @@ impl Server {
         let Self { app, listener, tls, stop, max_connections, .. } = self;
         let handle = Handle::new();
         let service = router(app.clone()).into_make_service();
-        let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+        let threshold = Threshold::new(tokio::net::TcpListener::from_std(listener)?);
+        let mut server = axum_server::Server::<Origin>::from_listener(threshold).handle(handle.clone());
         limit(server.http_builder());
         let serving = match tls {
             Some(tls) => {

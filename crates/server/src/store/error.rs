@@ -8,6 +8,8 @@ use std::{
 
 use dure_core::digest::Digest;
 
+use crate::system::is_out_of_files;
+
 /// Why a store failed, and what to do about it. For the log: it names paths.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
@@ -21,6 +23,12 @@ pub enum StoreError {
     /// A disk or a file that cannot be written to.
     #[error("{}: it is read-only; make it writable, or choose another data directory", path.display())]
     ReadOnly { path: PathBuf },
+    /// No file can be opened.
+    #[error("{}: as many files are open as may be; raise the limit (ulimit -n)", path.display())]
+    OutOfFiles { path: PathBuf },
+    /// The database is somebody else's for the moment.
+    #[error("{}: another process has it open and writes; end that one", path.display())]
+    Busy { path: PathBuf },
     /// Something is where a folder has to be.
     #[error("{}: is in the way and no folder; remove it, or choose another data directory", path.display())]
     InTheWay { path: PathBuf },
@@ -64,7 +72,7 @@ pub enum StoreError {
 impl StoreError {
     /// What an operation on `path` failed with.
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::of_kind(path, source.kind()).unwrap_or_else(|| Self::Io { path: path.into(), source })
+        Self::of_system(path, &source).unwrap_or_else(|| Self::Io { path: path.into(), source })
     }
 
     /// What an operation on the blob at `path` failed with.
@@ -77,21 +85,31 @@ impl StoreError {
 
     /// As above, of a folder.
     pub(super) fn blobs(path: &Path, source: object_store::Error) -> Self {
-        let told = cause(&source).and_then(|cause| Self::of_kind(path, cause.kind()));
+        let told = cause(&source).and_then(|cause| Self::of_system(path, cause));
         told.unwrap_or_else(|| Self::Blob { path: path.into(), source })
     }
 
     /// What the database at `path` failed with. The codes are SQLite's <https://www.sqlite.org/rescode.html>.
     pub(super) fn database(path: &Path, source: sqlx::Error) -> Self {
+        const BUSY: i32 = 5;
         const READONLY: i32 = 8;
         const FULL: i32 = 13;
         let kind = match primary_code(&source) {
+            Some(BUSY) => return Self::Busy { path: path.into() },
             Some(READONLY) => Some(ErrorKind::ReadOnlyFilesystem),
             Some(FULL) => Some(ErrorKind::StorageFull),
             _ => None,
         };
         let told = kind.and_then(|kind| Self::of_kind(path, kind));
         told.unwrap_or_else(|| Self::Database { path: path.into(), source })
+    }
+
+    fn of_system(path: &Path, error: &io::Error) -> Option<Self> {
+        if is_out_of_files(error) {
+            Some(Self::OutOfFiles { path: path.into() })
+        } else {
+            Self::of_kind(path, error.kind())
+        }
     }
 
     fn of_kind(path: &Path, kind: ErrorKind) -> Option<Self> {
@@ -128,6 +146,8 @@ mod tests {
         check(StoreError::blobs(path, blob), "d/f: there is no space left; free some");
         let read_only = StoreError::io(path, ErrorKind::ReadOnlyFilesystem.into());
         check(read_only, "d/f: it is read-only; make it writable, or choose another data directory");
+        let files = StoreError::io(path, io::Error::from_raw_os_error(24));
+        check(files, "d/f: as many files are open as may be; raise the limit (ulimit -n)");
         let other = StoreError::io(path, io::Error::other("odd"));
         check(other, "d/f: odd; see that it is there and that the server's user may read and write it");
         let other = StoreError::database(path, sqlx::Error::PoolClosed);
