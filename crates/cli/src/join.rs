@@ -20,6 +20,9 @@ use crate::{
     source::{self, Found},
 };
 
+/// An agent that may have fewer files open is told so.
+const FILES: usize = 256;
+
 /// The largest of the small files that are read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -29,8 +32,12 @@ pub fn join(args: &Join) -> Result<String, Fail> {
         return Err(Fail::usage("--invitation - reads all of standard input: --until-stdin-ends would stop at once"));
     }
     process::log();
-    // Each client holds a connection or two.
-    process::open_files();
+    let files = process::open_files();
+    if files < FILES {
+        tracing::warn!(
+            "{files} files may be open, and each client has a connection or two; raise the limit (ulimit -n)"
+        );
+    }
     let invitation = Invitation::parse(&invitation(args)?).map_err(|error| Fail::usage(error.to_string()))?;
     let policy = args.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
     let ca = args.ca.as_deref().map(|path| read(path, "the certificates")).transpose()?;

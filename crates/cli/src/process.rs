@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -17,9 +18,15 @@ pub fn runtime(all_cores: bool) -> Result<runtime::Runtime, Fail> {
     let mut builder =
         if all_cores { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
     // Files are read and updates decoded beside the runtime: more at once than there is memory for is no gain.
-    builder.max_blocking_threads(16);
-    Ok(builder.enable_all().build().context("no runtime")?)
+    builder.max_blocking_threads(16).thread_keep_alive(FOR_EVER);
+    let runtime = builder.enable_all().build().context("no runtime")?;
+    // Where the system gives no more threads, work waits for the ones there are. There has to be one.
+    runtime.spawn_blocking(|| ());
+    Ok(runtime)
 }
+
+/// Longer than any process runs.
+const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// Begins the log on standard error. `RUST_LOG` says how much of it there is.
 pub fn log() {
