@@ -28,7 +28,8 @@ pub fn times(dir: &Path, factor: u32) -> String {
     library(dir, &format!("times-{factor}"), &body)
 }
 
-fn library(dir: &Path, name: &str, body: &str) -> String {
+/// Makes a library of C code, for LD_PRELOAD.
+pub fn library(dir: &Path, name: &str, body: &str) -> String {
     let (source, library) = (dir.join(format!("{name}.c")), dir.join(format!("{name}.so")));
     let code = format!(
         "#define _GNU_SOURCE\n#include <time.h>\n#include <unistd.h>\n#include <sys/epoll.h>\n#include <sys/syscall.h>\n{body}"

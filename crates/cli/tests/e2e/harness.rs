@@ -44,8 +44,14 @@ impl How {
         self
     }
 
+    /// Started by another program.
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
     /// The binary, without the arguments: they come last.
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_dure")]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words);
@@ -114,6 +120,11 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Sets a limit of the running process, as `prlimit` spells it: `--nofile=64:1000`.
+    pub fn limit(&self, limit: &str) {
+        said(Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]));
+    }
+
     /// SIGTERM, and then the end.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
@@ -123,6 +134,11 @@ impl Process {
     /// Waits for the end.
     pub async fn ended(&mut self) -> ExitStatus {
         until("the process ends", async || self.child.try_wait().unwrap()).await
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// What it has written to standard error.
@@ -416,7 +432,8 @@ async fn read(response: reqwest::Response) -> Said {
 pub fn http() -> Client {
     // The second and later times it is there already.
     drop(rustls::crypto::ring::default_provider().install_default());
-    Client::builder().no_proxy().build().unwrap()
+    // A connection that is kept may be to a server that was killed meanwhile.
+    Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
 /// Runs a test's future.

@@ -2,6 +2,7 @@
 
 mod between;
 mod clocks;
+mod disk;
 mod golden;
 mod harness;
 mod layer;
@@ -13,4 +14,5 @@ mod demo;
 mod faults;
 mod membership;
 mod proxy;
+mod resources;
 mod serving;
