@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -25,7 +25,10 @@ const PIECE: usize = 64 << 10;
 
 /// The server's side of a federation.
 pub struct Http {
-    client: reqwest::Client,
+    client: Mutex<reqwest::Client>,
+    /// The only authorities to trust; the system's if absent.
+    trusted: Option<Vec<reqwest::Certificate>>,
+    loopback: bool,
     base: String,
 }
 
@@ -67,26 +70,24 @@ impl Http {
         }
         // An error says that there is one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = builder();
-        if loopback {
-            builder = builder.no_proxy();
-        }
-        match ca {
-            Some(pem) => builder = builder.tls_certs_only(certificates(pem)?),
+        let trusted = match ca {
+            Some(pem) => Some(certificates(pem)?),
             // The system's authorities are not needed, and a small machine may have none.
-            None if plain => builder = builder.tls_certs_only([]),
-            None => {}
-        }
-        let client = builder.build().map_err(|error| AgentError::Http(cause(&error)))?;
+            None => plain.then(Vec::new),
+        };
+        let client = client(trusted.as_deref(), loopback).map_err(|error| AgentError::Http(cause(&error)))?;
         let base = format!("{}/v1/federations/{}", invitation.server(), invitation.federation());
-        Ok(Self { client, base })
+        Ok(Self { client: Mutex::new(client), trusted, loopback, base })
     }
 
     /// Asks once.
     pub async fn send<T>(&self, call: &Call<T>, bearer: &str) -> Result<T, CallError> {
         let moved = Moved::default();
         let request = self.request(call, bearer, &moved).send();
-        let response = moved.watch(call.stall + call.wait, request).await.ok_or_else(|| stalled(call))?;
+        let Some(response) = moved.watch(call.stall + call.wait, request).await else {
+            self.forget_connections();
+            return Err(stalled(call));
+        };
         let response = response.map_err(|error| CallError::away(cause(&error)))?;
         let reply = receive(response, call).await?;
         if reply.status.is_success() {
@@ -96,9 +97,17 @@ impl Http {
         }
     }
 
+    /// Where one connection is dead and nobody was told, so are those that were kept for later: each would cost a stall.
+    fn forget_connections(&self) {
+        if let Ok(another) = client(self.trusted.as_deref(), self.loopback) {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = another;
+        }
+    }
+
     fn request<T>(&self, call: &Call<T>, bearer: &str, moved: &Moved) -> reqwest::RequestBuilder {
         let url = format!("{}{}", self.base, call.path);
-        let request = self.client.request(call.method.clone(), url).bearer_auth(bearer);
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let request = client.request(call.method.clone(), url).bearer_auth(bearer);
         let request = request.header(header::ACCEPT_ENCODING, "zstd");
         match &call.body {
             Body::Empty => request,
@@ -112,15 +121,22 @@ impl Http {
     }
 }
 
-fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn client(trusted: Option<&[reqwest::Certificate]>, loopback: bool) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("dure-agent/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .tcp_keepalive(Duration::from_secs(20))
         // Polls wait: on one HTTP/2 connection those of many clients would keep renewals and answers waiting as well.
         .http1_only()
         // A redirect could carry the secret to where nobody meant it to go.
-        .redirect(reqwest::redirect::Policy::none())
+        .redirect(reqwest::redirect::Policy::none());
+    if loopback {
+        builder = builder.no_proxy();
+    }
+    if let Some(trusted) = trusted {
+        builder = builder.tls_certs_only(trusted.to_vec());
+    }
+    builder.build()
 }
 
 /// How many pieces of a body the network has taken.
@@ -192,6 +208,51 @@ mod tests {
     #[test]
     fn certificates_that_are_none_are_refused() {
         assert!(certificates(b"certainly not").unwrap_err().to_string().contains("there is none in the file"));
+    }
+
+    /// Answers the first request of a connection when `both` are there, and no later one; from the third connection on, all.
+    async fn answer(mut stream: tokio::net::TcpStream, number: usize, both: Arc<tokio::sync::Barrier>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut head, mut answers) = (vec![0; 4096], 0);
+        while stream.read(&mut head).await.is_ok_and(|read| read > 0) {
+            answers += 1;
+            match number {
+                0 | 1 if answers > 1 => continue,
+                0 | 1 => {
+                    both.wait().await;
+                }
+                _ => {}
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_stall_no_connection_that_was_kept_is_used() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/f#{}", listener.local_addr().unwrap(), "0".repeat(64));
+        tokio::spawn(async move {
+            let both = Arc::new(tokio::sync::Barrier::new(2));
+            for number in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(answer(stream, number, Arc::clone(&both)));
+            }
+        });
+        let http = Http::new(&Invitation::parse(&url).unwrap(), None, false).unwrap();
+        let call = |stall| Call {
+            method: Method::GET,
+            path: String::new(),
+            body: Body::Empty,
+            wait: Duration::ZERO,
+            stall,
+            limit: 0,
+            read: |_| Ok(()),
+        };
+        let (patient, brief) = (call(STALL), call(Duration::from_millis(50)));
+        let (first, second) = tokio::join!(http.send(&patient, "a"), http.send(&patient, "a"));
+        assert!(first.is_ok() && second.is_ok());
+        assert!(http.send(&brief, "a").await.is_err(), "one of the two is used again");
+        assert!(http.send(&patient, "a").await.is_ok(), "the other one is not");
     }
 
     #[tokio::test]
