@@ -1,5 +1,7 @@
 //! `dure demo`: a server and a few agents as real processes on this machine, training on made-up people.
 
+mod chaos;
+
 use std::{
     ffi::OsStr,
     fs::File,
@@ -21,6 +23,9 @@ use crate::{
     job, process,
     remote::Remote,
 };
+
+/// What the server is called on this stage.
+const SERVER: &str = "server";
 
 /// How many agents there are, each with its part of the people.
 const AGENTS: usize = 4;
@@ -48,7 +53,11 @@ pub fn run(args: &Demo) -> Result<String, Fail> {
     }
     let (remote, _) = Remote::federation(&stage.remote_args())?;
     stage.until_ready(&remote)?;
-    stage.watch()?;
+    if args.chaos {
+        chaos::watch(&stage)?
+    } else {
+        stage.watch()?
+    }
     stage.compare()?;
     let events = remote.get::<FederationView>("")?.journal.sequence;
     stage.curtain();
@@ -66,7 +75,18 @@ struct Stage {
 }
 
 /// A process that ends when its standard input does: also when this one is killed.
-struct Player(Child);
+struct Player {
+    part: Part,
+    child: Child,
+}
+
+/// What somebody plays, also when it has to enter again.
+#[derive(Clone)]
+struct Part {
+    name: String,
+    args: Vec<String>,
+    invitation: Option<String>,
+}
 
 impl Stage {
     fn new(seed: u64) -> Result<Self, Fail> {
@@ -95,8 +115,8 @@ impl Stage {
         go_home(&self.cast);
     }
 
-    fn enters(&self, child: Child) {
-        self.cast.lock().unwrap_or_else(PoisonError::into_inner).push(Player(child));
+    fn enters(&self, part: Part, child: Child) {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner).push(Player { part, child });
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -133,13 +153,21 @@ impl Stage {
     }
 
     /// Starts a command that runs for long. Its log is a file in the folder.
-    fn start(&self, args: &[&str], log: &str, invitation: Option<&str>) -> Result<Child, Fail> {
+    fn start(&self, part: &Part) -> Result<Child, Fail> {
+        let log = File::options().create(true).append(true).open(self.path(&format!("{}.log", part.name)));
+        let mut command = self.command(&part.args)?;
+        command.arg("--until-stdin-ends").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.context("a log")?);
+        command.envs(part.invitation.iter().map(|text| ("DURE_INVITATION", text)));
+        Ok(command.spawn().with_context(|| format!("dure {}", part.args.join(" ")))?)
+    }
+
+    /// As above, for all to see.
+    fn show(&self, name: &str, args: &[&str], invitation: Option<&str>) -> Result<(Part, Child), Fail> {
         say(&format!("$ dure {} &\n", args.join(" ")))?;
-        let log = File::create(self.path(log)).context("a log")?;
-        let mut command = self.command(args)?;
-        command.arg("--until-stdin-ends").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        command.envs(invitation.map(|text| ("DURE_INVITATION", text)));
-        Ok(command.spawn().with_context(|| format!("dure {}", args.join(" ")))?)
+        let (args, invitation) = (args.iter().map(|&arg| arg.to_owned()).collect(), invitation.map(str::to_owned));
+        let part = Part { name: name.to_owned(), args, invitation };
+        let child = self.start(&part)?;
+        Ok((part, child))
     }
 
     fn serve(&self) -> Result<String, Fail> {
@@ -148,12 +176,17 @@ impl Stage {
             listening: String,
         }
         let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "server", "--token-file", "token", "--json"];
-        let mut child = self.start(&args, "serve.log", None)?;
+        let (mut part, mut child) = self.show(SERVER, &args, None)?;
         let out = child.stdout.take().context("the server's output")?;
-        self.enters(child);
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line).context("the server's output")?;
-        let told: Told = serde_json::from_str(&line).map_err(|_| anyhow!("{}", self.log("serve.log")))?;
+        let told = serde_json::from_str(&line);
+        if let Ok(Told { listening }) = &told {
+            // The next time it listens where the others know it to be.
+            part.args[2] = listening.trim_start_matches("http://").to_owned();
+        }
+        self.enters(part, child);
+        let told = told.map_err(|_| anyhow!("{}", self.log("server.log")))?;
         say(&format!("  listening on {}\n", told.listening))?;
         Ok(told.listening)
     }
@@ -168,7 +201,8 @@ impl Stage {
     fn join(&self, invitation: &str, i: usize) -> Result<(), Fail> {
         let (part, state) = (format!("{i}/{AGENTS}"), format!("agent-{i}"));
         let args = ["join", "--data", "people", "--part", &part, "--state-dir", &state];
-        self.enters(self.start(&args, &format!("agent-{i}.log"), Some(invitation))?);
+        let (part, child) = self.show(&state, &args, Some(invitation))?;
+        self.enters(part, child);
         Ok(())
     }
 
@@ -245,17 +279,17 @@ impl Drop for Stage {
 
 impl Drop for Player {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
+        drop(self.child.stdin.take());
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(15) {
-            if !matches!(self.0.try_wait(), Ok(None)) {
+            if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         // It had its time.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

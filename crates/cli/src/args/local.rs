@@ -40,6 +40,9 @@ pub struct Demo {
     /// From which everybody is made up
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Kill the server and the agents at random while they train, and start them again
+    #[arg(long)]
+    pub chaos: bool,
 }
 
 #[derive(Debug, Arguments)]

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::{
     golden::{CLIENTS, KEYS, Outcome},
-    harness::{How, Process, Serve, begin_to_serve, block_on, dure, said, until},
+    harness::{Api, How, Process, Serve, begin_to_serve, block_on, dure, said, secret_of, until},
 };
 
 /// The steps of a server in a golden job.
@@ -42,9 +42,10 @@ const AGENT: [&str; 9] =
     ["call", "labour", "make-folder", "create", "write", "sync", "rename", "sync-folder", "remove"];
 
 /// The steps of a server while its operator sets it up and looks after it.
-const OPERATOR: [&str; 12] = [
+const OPERATOR: [&str; 13] = [
     "make-folder",
     "sync-folder",
+    "end_sessions",
     "remove_sessions",
     "set_operator",
     "append",
@@ -162,7 +163,7 @@ impl Run {
                 Some("completed") => return,
                 Some("created") if self.all_are_there().await => {
                     let start = "/v1/federations/fitbit/jobs/1/start";
-                    drop(self.server.operator.try_send(Method::POST, start, json!({}), "start").await);
+                    drop(self.server.operator.try_send(Method::POST, start, json!({})).await);
                 }
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
@@ -170,7 +171,7 @@ impl Run {
     }
 
     async fn get(&self, path: &str) -> Option<Value> {
-        let said = self.server.operator.try_send(Method::GET, path, json!({}), "get").await?;
+        let said = self.server.operator.try_send(Method::GET, path, json!({})).await?;
         (said.status == 200).then_some(said.body)
     }
 
@@ -282,29 +283,35 @@ fn an_agent_may_die_at_every_step() {
     });
 }
 
-/// What an operator does, in this order, again until the server has said yes.
+/// Asks a server that may die, and is then started again, until it says yes; or that there is nothing to be done any more.
+async fn insist(server: &mut Serve, bearer: Option<&str>, method: Method, path: &str, body: Value) -> Value {
+    until("the server says yes", async || {
+        if server.process.is_over() {
+            server.restart();
+        }
+        let asker = bearer.map_or_else(|| server.operator.clone(), |bearer| server.operator.as_bearer(bearer));
+        let said = asker.try_send(method.clone(), path, body.clone()).await?;
+        let done = said.status < 300 || [404, 409].contains(&said.status);
+        done.then_some(said.body)
+    })
+    .await
+}
+
+/// What an operator does, in this order; what invitations there are then.
 async fn operate(server: &mut Serve) -> Vec<Value> {
-    let steps = [
-        (Method::POST, "/v1/federations", json!({ "name": "fitbit" })),
-        (Method::POST, "/v1/federations/fitbit/invitations", json!({ "note": "first" })),
-        (Method::POST, "/v1/federations/fitbit/invitations", json!({ "note": "second" })),
-        (Method::DELETE, "/v1/federations/fitbit/invitations/1", json!({})),
-        (Method::POST, "/v1/session", json!({ "token": server.operator.bearer })),
-        (Method::POST, "/v1/federations/fitbit/clients/nobody/release", json!({})),
-    ];
-    for (method, path, body) in steps {
-        until("the server says yes", async || {
-            if server.process.is_over() {
-                server.restart();
-            }
-            let said = server.operator.try_send(method.clone(), path, body.clone(), "operate").await?;
-            // What was done before the server died is not there to be done again.
-            let done = said.status < 300 || [404, 409].contains(&said.status);
-            done.then_some(())
-        })
-        .await;
-    }
-    server.operator.get("/v1/federations/fitbit/invitations").await.ok().as_array().unwrap().clone()
+    let (fitbit, token) = ("/v1/federations/fitbit", server.operator.bearer.clone());
+    let invitations = format!("{fitbit}/invitations");
+    insist(server, None, Method::POST, "/v1/federations", json!({ "name": "fitbit" })).await;
+    insist(server, None, Method::POST, &invitations, json!({ "note": "first" })).await;
+    let second = insist(server, None, Method::POST, &invitations, json!({ "note": "second" })).await;
+    insist(server, None, Method::DELETE, &format!("{invitations}/1"), json!({})).await;
+    let (secret, invited) = (secret_of("a"), second["token"].as_str().unwrap());
+    let client = format!("{fitbit}/clients/a");
+    insist(server, Some(invited), Method::PUT, &client, json!({ "secret": secret })).await;
+    insist(server, None, Method::POST, &format!("{client}/release"), json!({})).await;
+    insist(server, None, Method::POST, "/v1/session", json!({ "token": token })).await;
+    insist(server, None, Method::DELETE, "/v1/session", json!({})).await;
+    server.operator.get(&invitations).await.ok().as_array().unwrap().clone()
 }
 
 /// Sets a server up that dies at a passage; whether it came to that.
@@ -318,7 +325,7 @@ fn operated(passage: &str) -> bool {
         let mut server = match (told, token) {
             (Some(told), Some(token)) => {
                 let url = told["listening"].as_str().unwrap().to_owned();
-                let operator = crate::harness::Api::new(&url, &token);
+                let operator = Api::new(&url, &token);
                 Serve { process, dir, url, operator, how: How::default() }
             }
             // It died before it could tell its token: another is made.
@@ -332,11 +339,12 @@ fn operated(passage: &str) -> bool {
         let notes: BTreeSet<&str> = invitations.iter().map(|invitation| invitation["note"].as_str().unwrap()).collect();
         assert!(notes.contains("second"), "{passage}: {invitations:?}");
         assert!(invitations.iter().all(|invitation| invitation["id"] != 1), "{passage}: {invitations:?}");
-        let created = server.journal();
-        assert_eq!(created.len(), 1, "{passage}: {created:?}");
+        let events = server.journal();
+        let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["federation_created", "client_joined", "client_left"], "{passage}");
         server.process.stop().await;
         server.restart();
-        assert_eq!(server.journal(), created);
+        assert_eq!(server.journal(), events);
         let died = fs::read_to_string(log).unwrap().contains("killed at");
         died
     })
