@@ -20,8 +20,9 @@ demo: build ## A federation of made-up people, trained in front of you
 test: cc ## Everything that must hold, in minutes
 	scripts/test
 
-test-long: cc ## The same with many more random cases
-	PROPTEST_CASES=20000 scripts/test
+test-long: cc ## The same with many more random cases, and planted bugs that must be caught
+	PROPTEST_CASES=20000 DURE_SEEDS=100000 scripts/test
+	scripts/plants
 
 bench: build ## Speed and memory; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
 	target/release/dure bench train $(if $(PYTHON),--python $(PYTHON))

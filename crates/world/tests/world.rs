@@ -68,3 +68,24 @@ fn whatever_happens_the_laws_hold() {
         serde_json::to_string_pretty(&short).unwrap()
     );
 }
+
+/// Histories that broke a law once: each is named for what was wrong.
+#[test]
+fn what_was_mended_stays_mended() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/histories");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let history: History = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(broken(&history), None, "{}", file.display());
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in 0..20 {
+        let history = History::draw(seed);
+        assert_eq!(run(&history).unwrap(), run(&history).unwrap(), "{seed}");
+    }
+}

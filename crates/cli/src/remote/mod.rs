@@ -73,7 +73,8 @@ impl Remote {
 
     /// Asks for something.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RemoteError> {
-        self.json(self.request(Method::GET, path)).map(|(_, value)| value)
+        // A server that was started again has closed the connections that were kept.
+        twice(|| self.json(self.request(Method::GET, path))).map(|(_, value)| value)
     }
 
     /// Adds or does something; whether it is new.

@@ -19,6 +19,16 @@ fn the_demo_comes_to_the_simulators_bits_and_ends() {
 }
 
 #[test]
+fn a_demo_in_which_everybody_is_killed_comes_to_the_simulators_bits() {
+    let printed = said(dure().args(["demo", "--chaos"]));
+    for part in
+        ["  kill -9 of the server", "  kill -9 of agent-", "           the same bits\n", "5 processes have ended"]
+    {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+}
+
+#[test]
 fn a_demo_that_is_killed_leaves_no_process() {
     block_on(async {
         let folder = tempfile::tempdir().unwrap();

@@ -17,3 +17,4 @@ mod membership;
 mod proxy;
 mod resources;
 mod serving;
+mod trace;

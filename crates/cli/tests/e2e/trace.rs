@@ -1,0 +1,154 @@
+//! What the real stores ask of the real system, and in which order: a golden job under `strace`. What is lost with the power is
+//! what was not synced; a test that kills a process cannot see that.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use crate::{
+    golden::Golden,
+    harness::{How, Process, block_on},
+};
+
+/// A call of the system that has come back.
+#[derive(Debug)]
+struct Call {
+    name: String,
+    /// What stands between the parentheses; of a descriptor also its file: `7</tmp/a>`.
+    args: String,
+}
+
+/// The calls of a trace, in the order in which they came back. One that was interrupted by others is put together.
+fn calls(trace: &str) -> Vec<Call> {
+    let (mut begun, mut calls) = (BTreeMap::new(), vec![]);
+    for line in trace.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let rest = rest.trim();
+        if let Some(first) = rest.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread.to_owned(), first.to_owned());
+            continue;
+        }
+        let whole = match rest.split_once(" resumed>") {
+            Some((_, second)) => begun.remove(thread).unwrap_or_default() + second,
+            None => rest.to_owned(),
+        };
+        let failed = whole.contains(") = -1 ");
+        if let Some((name, args)) = whole.split_once('(').filter(|_| !failed) {
+            calls.push(Call { name: name.to_owned(), args: args.to_owned() });
+        }
+    }
+    calls
+}
+
+impl Call {
+    /// The file of its first descriptor.
+    fn file(&self) -> &str {
+        self.args.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(file, _)| file)
+    }
+
+    /// Its arguments in quotes.
+    fn quoted(&self) -> Vec<&str> {
+        self.args.split('"').skip(1).step_by(2).collect()
+    }
+
+    fn writes(&self) -> bool {
+        ["write", "pwrite64", "writev", "pwritev"].contains(&self.name.as_str())
+    }
+
+    fn syncs(&self) -> bool {
+        ["fsync", "fdatasync"].contains(&self.name.as_str())
+    }
+
+    fn renames(&self) -> bool {
+        self.name.starts_with("rename")
+    }
+}
+
+/// Holds every file that gets its name by a rename to the order: written, synced, renamed, its folder synced. How many there were.
+fn renamed_files(calls: &[Call], below: &Path) -> usize {
+    let (mut dirty, mut nameless, mut count) = (BTreeSet::new(), BTreeMap::<String, BTreeSet<String>>::new(), 0);
+    for call in calls {
+        let file = call.file();
+        if call.writes() && Path::new(file).starts_with(below) {
+            dirty.insert(file.to_owned());
+        } else if call.syncs() {
+            dirty.remove(file);
+            nameless.remove(file);
+        } else if call.renames() {
+            let [from, to] = call.quoted()[..] else { panic!("{call:?}") };
+            if !Path::new(to).starts_with(below) {
+                continue;
+            }
+            assert!(!dirty.contains(from), "{from} is renamed before it is synced");
+            let folder = Path::new(to).parent().unwrap().to_str().unwrap();
+            nameless.entry(folder.to_owned()).or_default().insert(to.to_owned());
+            count += 1;
+        }
+    }
+    assert!(nameless.is_empty(), "these names are not synced: {nameless:?}");
+    count
+}
+
+/// Holds every answer to an upload to the order: the event that says that it was accepted was written to the database's log, the
+/// log was synced, and then it was answered. How many were answered.
+fn answered_uploads(calls: &[Call]) -> usize {
+    let (mut log, mut safe, mut answered) = (String::new(), String::new(), BTreeSet::new());
+    for call in calls {
+        let is_log = call.file().ends_with("dure.db-wal");
+        if is_log && call.writes() {
+            log.push_str(&call.args);
+        } else if is_log && call.syncs() {
+            safe.push_str(&std::mem::take(&mut log));
+        } else if (call.writes() || call.name == "sendto") && call.args.contains("HTTP/1.1 200") {
+            let Some((_, task)) = call.args.split_once(r#"{\"task\":\""#) else { continue };
+            let Some((task, state)) = task.split_once(r#"\",\"state\":\""#) else { continue };
+            // Whoever comes last may be told what the round came to.
+            if !["answered", "committed"].iter().any(|known| state.starts_with(known)) {
+                continue;
+            }
+            let (round, client) = task.split_at(task.match_indices('-').nth(3).unwrap().0);
+            let event = format!(r#"\"round\":\"{round}\",\"client\":\"{}\""#, &client[1..]);
+            assert!(safe.contains(&event), "{task} was answered before its event was synced");
+            answered.insert(task);
+        }
+    }
+    answered.len()
+}
+
+fn strace(out: &Path) -> How {
+    let calls = "trace=write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,sendto";
+    // All threads, descriptors by their names, and a whole page of the database.
+    How::default().under(&["strace", "-f", "-y", "-qq", "-s", "4200", "-e", calls, "-o", out.to_str().unwrap()])
+}
+
+async fn ended(mut process: Process) {
+    // strace hands signals on only to whom it traces: its child is asked to stop.
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", process.pid())).unwrap();
+    let child = children.split_whitespace().next().unwrap();
+    assert!(std::process::Command::new("kill").args(["-s", "TERM", child]).status().unwrap().success());
+    process.ended().await;
+}
+
+#[test]
+fn nothing_is_renamed_or_answered_before_it_is_synced() {
+    block_on(async {
+        let traces = tempfile::tempdir().unwrap();
+        let (served, joined) = (traces.path().join("serve"), traces.path().join("join"));
+        let golden = Golden::start_as(strace(&served));
+        let agent = golden.join_as("agent", &strace(&joined));
+        // A traced server is slow: the answers of one batch come one by one.
+        golden.begin().await;
+        golden.over().await.assert_same_bits();
+        ended(agent).await;
+        let Golden { server, .. } = golden;
+        let dir = server.dir;
+        ended(server.process).await;
+        let [served, joined] = [served, joined].map(|trace| calls(&fs::read_to_string(trace).unwrap()));
+        // Six updates and three models; of each client a secret, two answers, and what it remembers of them.
+        assert!(renamed_files(&served, &dir.path().join("server/blobs")) >= 9);
+        assert!(renamed_files(&joined, &dir.path().join("state-agent")) >= 3 * 7);
+        assert_eq!(answered_uploads(&served), 18, "three clients answer six times");
+    });
+}
