@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dure_core::{
     codec::Codec,
     cohort::CohortSpec,
+    excerpt::{NAME, SENTENCE, excerpt},
     model::LayoutError,
     name::ClientName,
     plan::{Plan, PlanError, PlanSpec, StopRules, TrainingRows},
@@ -138,7 +139,7 @@ impl Recipe {
                 || if typed { "on the command line".into() } else { origin.into() },
                 |line| format!("{origin}:{line}"),
             );
-            RecipeError::Key { origin, key, why }
+            RecipeError::Key { origin, key: excerpt(key, 2 * NAME), why: excerpt(why, SENTENCE) }
         })
     }
 
@@ -179,28 +180,25 @@ impl Recipe {
 
     /// Choices that contradict each other beyond what the rules know.
     fn check(&self) -> Result<(), PlanError> {
-        let refuse = |key, value: String, allowed: &str| Err(PlanError::Value { key, value, allowed: allowed.into() });
+        let refuse = |key, value: &str, allowed: &str| Err(PlanError::value(key, value, allowed));
         if ClientName::new(self.name.as_str()).is_err() {
-            return refuse("name", self.name.chars().take(80).collect(), "1 to 64 of a-z, 0-9, '.', '_' and '-'");
+            return refuse("name", &self.name, "1 to 64 of a-z, 0-9, '.', '_' and '-'");
         }
         if ClientName::new(format!("{}-0000000", self.site.prefix)).is_err() {
-            return refuse(
-                "site.prefix",
-                self.site.prefix.chars().take(80).collect(),
-                "1 to 56 of a-z, 0-9, '.', '_' and '-'",
-            );
+            return refuse("site.prefix", &self.site.prefix, "1 to 56 of a-z, 0-9, '.', '_' and '-'");
         }
         let known: Vec<&str> = self.schema.columns().map(|column| column.name.as_str()).collect();
         let mapped = self.site.columns.keys().map(|name| ("site.columns", name));
         let mut named = mapped.chain(self.site.drop_if_zero.iter().map(|name| ("site.drop_if_zero", name)));
         if let Some((key, name)) = named.find(|(_, name)| !known.contains(&name.as_str())) {
             let near = nearest(name, &known).unwrap_or_default();
-            return refuse(key, format!("{name:?}"), &format!("columns of the schema; did you mean {near:?}?"));
+            return refuse(key, &format!("{name:?}"), &format!("columns of the schema; did you mean {near:?}?"));
         }
         if let Some(Generator { people, days }) = self.generator
             && !((1..=100_000).contains(&people) && (1..=10_000).contains(&days))
         {
-            return refuse("generator", format!("{people} people, {days} days"), "1 to 100000 people, 1 to 10000 days");
+            let value = format!("{people} people, {days} days");
+            return refuse("generator", &value, "1 to 100000 people, 1 to 10000 days");
         }
         let without = |first: String, why| {
             let second = "split.validation = 0".into();
@@ -223,12 +221,13 @@ fn syntax(origin: &str, text: &str, error: &toml::de::Error) -> RecipeError {
     let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    RecipeError::Syntax { origin: origin.into(), line, column, why: error.message().replace('\n', ", ") }
+    let why = excerpt(error.message().replace('\n', ", "), SENTENCE);
+    RecipeError::Syntax { origin: origin.into(), line, column, why }
 }
 
 /// Sets one key and returns its full name.
 fn lay_over(table: &mut toml::Table, assignment: &str) -> Result<String, RecipeError> {
-    let broken = || RecipeError::Override(assignment.into());
+    let broken = || RecipeError::Override(excerpt(assignment, NAME));
     let (key, value) = assignment.split_once('=').ok_or_else(broken)?;
     let first = key.split('.').next().unwrap_or_default();
     let full = if TABLES.contains(&first) { key.to_owned() } else { format!("plan.{key}") };
@@ -268,9 +267,11 @@ fn explain(path: &str, message: &str) -> (String, String) {
     }
 }
 
-/// The one of `known` that is most like `name`.
+/// The one of `known` that is most like `name`; of a long name the beginning counts, for likeness takes time.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    known.iter().copied().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
+    let name = excerpt(name, NAME);
+    let likeness = |known: &str| strsim::jaro_winkler(known, &name);
+    known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// The line on which a key is set, as far as a look at the text can tell.
@@ -370,6 +371,23 @@ mod tests {
         assert!(error.contains("refit = true and split.validation = 0 contradict"), "{error}");
         let error = refused(&["split.validation=0", "refit=false"]);
         assert!(error.contains("evaluate.every = 1 and split.validation = 0 contradict"), "{error}");
+    }
+
+    #[test]
+    fn a_message_stays_on_its_line_whatever_the_recipe_says() {
+        let check = |overrides: &str, want: &str| {
+            let error = refused(&[overrides]);
+            assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
+            assert!(error.chars().count() < 600 && !error.contains(char::is_control), "{error}");
+        };
+        check("plan.\"ro\nunds\u{1b}\"=7", "on the command line: plan.\"ro�unds�\"");
+        check(&format!("strategy.name=\"{}\"", "fed\\n".repeat(900)), "fitbit.toml: strategy.name = fed�fed�");
+        check(&format!("model.hidden=[{}]", "1,".repeat(900)), "fitbit.toml: model.hidden = [1, 1, 1,");
+        check(&format!("site.columns.{}=x", "q".repeat(3000)), "fitbit.toml: site.columns = \"qqq");
+        check(&"rounds".repeat(900), "\"roundsrounds");
+        let typed = FITBIT.replace("rounds = 20", "rounds = 20\n\"ro\\nunds\" = 7");
+        let error = Recipe::parse("my.toml", &typed, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("my.toml: plan.ro�unds: no such key; did you mean \"rounds\"?"), "{error}");
     }
 
     #[test]

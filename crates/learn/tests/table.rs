@@ -98,6 +98,21 @@ fn bad_input_is_named_by_file_line_and_column() {
 }
 
 #[test]
+fn a_message_repeats_only_the_beginning_of_what_is_long() {
+    let long = "7".repeat(3000);
+    let of_one_person = GOOD.replace("\n7,4/13", "\n7,4/12").replace("\n7,", &format!("\n{long},"));
+    let odd = GOOD.replacen("1800", "1\u{1b}[2J8", 1);
+    for (csv, want) in
+        [(of_one_person, "days.csv:3: \"Id\" = \"777"), (odd, "days.csv:4: column \"Calories\" holds \"1�[2J8\"")]
+    {
+        let error = read(&csv).unwrap_err();
+        assert!(error.starts_with(want) && error.chars().count() < 200, "{error}");
+    }
+    let error = read(&GOOD.replacen("Km", &format!("Km{}", "m".repeat(200)), 1)).unwrap_err();
+    assert_eq!(error, "days.csv:1: has no column \"Km\"");
+}
+
+#[test]
 fn a_person_of_one_day_cannot_be_divided() {
     let error = check_rows(&read(GOOD).unwrap(), &recipe().plan.split).unwrap_err().to_string();
     assert!(error.starts_with("days.csv:4: \"3\" has 1 usable row, and 3 are needed"), "{error}");

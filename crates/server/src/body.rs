@@ -76,15 +76,5 @@ pub async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Resul
 
 /// Reads JSON from bytes.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let (place, why) = (error.path().to_string(), error.inner().to_string());
-        Refused::Malformed(if place == "." {
-            format!("the body: {why}")
-        } else {
-            format!("the body, at {place}: {why}")
-        })
-    })?;
-    reader.end().map_err(|error| Refused::Malformed(format!("the body: {error}")))?;
-    Ok(value)
+    dure_wire::json::read(bytes).map_err(|error| Refused::Malformed(error.to_string()))
 }

@@ -33,6 +33,8 @@ pub mod models;
 
 pub mod api;
 
+pub mod json;
+
 pub use compress::{compress, decompress};
 pub use error::{DecodeError, WrongLayout};
 pub use model::{MAX_HEADER, decode_model, encode_model};
