@@ -31,7 +31,7 @@ pub enum Initial {
     /// All zero.
     Zeros,
     /// Uniform over [−bound, bound).
-    Uniform(f32),
+    Uniform(#[serde(deserialize_with = "crate::event::single")] f32),
 }
 
 /// The tensors of a model, in the order in which they lie in a flat buffer.
