@@ -26,6 +26,7 @@ mod model;
 
 mod container;
 mod error;
+mod header;
 
 mod compress;
 
