@@ -89,6 +89,7 @@ fn bad_input_is_named_by_file_line_and_column() {
     {
         let (crlf, blank) = (lf.replace('\n', "\r\n"), lf.replacen("\n", "\n\n", 1));
         check(&crlf, &format!("days.csv:{line}: "));
+        check(&lf.replace('\n', "\r"), &format!("days.csv:{line}: "));
         check(&blank, &format!("days.csv:{}: ", line + 1));
     }
     let not_text = [GOOD.as_bytes(), b"7,4/14/2016,\xff,1,1\n"].concat();

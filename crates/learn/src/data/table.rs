@@ -168,7 +168,7 @@ pub fn parse(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, target: Ta
     if rows.is_empty() { Err(DataError::Empty { file: file.into() }) } else { Ok(rows) }
 }
 
-/// Counts lines as positions go on. The reader's own count is one short where lines end in CR LF.
+/// Counts lines as positions go on; they end in LF, CR LF or CR. The reader's own count is one short where they end in CR LF.
 struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -181,8 +181,10 @@ impl Lines<'_> {
         let byte = position.map_or(0, |position| position.byte() as usize).clamp(self.at, self.bytes.len());
         // A record's position may be that of the line end before it.
         let ends = self.bytes[byte..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        let newlines = self.bytes[self.at..byte + ends].iter().filter(|b| **b == b'\n').count();
-        (self.at, self.line) = (byte + ends, self.line + newlines as u64);
+        let passed = &self.bytes[self.at..byte + ends];
+        let alone = |i: usize| passed[i] == b'\r' && passed.get(i + 1) != Some(&b'\n');
+        let line_ends = (0..passed.len()).filter(|i| passed[*i] == b'\n' || alone(*i)).count();
+        (self.at, self.line) = (byte + ends, self.line + line_ends as u64);
         self.line
     }
 }
