@@ -305,6 +305,22 @@ fn a_refusal_repeats_only_the_beginning_of_what_is_long() {
 }
 
 #[test]
+fn counts_end_at_the_most_that_they_can_be() {
+    let mut world = World::new(1, PlanSpec { measure: vec![], ..spec() });
+    world.settle();
+    let sha256 = Digest::of(b"the last");
+    let last = Event::ModelPublished { version: 2, job: 1, round: u32::MAX, sha256, parent: None };
+    let joined = Event::ClientJoined { client: client(0), epoch: u32::MAX, ready: true };
+    let lost = Event::ClientLost { client: client(0), epoch: u32::MAX };
+    for event in [last, Event::JobStepped { job: 1 }, joined, lost] {
+        world.federation.apply(&Record::new(Time(0), event));
+    }
+    assert_eq!(world.federation.jobs[0].limit, Some(u32::MAX));
+    world.must(Command::Return { client: client(0) });
+    assert_eq!(world.federation.members[&client(0)].epoch, u32::MAX);
+}
+
+#[test]
 fn a_lost_client_is_not_waited_for_and_may_return() {
     let mut world = World::new(
         3,

@@ -1,4 +1,4 @@
-//! How an event changes the state. Total: a record that was appended is never refused.
+//! How an event changes the state. Total: a record that was appended is never refused, whatever it counts to.
 
 use std::collections::BTreeMap;
 
@@ -108,7 +108,7 @@ impl Federation {
                 if job.status == Status::Created {
                     job.started = record.at;
                 }
-                (job.status, job.limit) = (Status::Paused, Some(job.ended_rounds() + 1));
+                (job.status, job.limit) = (Status::Paused, Some(job.ended_rounds().saturating_add(1)));
             }
             Event::TrainingEnded { reason, .. } => {
                 (job.trained, job.abandoned) = (Some(*reason), 0);
@@ -144,7 +144,7 @@ impl Federation {
             Event::RoundCompleted { round, participants } => job.complete(*round, participants),
             Event::RoundAbandoned { reported, quorum, .. } => {
                 job.close(Round::Abandoned { reported: *reported, quorum: *quorum });
-                job.abandoned += 1;
+                job.abandoned = job.abandoned.saturating_add(1);
                 job.retry_at = record.at + pause_after(job.abandoned);
             }
             Event::Measured { statistics, .. } => job.statistics = Some(statistics.clone()),

@@ -71,7 +71,7 @@ impl Federation {
             Some(member) if member.standing == Standing::Active && member.ready == ready => Ok(vec![]),
             Some(Member { standing: Standing::Active, .. }) => self.set_ready(client, ready, ""),
             Some(Member { standing: Standing::Evicted, .. }) => Err(Reject::Evicted(client.clone())),
-            Some(member) => joined(member.epoch + 1),
+            Some(member) => joined(member.epoch.saturating_add(1)),
         }
     }
 
@@ -110,7 +110,7 @@ impl Federation {
         let member = self.member(client)?;
         match member.standing {
             Standing::Lost => {
-                Ok(vec![Event::ClientReturned { client: client.clone(), epoch: member.epoch + 1 }])
+                Ok(vec![Event::ClientReturned { client: client.clone(), epoch: member.epoch.saturating_add(1) }])
             }
             Standing::Active => Ok(vec![]),
             Standing::Left => Err(Reject::UnknownClient(client.clone())),
@@ -140,7 +140,7 @@ impl Federation {
 
     fn train(&self, id: u32) -> Result<Vec<Event>, Reject> {
         match self.job(id) {
-            Some(job) if job.status == Status::Paused && job.limit == Some(job.ended_rounds() + 1) => {
+            Some(job) if job.status == Status::Paused && job.limit == Some(job.ended_rounds().saturating_add(1)) => {
                 Ok(vec![])
             }
             _ => self.first(id, &[Status::Created, Status::Paused], Event::JobStepped { job: id }),
