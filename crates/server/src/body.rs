@@ -6,7 +6,7 @@ use axum::body::{Body, BodyDataStream, HttpBody as _};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
-use crate::{config::MAX_JSON_BYTES, problem::Refused};
+use crate::{config::MAX_SHORT_JSON_BYTES, problem::Refused};
 
 /// How long a body may pause.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -61,14 +61,14 @@ async fn drain(mut pieces: BodyDataStream) {
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }
 
-/// Reads JSON. What is wrong with it is named by its place.
+/// Reads short JSON. What is wrong with it is named by its place.
 pub async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
-    parse(&read(body, MAX_JSON_BYTES, || ()).await?)
+    parse(&read(body, MAX_SHORT_JSON_BYTES, || ()).await?)
 }
 
 /// As [`json`]; no body at all is the default.
 pub async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Result<T, Refused> {
-    match &read(body, MAX_JSON_BYTES, || ()).await?[..] {
+    match &read(body, MAX_SHORT_JSON_BYTES, || ()).await?[..] {
         [] => Ok(T::default()),
         bytes => parse(bytes),
     }
