@@ -133,7 +133,7 @@ impl Recipe {
         serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
             let message = error.inner().message().to_owned();
             let (key, why) = explain(&error.path().to_string(), &message);
-            let typed = set.iter().any(|typed| typed.starts_with(&key) || key.starts_with(typed.as_str()));
+            let typed = set.iter().any(|typed| is_within(typed, &key) || is_within(&key, typed));
             let line = line_of(text, &key).filter(|_| !typed);
             let origin = line.map_or_else(
                 || if typed { "on the command line".into() } else { origin.into() },
@@ -253,18 +253,28 @@ fn read_value(text: &str) -> toml::Value {
 
 /// The key that is meant and what is wrong with it, from where the reader stood and what it said.
 fn explain(path: &str, message: &str) -> (String, String) {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match quoted.split_first() {
-        Some((name, allowed)) if message.starts_with("unknown field") => {
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "));
+    match unknown {
+        Some((name, allowed)) => {
+            let allowed: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
             // Whether the reader stood on the unknown key or before it depends on the kind of table.
             let parent = path.strip_suffix(name).map_or(path, |p| p.trim_end_matches('.')).trim_end_matches("..");
             let parent = if parent == "." { "" } else { parent };
-            let key = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}.{name}") };
-            let near = nearest(name, allowed).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            let shown = if name.is_empty() { "\"\"" } else { name };
+            let key = if parent.is_empty() { shown.to_owned() } else { format!("{parent}.{shown}") };
+            let near = match nearest(name, &allowed) {
+                Some(near) if !name.is_empty() => format!("; did you mean {near:?}?"),
+                _ => ".".into(),
+            };
             (key, format!("no such key{near} Known here: {}", allowed.join(", ")))
         }
-        _ => (if path == "." { "the recipe".into() } else { path.to_owned() }, message.replace('\n', ", ")),
+        None => (if path == "." { "the recipe".into() } else { path.to_owned() }, message.replace('\n', ", ")),
     }
+}
+
+/// Whether a key is another, or stands in it.
+fn is_within(key: &str, table: &str) -> bool {
+    key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The one of `known` that is most like `name`; of a long name the beginning counts, for likeness takes time.
@@ -339,6 +349,23 @@ mod tests {
             error.starts_with("my.toml:43: plan.training.batchsize: no such key; did you mean \"batch_size\"?"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_key_is_named_whatever_it_is_and_where_it_was_set() {
+        let check = |set: &str, overrides: &[&str], want: &str| {
+            let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+            let error =
+                Recipe::parse("my.toml", &FITBIT.replace("refit = true", set), &overrides).unwrap_err().to_string();
+            assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
+        };
+        check("\"\" = 7", &["rounds=7"], "my.toml:28: plan.\"\": no such key. Known here: rounds, refit");
+        check(
+            "\"roun`ds\" = 7",
+            &[],
+            "my.toml: plan.roun`ds: no such key; did you mean \"rounds\"? Known here: rounds,",
+        );
+        check("ro = 7", &["rounds=7"], "my.toml:28: plan.ro: no such key; did you mean \"rounds\"?");
     }
 
     #[test]
