@@ -136,6 +136,12 @@ mod tests {
         assert!(turned.starts_with("feature 1 is Steps in steps at this site and Distance in km"), "{turned}");
         let many: Vec<_> = (0..9).map(|_| ("x", "m")).collect();
         assert!(said(&schema(&many, "Calories")).ends_with("; and 4 more"));
+        let odd = said(&schema(&[("Steps", "steps"), ("Distance", "km\n")], &"x".repeat(3000)));
+        assert!(
+            odd.starts_with("feature 2 is Distance in km at this site and Distance in km� in the federation"),
+            "{odd}"
+        );
+        assert!(odd.chars().count() < 300, "{odd}");
     }
 
     #[test]

@@ -172,6 +172,10 @@ mod tests {
         let CallError::Refused(problem) = refusal(&reply(403, body)) else { panic!("it is refused") };
         assert!(is(&problem, "evicted") && !is(&problem, "not-a-member"));
         assert_eq!(problem.detail, "a was evicted: late");
+        let CallError::Refused(problem) = refusal(&reply(403, &body.replace("late", r"late\nor so"))) else {
+            panic!("it is refused")
+        };
+        assert_eq!(problem.detail, "a was evicted: late�or so");
         let CallError::Away { why, .. } = refusal(&reply(403, "<h1>Proxy\n</h1>")) else { panic!("it is away") };
         assert_eq!(why, "403 Forbidden: <h1>Proxy�</h1>");
     }
