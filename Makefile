@@ -1,11 +1,13 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long bench lint cc
+.PHONY: help build demo test test-long fuzz bench lint cc
 
 # Real data sets, where they are: a folder with one folder for each.
 DURE_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 # A Python for `make bench` in which the software to compare with is installed.
 PYTHON ?=
+# How long `make fuzz` takes for each target, in seconds.
+FUZZ_S ?= 1200
 export DURE_DATA
 
 help: ## This list
@@ -24,8 +26,12 @@ test-long: cc ## The same with many more random cases, and planted bugs that mus
 	PROPTEST_CASES=20000 DURE_SEEDS=100000 scripts/test
 	scripts/plants
 
+fuzz: cc ## What reads input, on any bytes, FUZZ_S=1200 seconds for each target
+	scripts/fuzz $(FUZZ_S)
+
 bench: build ## Speed and memory; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
 	target/release/dure bench train $(if $(PYTHON),--python $(PYTHON))
+	target/release/dure bench recover
 	target/release/dure bench serve $(if $(PYTHON),--python $(PYTHON))
 	$(if $(DURE_DATA),target/release/dure bench simulate --data $(DURE_DATA)/fitbit $(if $(PYTHON),--python $(PYTHON)))
 

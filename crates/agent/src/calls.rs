@@ -105,7 +105,7 @@ fn call<T>(method: Method, path: String, body: Body) -> Call<T> {
 }
 
 fn json<T: DeserializeOwned>(method: Method, path: String, body: Body) -> Call<T> {
-    let read = |reply: Reply| serde_json::from_slice(&reply.body).map_err(|error| error.to_string());
+    let read = |reply: Reply| dure_wire::json::read(&reply.body).map_err(|error| error.to_string());
     Call { read, ..call(method, path, body) }
 }
 
@@ -123,7 +123,7 @@ fn polled(reply: Reply) -> Result<Polled, String> {
         let head = reply.headers.get(JOURNAL_HEADER).and_then(|head| parse_head(head.to_str().ok()?));
         return Ok(Polled::Nothing(head));
     }
-    serde_json::from_slice(&reply.body).map(Polled::Task).map_err(|error| error.to_string())
+    dure_wire::json::read(&reply.body).map(Polled::Task).map_err(|error| error.to_string())
 }
 
 /// `SEQUENCE HASH`.

@@ -2,7 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dure_core::{digest::Digest, model::Layout, plan::Plan, statistics::Statistics};
+use dure_core::{
+    digest::Digest,
+    excerpt::{NAME, SENTENCE, excerpt},
+    model::Layout,
+    plan::Plan,
+    statistics::Statistics,
+};
 use dure_learn::{
     client::Trainer,
     schema::{Column, Schema},
@@ -39,7 +45,7 @@ impl Job {
     /// Checks a job. `schema` is the site's; `most_rows` is the most rows that any of its clients has. Returns why the
     /// site cannot do it.
     pub fn of(view: Value, schema: &Schema, most_rows: usize) -> Result<Self, String> {
-        let unknown = |why: String| format!("this version cannot do the job: {why}");
+        let unknown = |why: String| format!("this version cannot do the job: {}", excerpt(why, SENTENCE));
         let view: JobView = serde_json::from_value(view).map_err(|error| unknown(error.to_string()))?;
         let json = serde_json::to_vec(&view.plan).map_err(|error| unknown(error.to_string()))?;
         let digest = Digest::of_all(&[&json, b" ", view.seed.as_bytes()]);
@@ -76,7 +82,7 @@ impl Job {
 pub fn differences_of(site: &Schema, told: &Map<String, Value>) -> Option<String> {
     match serde_json::from_value::<Schema>(Value::Object(told.clone())) {
         Ok(told) => differences(site, &told),
-        Err(error) => Some(format!("the federation's schema cannot be read: {error}")),
+        Err(error) => Some(format!("the federation's schema cannot be read: {}", excerpt(error, SENTENCE))),
     }
 }
 
@@ -96,7 +102,10 @@ fn differences(site: &Schema, told: &Schema) -> Option<String> {
 }
 
 fn column(column: Option<&Column>) -> String {
-    column.map_or_else(|| "nothing".into(), |Column { name, unit }| format!("{name} in {unit}"))
+    column.map_or_else(
+        || "nothing".into(),
+        |Column { name, unit }| format!("{} in {}", excerpt(name, NAME), excerpt(unit, NAME)),
+    )
 }
 
 #[cfg(test)]
@@ -127,6 +136,12 @@ mod tests {
         assert!(turned.starts_with("feature 1 is Steps in steps at this site and Distance in km"), "{turned}");
         let many: Vec<_> = (0..9).map(|_| ("x", "m")).collect();
         assert!(said(&schema(&many, "Calories")).ends_with("; and 4 more"));
+        let odd = said(&schema(&[("Steps", "steps"), ("Distance", "km\n")], &"x".repeat(3000)));
+        assert!(
+            odd.starts_with("feature 2 is Distance in km at this site and Distance in km� in the federation"),
+            "{odd}"
+        );
+        assert!(odd.chars().count() < 300, "{odd}");
     }
 
     #[test]

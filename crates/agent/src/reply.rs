@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
+use dure_core::excerpt::{SENTENCE, excerpt};
 use dure_wire::{api::Problem, decompress};
 use reqwest::{
     Response, StatusCode,
@@ -106,12 +107,13 @@ pub fn refusal(reply: &Reply) -> CallError {
 /// The problem of a body; one made of the status where somebody else has answered in the server's place.
 fn problem(reply: &Reply) -> Problem {
     let status = reply.status.as_u16();
-    let told = serde_json::from_slice(&reply.body).map(|problem: Problem| Problem { status, ..problem });
+    let told = serde_json::from_slice(&reply.body);
+    let told = told.map(|told: Problem| Problem { status, detail: excerpt(&told.detail, SENTENCE), ..told });
     told.unwrap_or_else(|_| Problem {
         kind: "about:blank".into(),
         title: reply.status.canonical_reason().unwrap_or_default().into(),
         status,
-        detail: String::from_utf8_lossy(&reply.body).chars().filter(|c| !c.is_control()).take(200).collect(),
+        detail: excerpt(String::from_utf8_lossy(&reply.body), 200),
     })
 }
 
@@ -170,7 +172,11 @@ mod tests {
         let CallError::Refused(problem) = refusal(&reply(403, body)) else { panic!("it is refused") };
         assert!(is(&problem, "evicted") && !is(&problem, "not-a-member"));
         assert_eq!(problem.detail, "a was evicted: late");
+        let CallError::Refused(problem) = refusal(&reply(403, &body.replace("late", r"late\nor so"))) else {
+            panic!("it is refused")
+        };
+        assert_eq!(problem.detail, "a was evicted: late�or so");
         let CallError::Away { why, .. } = refusal(&reply(403, "<h1>Proxy\n</h1>")) else { panic!("it is away") };
-        assert_eq!(why, "403 Forbidden: <h1>Proxy</h1>");
+        assert_eq!(why, "403 Forbidden: <h1>Proxy�</h1>");
     }
 }

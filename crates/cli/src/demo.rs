@@ -1,6 +1,6 @@
 //! `dure demo`: a server and a few agents as real processes on this machine, training on made-up people.
 
-mod chaos;
+pub mod chaos;
 
 use std::{
     ffi::OsStr,
@@ -28,7 +28,7 @@ use crate::{
 const SERVER: &str = "server";
 
 /// How many agents there are, each with its part of the people.
-const AGENTS: usize = 4;
+pub const AGENTS: usize = 4;
 
 /// What the job has in place of the recipe's own keys.
 const KEYS: [&str; 3] = ["rounds=40", "training.epochs=3", "cohort.min_clients=33"];
@@ -38,21 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shows a federation at work: each command that is run, and the job, live. Everything is gone at the end.
 pub fn run(args: &Demo) -> Result<String, Fail> {
-    let (mut stage, seed) = (Stage::new(args.seed)?, args.seed.to_string());
-    say(
-        "33 made-up people wear a tracker. Each keeps the rows of its days; together they train one model that tells the\n\
-         calories of a day. What leaves a person is an update of the model, never a row.\n\n",
-    )?;
-    stage.alone(&["data", "generate", "fitbit", "--seed", &seed, "--out", "people"])?;
-    let server = stage.serve()?;
-    stage.server = server;
-    stage.dure(&["federation", "create", "fitbit"])?;
-    let invitation = stage.invite()?;
-    for i in 1..=AGENTS {
-        stage.join(&invitation, i)?;
-    }
-    let (remote, _) = Remote::federation(&stage.remote_args())?;
-    stage.until_ready(&remote)?;
+    let (stage, remote) = Stage::set(args.seed, false)?;
     if args.chaos {
         chaos::watch(&stage)?
     } else {
@@ -65,9 +51,11 @@ pub fn run(args: &Demo) -> Result<String, Fail> {
 }
 
 /// A folder with everything, and who runs in it.
-struct Stage {
+pub struct Stage {
     folder: TempDir,
     seed: u64,
+    /// Whether nobody looks on.
+    quiet: bool,
     /// The server's URL, once there is one.
     server: String,
     /// Who plays, in the order in which they came.
@@ -89,11 +77,40 @@ struct Part {
 }
 
 impl Stage {
-    fn new(seed: u64) -> Result<Self, Fail> {
+    /// Everybody is there, and no job has begun. If `quiet`, nothing is said.
+    pub fn set(seed: u64, quiet: bool) -> Result<(Self, Remote), Fail> {
+        let (mut stage, text) = (Self::new(seed, quiet)?, seed.to_string());
+        stage.say(
+            "33 made-up people wear a tracker. Each keeps the rows of its days; together they train one model that tells the\n\
+             calories of a day. What leaves a person is an update of the model, never a row.\n\n",
+        )?;
+        stage.alone(&["data", "generate", "fitbit", "--seed", &text, "--out", "people"])?;
+        stage.server = stage.serve()?;
+        stage.dure(&["federation", "create", "fitbit"])?;
+        let invitation = stage.invite()?;
+        for i in 1..=AGENTS {
+            stage.join(&invitation, i)?;
+        }
+        let (remote, _) = Remote::federation(&stage.remote_args())?;
+        stage.until_ready(&remote)?;
+        Ok((stage, remote))
+    }
+
+    fn new(seed: u64, quiet: bool) -> Result<Self, Fail> {
         let folder = tempfile::Builder::new().prefix("dure-demo-").tempdir().context("a temporary folder")?;
-        let stage = Self { folder, seed, server: String::new(), cast: Arc::default() };
+        let stage = Self { folder, seed, quiet, server: String::new(), cast: Arc::default() };
         stage.heed_signals()?;
         Ok(stage)
+    }
+
+    /// Says it to those who look on, at once.
+    fn say(&self, text: &str) -> Result<(), Fail> {
+        if self.quiet {
+            return Ok(());
+        }
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
+        Ok(())
     }
 
     /// Told to stop in the middle, everybody goes home first, and the folder is removed.
@@ -111,7 +128,7 @@ impl Stage {
     }
 
     /// Everybody goes home.
-    fn curtain(&self) {
+    pub fn curtain(&self) {
         go_home(&self.cast);
     }
 
@@ -132,7 +149,7 @@ impl Stage {
     }
 
     /// A command of the operator, shown and run to its end; what it said.
-    fn dure(&self, args: &[&str]) -> Result<String, Fail> {
+    pub fn dure(&self, args: &[&str]) -> Result<String, Fail> {
         self.said(args, &["--token-file", "token"])
     }
 
@@ -143,7 +160,7 @@ impl Stage {
 
     fn said(&self, args: &[&str], more: &[&str]) -> Result<String, Fail> {
         let shown = args.join(" ");
-        say(&format!("$ dure {shown}\n"))?;
+        self.say(&format!("$ dure {shown}\n"))?;
         let mut command = self.command(args.iter().chain(more))?;
         let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("dure {shown}"))?;
         match output.status.success() {
@@ -163,7 +180,7 @@ impl Stage {
 
     /// As above, for all to see.
     fn show(&self, name: &str, args: &[&str], invitation: Option<&str>) -> Result<(Part, Child), Fail> {
-        say(&format!("$ dure {} &\n", args.join(" ")))?;
+        self.say(&format!("$ dure {} &\n", args.join(" ")))?;
         let (args, invitation) = (args.iter().map(|&arg| arg.to_owned()).collect(), invitation.map(str::to_owned));
         let part = Part { name: name.to_owned(), args, invitation };
         let child = self.start(&part)?;
@@ -187,14 +204,14 @@ impl Stage {
         }
         self.enters(part, child);
         let told = told.map_err(|_| anyhow!("{}", self.log("server.log")))?;
-        say(&format!("  listening on {}\n", told.listening))?;
+        self.say(&format!("  listening on {}\n", told.listening))?;
         Ok(told.listening)
     }
 
     fn invite(&self) -> Result<String, Fail> {
         let said = self.dure(&["invite"])?;
         let url = said.split('#').next().unwrap_or_default();
-        say(&format!("  {url}#…\n"))?;
+        self.say(&format!("  {url}#…\n"))?;
         Ok(said.trim().to_owned())
     }
 
@@ -223,7 +240,7 @@ impl Stage {
             let view: FederationView = remote.get("")?;
             let ready = view.clients.get(&ClientState::Ready).copied().unwrap_or(0);
             if ready == 33 {
-                return say(&format!("  {ready} clients in {AGENTS} processes are ready\n\n"));
+                return self.say(&format!("  {ready} clients in {AGENTS} processes are ready\n\n"));
             }
             if began.elapsed() > PATIENCE {
                 return Err(anyhow!("only {ready} of 33 clients came\n{}", self.log("agent-1.log")).into());
@@ -234,7 +251,7 @@ impl Stage {
 
     /// The job, live. In this process: one of its own would outlive a demo that is killed.
     fn watch(&self) -> Result<(), Fail> {
-        say(&format!("$ dure job start fitbit {} --seed {} --watch\n\n", KEYS.join(" "), self.seed))?;
+        self.say(&format!("$ dure job start fitbit {} --seed {} --watch\n\n", KEYS.join(" "), self.seed))?;
         let (what, overrides) = ("fitbit".into(), KEYS.map(str::to_owned).into());
         let start = Start { what, overrides, seed: Some(self.seed), rounds: None, watch: true, json: false };
         job::run(&Job { command: JobCommand::Start(start), remote: self.remote_args() })?;
@@ -248,7 +265,7 @@ impl Stage {
         let simulate = [&["simulate", "fitbit"][..], &KEYS, &["--seed", &seed, "--data", "people", "--json"]].concat();
         let simulated = digest(&self.alone(&simulate)?, &["model", "sha256"])?;
         let verdict = if served == simulated { "the same bits" } else { "OTHER bits: please report it" };
-        say(&format!("\nserved     {served}\nsimulated  {simulated}\n           {verdict}\n"))
+        self.say(&format!("\nserved     {served}\nsimulated  {simulated}\n           {verdict}\n"))
     }
 
     fn log(&self, name: &str) -> String {
@@ -291,11 +308,4 @@ impl Drop for Player {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// Prints at once.
-fn say(text: &str) -> Result<(), Fail> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
-    Ok(())
 }

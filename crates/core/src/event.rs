@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, Unexpected},
+};
 
 use crate::{
     digest::Digest,
@@ -210,9 +213,42 @@ pub(crate) mod text {
     }
 }
 
+/// Reads a number of single precision as the one whose digits were written. Where JSON is read by way of values, as a record
+/// is, a number comes as an f64, and rounding twice can miss it: 7.038531e-26 lies, as an f64, halfway between two others. An
+/// f64's own shortest digits are those that were written, for of an f32 they are at most nine.
+pub(crate) fn single<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+    let number = f64::deserialize(from)?;
+    let single = format!("{number:e}").parse().unwrap_or(f32::NAN);
+    if number.is_finite() && !single.is_finite() {
+        return Err(D::Error::invalid_value(Unexpected::Float(number), &"a number of single precision"));
+    }
+    Ok(single)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Number(#[serde(deserialize_with = "single")] f32);
+
+    #[test]
+    fn a_number_of_single_precision_is_the_one_that_was_written_however_it_is_read() {
+        for bits in [0x15ae_43fd, 0, 0x8000_0000, 1, 0x007f_ffff, 0x0080_0000, 0x3dcc_cccd, 0x7f7f_ffff, 0xff7f_ffff] {
+            let number = Number(f32::from_bits(bits));
+            let text = serde_json::to_string(&number).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            for read in [serde_json::from_str(&text), serde_json::from_value(value)].map(Result::<Number, _>::unwrap) {
+                assert_eq!(read.0.to_bits(), bits, "{text}");
+            }
+        }
+        assert_eq!(serde_json::to_string(&Number(f32::from_bits(0x15ae_43fd))).unwrap(), "7.038531e-26");
+        let error = serde_json::from_str::<Number>("1e39").unwrap_err().to_string();
+        assert!(
+            error.starts_with("invalid value: floating point `1e+39`, expected a number of single precision"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_record_is_one_flat_object_and_knows_its_fields() {

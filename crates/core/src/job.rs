@@ -178,7 +178,7 @@ impl Job {
         if self.trained.is_none() {
             return match self.stop_reason(now) {
                 Some(reason) => Next::EndTraining(reason),
-                None => self.open(Kind::Train, self.completed + 1),
+                None => self.open(Kind::Train, self.completed.saturating_add(1)),
             };
         }
         let test = self.plan.test && !self.plan.refit && !self.tested && self.completed > 0;
@@ -202,7 +202,7 @@ impl Job {
 
     /// Training rounds that have ended, also the one whose model is still to be made.
     pub fn ended_rounds(&self) -> u32 {
-        self.completed + u32::from(matches!(self.stage, Stage::Commit(_)))
+        self.completed.saturating_add(u32::from(matches!(self.stage, Stage::Commit(_))))
     }
 
     /// Whether `round` ends only when someone aggregates it.
@@ -257,13 +257,18 @@ impl Job {
         if self.best.is_none_or(|(_, best)| better(best)) {
             (self.best, self.without_improvement) = (Some((round, value)), 0);
         } else {
-            self.without_improvement += 1;
+            self.without_improvement = self.without_improvement.saturating_add(1);
         }
     }
 
     fn open(&self, kind: Kind, ordinal: u32) -> Next {
         let before = self.last.as_ref().map(|last| last.id).filter(|id| (id.kind, id.ordinal) == (kind, ordinal));
-        Next::Open(RoundId { job: self.id, kind, ordinal, attempt: before.map_or(1, |id| id.attempt + 1) })
+        Next::Open(RoundId {
+            job: self.id,
+            kind,
+            ordinal,
+            attempt: before.map_or(1, |id| id.attempt.saturating_add(1)),
+        })
     }
 
     /// Every so many rounds, and after the last.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::{
     digest::Digest,
     event::{Record, SCHEMA},
+    excerpt::{SENTENCE, excerpt},
 };
 
 /// The head of an empty chain.
@@ -73,8 +74,7 @@ impl Head {
         if entry.hash != hash {
             return Err(broken(format!("its hash should be {hash} and is {}", entry.hash)));
         }
-        let record: Record =
-            serde_json::from_str(entry.event.get()).map_err(|e| broken(format!("it cannot be read: {e}")))?;
+        let record: Record = serde_json::from_str(entry.event.get()).map_err(|error| broken(unreadable(&error)))?;
         if record.v == 0 || record.v > SCHEMA {
             return Err(broken(format!(
                 "its schema is {}, this version reads 1 to {SCHEMA}; use a newer one",
@@ -94,9 +94,13 @@ impl Entry {
 
     /// Reads a line. Only the one spelling is taken, so that no byte of a file can change unnoticed.
     pub fn parse(line: &str) -> Result<Self, String> {
-        let entry: Self = serde_json::from_str(line).map_err(|e| format!("it cannot be read: {e}"))?;
+        let entry: Self = serde_json::from_str(line).map_err(|error| unreadable(&error))?;
         if entry.line() == line { Ok(entry) } else { Err("it is spelled otherwise than it was written".into()) }
     }
+}
+
+fn unreadable(error: &serde_json::Error) -> String {
+    format!("it cannot be read: {}", excerpt(error, SENTENCE))
 }
 
 /// Verifies a journal's lines and reads their records; returns where the chain ends.

@@ -29,6 +29,7 @@ pub mod event;
 pub mod journal;
 
 pub mod digest;
+pub mod excerpt;
 pub mod name;
 pub mod random;
 pub mod time;

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::random::{Purpose, RngExt, stream};
+use crate::{
+    excerpt::{NAME, excerpt},
+    random::{Purpose, RngExt, stream},
+};
 
 /// The most parameters that a layout may declare.
 pub const MAX_PARAMETERS: usize = 1 << 36;
@@ -28,7 +31,7 @@ pub enum Initial {
     /// All zero.
     Zeros,
     /// Uniform over [−bound, bound).
-    Uniform(f32),
+    Uniform(#[serde(deserialize_with = "crate::event::single")] f32),
 }
 
 /// The tensors of a model, in the order in which they lie in a flat buffer.
@@ -74,18 +77,19 @@ impl Layout {
     pub fn new(tensors: Vec<TensorSpec>) -> Result<Self, LayoutError> {
         let (mut names, mut ends, mut end) = (BTreeSet::new(), Vec::with_capacity(tensors.len()), 0usize);
         for TensorSpec { name, shape, initial } in &tensors {
+            let named = || excerpt(name, NAME);
             let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).ok_or(LayoutError::TooLarge)?;
             if elements == 0 {
-                return Err(LayoutError::Empty(name.clone()));
+                return Err(LayoutError::Empty(named()));
             }
             if name == "__metadata__" {
-                return Err(LayoutError::Reserved(name.clone()));
+                return Err(LayoutError::Reserved(named()));
             }
             if !names.insert(name) {
-                return Err(LayoutError::Repeated(name.clone()));
+                return Err(LayoutError::Repeated(named()));
             }
             if matches!(initial, Initial::Uniform(bound) if !(bound.is_finite() && *bound >= 0.0)) {
-                return Err(LayoutError::Bound(name.clone()));
+                return Err(LayoutError::Bound(named()));
             }
             end = end.checked_add(elements).filter(|n| *n <= MAX_PARAMETERS).ok_or(LayoutError::TooLarge)?;
             ends.push(end);

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt::{NAME, excerpt};
+
 /// The name of a client: 1 to 64 characters of `a-z`, `0-9`, `.`, `_` and `-`, the first a letter or a digit.
 ///
 /// Names are pseudonyms. The journal cannot be erased, so a name must not identify a person.
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ClientName(String);
 
-/// A text that cannot name a client.
+/// A text that cannot name a client, or its beginning.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} cannot name a client: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit")]
 pub struct NameError(pub String);
@@ -22,7 +24,8 @@ impl ClientName {
         let name = name.into();
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
         let begins_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-        if begins_well && name.len() <= 64 && name.chars().all(allowed) { Ok(Self(name)) } else { Err(NameError(name)) }
+        let good = begins_well && name.len() <= 64 && name.chars().all(allowed);
+        if good { Ok(Self(name)) } else { Err(NameError(excerpt(name, NAME))) }
     }
 
     /// The name as text.

@@ -1,12 +1,13 @@
 //! A job's checked choices. Building a [`Plan`] is where bad combinations are refused; afterwards the type is carried.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Display};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     codec::Codec,
     cohort::CohortSpec,
+    excerpt::{NAME, excerpt},
     model::Layout,
     statistics::METRICS,
     strategy::{NAMES, StrategySpec},
@@ -112,6 +113,13 @@ pub enum PlanError {
     },
 }
 
+impl PlanError {
+    /// A value outside what its key allows, or the beginning of one.
+    pub fn value(key: &'static str, value: impl Display, allowed: impl Into<String>) -> Self {
+        Self::Value { key, value: excerpt(value, NAME), allowed: allowed.into() }
+    }
+}
+
 impl Plan {
     /// Checks every choice of `spec`, alone and against the others.
     pub fn new(spec: PlanSpec) -> Result<Self, PlanError> {
@@ -152,8 +160,8 @@ impl From<Plan> for PlanSpec {
     }
 }
 
-fn refuse(key: &'static str, value: impl ToString, allowed: &str) -> Result<(), PlanError> {
-    Err(PlanError::Value { key, value: value.to_string(), allowed: allowed.into() })
+fn refuse(key: &'static str, value: impl Display, allowed: &str) -> Result<(), PlanError> {
+    Err(PlanError::value(key, value, allowed))
 }
 
 fn contradiction(first: String, second: String, why: &'static str) -> Result<(), PlanError> {
@@ -304,6 +312,8 @@ pub(crate) mod tests {
         let over = CohortSpec { size: Some(2), over_selection: 0.5, ..CohortSpec::default() };
         assert_eq!(refused(|p| p.cohort = over), "cohort.over_selection = 0.5 is not allowed: 1 to 100");
         assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));
+        let long = refused(|p| p.strategy.name = "fed\n".repeat(1000));
+        assert!(long.starts_with("strategy.name = fed�fed�") && long.chars().count() < 150, "{long}");
     }
 
     #[test]

@@ -4,7 +4,11 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{name::ClientName, time::Time};
+use crate::{
+    excerpt::{NAME, excerpt},
+    name::ClientName,
+    time::Time,
+};
 
 /// What the clients of a round are asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -169,7 +173,7 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let kinds = [Self::Measure, Self::Train, Self::Evaluate, Self::Test];
-        kinds.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| IdError(text.into()))
+        kinds.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| IdError::of(text))
     }
 }
 
@@ -177,6 +181,12 @@ impl FromStr for Kind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} names no round or task; one reads like 1-train-3-1 or 1-train-3-1-person-07")]
 pub struct IdError(String);
+
+impl IdError {
+    fn of(text: &str) -> Self {
+        Self(excerpt(text, NAME))
+    }
+}
 
 impl fmt::Display for RoundId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,7 +209,7 @@ impl RoundId {
 
 /// Splits `text` into a round and what follows it.
 fn parse_round(text: &str) -> Result<(RoundId, Option<&str>), IdError> {
-    let error = || IdError(text.chars().take(100).collect());
+    let error = || IdError::of(text);
     let number = |part: Option<&str>| part.and_then(|p| p.parse().ok()).ok_or_else(error);
     let mut parts = text.splitn(5, '-');
     let job = number(parts.next())?;
@@ -215,7 +225,7 @@ impl FromStr for RoundId {
         match parse_round(text)? {
             // Only the one spelling: `1-train-03-1` is no other name of `1-train-3-1`.
             (round, None) if round.to_string() == text => Ok(round),
-            _ => Err(IdError(text.chars().take(100).collect())),
+            _ => Err(IdError::of(text)),
         }
     }
 }
@@ -224,7 +234,7 @@ impl FromStr for TaskId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError(text.chars().take(100).collect());
+        let error = || IdError::of(text);
         let (round, client) = parse_round(text)?;
         let task = Self { round, client: ClientName::new(client.ok_or_else(error)?).map_err(|_| error())? };
         if task.to_string() == text { Ok(task) } else { Err(error()) }
@@ -324,5 +334,7 @@ mod tests {
             assert!(bad.parse::<TaskId>().is_err(), "{bad}");
         }
         assert!("2-train-31-1-a".parse::<RoundId>().is_err());
+        let error = format!("1-{}-1-1", "x".repeat(3000)).parse::<RoundId>().unwrap_err().to_string();
+        assert!(error.chars().count() < 200, "{error}");
     }
 }

@@ -14,6 +14,7 @@ pub struct StrategySpec {
     /// One of [`NAMES`].
     pub name: String,
     /// The server's learning rate.
+    #[serde(deserialize_with = "crate::event::single")]
     pub learning_rate: f32,
 }
 

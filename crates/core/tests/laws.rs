@@ -279,6 +279,48 @@ fn answers_are_held_to_their_task() {
 }
 
 #[test]
+fn a_refusal_repeats_only_the_beginning_of_what_is_long() {
+    let measure = (0..2000).map(|i| format!("column {i}")).collect();
+    let mut world = World::new(1, PlanSpec { measure, ..spec() });
+    let mut check = |answer: Answer, want: &str| {
+        world.settle();
+        let task = TaskId { round: world.open().unwrap(), client: client(0) };
+        let error = world.command(Command::Report { task, answer }).unwrap_err().to_string();
+        assert!(error.contains(want) && error.chars().count() < 800 && !error.contains(char::is_control), "{error}");
+    };
+    check(Answer::Measured { statistics: Statistics::new() }, "the columns are to be column 0, column 1, column 2");
+    let statistics = (0..2000).map(|i| (format!("column {i}"), Moments { n: 1, mean: 0.0, m2: -1.0 })).collect();
+    check(
+        Answer::Measured { statistics },
+        "\"column 0\" has impossible moments: Moments { n: 1, mean: 0.0, m2: -1.0 }",
+    );
+    let mut world = World::new(1, PlanSpec { measure: vec![], ..spec() });
+    world.settle();
+    let task = TaskId { round: world.open().unwrap(), client: client(0) };
+    let scalars = BTreeMap::from([("x\n".repeat(3000), 1.0)]);
+    let weight = Weight::new(1.0).unwrap();
+    let answer = Answer::Update { sha256: Digest::of(b"x"), bytes: 1, weight, scalars };
+    let error = world.command(Command::Report { task, answer }).unwrap_err().to_string();
+    assert!(error.contains("scalar \"x�x�") && error.chars().count() < 300, "{error}");
+}
+
+#[test]
+fn counts_end_at_the_most_that_they_can_be() {
+    let mut world = World::new(1, PlanSpec { measure: vec![], ..spec() });
+    world.settle();
+    let sha256 = Digest::of(b"the last");
+    let last = Event::ModelPublished { version: 2, job: 1, round: u32::MAX, sha256, parent: None };
+    let joined = Event::ClientJoined { client: client(0), epoch: u32::MAX, ready: true };
+    let lost = Event::ClientLost { client: client(0), epoch: u32::MAX };
+    for event in [last, Event::JobStepped { job: 1 }, joined, lost] {
+        world.federation.apply(&Record::new(Time(0), event));
+    }
+    assert_eq!(world.federation.jobs[0].limit, Some(u32::MAX));
+    world.must(Command::Return { client: client(0) });
+    assert_eq!(world.federation.members[&client(0)].epoch, u32::MAX);
+}
+
+#[test]
 fn a_lost_client_is_not_waited_for_and_may_return() {
     let mut world = World::new(
         3,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dure_core::{
     codec::Codec,
     cohort::CohortSpec,
+    excerpt::{NAME, SENTENCE, excerpt},
     model::LayoutError,
     name::ClientName,
     plan::{Plan, PlanError, PlanSpec, StopRules, TrainingRows},
@@ -132,13 +133,13 @@ impl Recipe {
         serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
             let message = error.inner().message().to_owned();
             let (key, why) = explain(&error.path().to_string(), &message);
-            let typed = set.iter().any(|typed| typed.starts_with(&key) || key.starts_with(typed.as_str()));
+            let typed = set.iter().any(|typed| is_within(typed, &key) || is_within(&key, typed));
             let line = line_of(text, &key).filter(|_| !typed);
             let origin = line.map_or_else(
                 || if typed { "on the command line".into() } else { origin.into() },
                 |line| format!("{origin}:{line}"),
             );
-            RecipeError::Key { origin, key, why }
+            RecipeError::Key { origin, key: excerpt(key, 2 * NAME), why: excerpt(why, SENTENCE) }
         })
     }
 
@@ -179,28 +180,25 @@ impl Recipe {
 
     /// Choices that contradict each other beyond what the rules know.
     fn check(&self) -> Result<(), PlanError> {
-        let refuse = |key, value: String, allowed: &str| Err(PlanError::Value { key, value, allowed: allowed.into() });
+        let refuse = |key, value: &str, allowed: &str| Err(PlanError::value(key, value, allowed));
         if ClientName::new(self.name.as_str()).is_err() {
-            return refuse("name", self.name.chars().take(80).collect(), "1 to 64 of a-z, 0-9, '.', '_' and '-'");
+            return refuse("name", &self.name, "1 to 64 of a-z, 0-9, '.', '_' and '-'");
         }
         if ClientName::new(format!("{}-0000000", self.site.prefix)).is_err() {
-            return refuse(
-                "site.prefix",
-                self.site.prefix.chars().take(80).collect(),
-                "1 to 56 of a-z, 0-9, '.', '_' and '-'",
-            );
+            return refuse("site.prefix", &self.site.prefix, "1 to 56 of a-z, 0-9, '.', '_' and '-'");
         }
         let known: Vec<&str> = self.schema.columns().map(|column| column.name.as_str()).collect();
         let mapped = self.site.columns.keys().map(|name| ("site.columns", name));
         let mut named = mapped.chain(self.site.drop_if_zero.iter().map(|name| ("site.drop_if_zero", name)));
         if let Some((key, name)) = named.find(|(_, name)| !known.contains(&name.as_str())) {
             let near = nearest(name, &known).unwrap_or_default();
-            return refuse(key, format!("{name:?}"), &format!("columns of the schema; did you mean {near:?}?"));
+            return refuse(key, &format!("{name:?}"), &format!("columns of the schema; did you mean {near:?}?"));
         }
         if let Some(Generator { people, days }) = self.generator
             && !((1..=100_000).contains(&people) && (1..=10_000).contains(&days))
         {
-            return refuse("generator", format!("{people} people, {days} days"), "1 to 100000 people, 1 to 10000 days");
+            let value = format!("{people} people, {days} days");
+            return refuse("generator", &value, "1 to 100000 people, 1 to 10000 days");
         }
         let without = |first: String, why| {
             let second = "split.validation = 0".into();
@@ -223,12 +221,13 @@ fn syntax(origin: &str, text: &str, error: &toml::de::Error) -> RecipeError {
     let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    RecipeError::Syntax { origin: origin.into(), line, column, why: error.message().replace('\n', ", ") }
+    let why = excerpt(error.message().replace('\n', ", "), SENTENCE);
+    RecipeError::Syntax { origin: origin.into(), line, column, why }
 }
 
 /// Sets one key and returns its full name.
 fn lay_over(table: &mut toml::Table, assignment: &str) -> Result<String, RecipeError> {
-    let broken = || RecipeError::Override(assignment.into());
+    let broken = || RecipeError::Override(excerpt(assignment, NAME));
     let (key, value) = assignment.split_once('=').ok_or_else(broken)?;
     let first = key.split('.').next().unwrap_or_default();
     let full = if TABLES.contains(&first) { key.to_owned() } else { format!("plan.{key}") };
@@ -254,23 +253,35 @@ fn read_value(text: &str) -> toml::Value {
 
 /// The key that is meant and what is wrong with it, from where the reader stood and what it said.
 fn explain(path: &str, message: &str) -> (String, String) {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match quoted.split_first() {
-        Some((name, allowed)) if message.starts_with("unknown field") => {
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "));
+    match unknown {
+        Some((name, allowed)) => {
+            let allowed: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
             // Whether the reader stood on the unknown key or before it depends on the kind of table.
             let parent = path.strip_suffix(name).map_or(path, |p| p.trim_end_matches('.')).trim_end_matches("..");
             let parent = if parent == "." { "" } else { parent };
-            let key = if parent.is_empty() { (*name).to_owned() } else { format!("{parent}.{name}") };
-            let near = nearest(name, allowed).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            let shown = if name.is_empty() { "\"\"" } else { name };
+            let key = if parent.is_empty() { shown.to_owned() } else { format!("{parent}.{shown}") };
+            let near = match nearest(name, &allowed) {
+                Some(near) if !name.is_empty() => format!("; did you mean {near:?}?"),
+                _ => ".".into(),
+            };
             (key, format!("no such key{near} Known here: {}", allowed.join(", ")))
         }
-        _ => (if path == "." { "the recipe".into() } else { path.to_owned() }, message.replace('\n', ", ")),
+        None => (if path == "." { "the recipe".into() } else { path.to_owned() }, message.replace('\n', ", ")),
     }
 }
 
-/// The one of `known` that is most like `name`.
+/// Whether a key is another, or stands in it.
+fn is_within(key: &str, table: &str) -> bool {
+    key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// The one of `known` that is most like `name`; of a long name the beginning counts, for likeness takes time.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    known.iter().copied().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
+    let name = excerpt(name, NAME);
+    let likeness = |known: &str| strsim::jaro_winkler(known, &name);
+    known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// The line on which a key is set, as far as a look at the text can tell.
@@ -341,6 +352,23 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_named_whatever_it_is_and_where_it_was_set() {
+        let check = |set: &str, overrides: &[&str], want: &str| {
+            let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+            let error =
+                Recipe::parse("my.toml", &FITBIT.replace("refit = true", set), &overrides).unwrap_err().to_string();
+            assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
+        };
+        check("\"\" = 7", &["rounds=7"], "my.toml:28: plan.\"\": no such key. Known here: rounds, refit");
+        check(
+            "\"roun`ds\" = 7",
+            &[],
+            "my.toml: plan.roun`ds: no such key; did you mean \"rounds\"? Known here: rounds,",
+        );
+        check("ro = 7", &["rounds=7"], "my.toml:28: plan.ro: no such key; did you mean \"rounds\"?");
+    }
+
+    #[test]
     fn a_bad_value_names_its_key_and_what_is_allowed() {
         let error = refused(&["rounds=many"]);
         assert!(error.contains("plan.rounds") && error.contains("expected u32"), "{error}");
@@ -370,6 +398,23 @@ mod tests {
         assert!(error.contains("refit = true and split.validation = 0 contradict"), "{error}");
         let error = refused(&["split.validation=0", "refit=false"]);
         assert!(error.contains("evaluate.every = 1 and split.validation = 0 contradict"), "{error}");
+    }
+
+    #[test]
+    fn a_message_stays_on_its_line_whatever_the_recipe_says() {
+        let check = |overrides: &str, want: &str| {
+            let error = refused(&[overrides]);
+            assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
+            assert!(error.chars().count() < 600 && !error.contains(char::is_control), "{error}");
+        };
+        check("plan.\"ro\nunds\u{1b}\"=7", "on the command line: plan.\"ro�unds�\"");
+        check(&format!("strategy.name=\"{}\"", "fed\\n".repeat(900)), "fitbit.toml: strategy.name = fed�fed�");
+        check(&format!("model.hidden=[{}]", "1,".repeat(900)), "fitbit.toml: model.hidden = [1, 1, 1,");
+        check(&format!("site.columns.{}=x", "q".repeat(3000)), "fitbit.toml: site.columns = \"qqq");
+        check(&"rounds".repeat(900), "\"roundsrounds");
+        let typed = FITBIT.replace("rounds = 20", "rounds = 20\n\"ro\\nunds\" = 7");
+        let error = Recipe::parse("my.toml", &typed, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("my.toml: plan.ro�unds: no such key; did you mean \"rounds\"?"), "{error}");
     }
 
     #[test]

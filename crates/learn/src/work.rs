@@ -1,6 +1,9 @@
 //! What a trainer is told: the part of a plan that the rules do not look inside.
 
+use std::fmt::Display;
+
 use dure_core::{
+    excerpt::{SENTENCE, excerpt},
     model::{Layout, LayoutError},
     plan::{Plan, PlanError},
 };
@@ -72,7 +75,7 @@ impl Work {
         let value = serde_json::Value::Object(plan.work.clone());
         let work: Self = serde_json::from_value(value).map_err(|error| PlanError::Value {
             key: "work",
-            value: error.to_string(),
+            value: excerpt(error, SENTENCE),
             allowed: "what this version's trainer knows".into(),
         })?;
         work.check()?;
@@ -146,16 +149,12 @@ fn check_schema(schema: &Schema) -> Result<(), PlanError> {
             && plain(&column.unit, 64)
             && names.insert(&column.name);
         if !good {
-            let (name, unit) = (short(&column.name), short(&column.unit));
+            let named = format!("{:?} in {:?}", excerpt(&column.name, 40), excerpt(&column.unit, 40));
             let allowed = "names of up to 128 bytes, each once, units of up to 64, without quotes, backslashes and control characters";
-            return refuse("schema", format!("{name:?} in {unit:?}"), allowed);
+            return Err(PlanError::Value { key: "schema", value: named, allowed: allowed.into() });
         }
     }
     Ok(())
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 impl Training {
@@ -179,6 +178,6 @@ impl Training {
     }
 }
 
-fn refuse<T>(key: &'static str, value: impl ToString, allowed: &str) -> Result<T, PlanError> {
-    Err(PlanError::Value { key, value: value.to_string(), allowed: allowed.into() })
+fn refuse<T>(key: &'static str, value: impl Display, allowed: &str) -> Result<T, PlanError> {
+    Err(PlanError::value(key, value, allowed))
 }

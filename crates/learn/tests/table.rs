@@ -89,12 +89,28 @@ fn bad_input_is_named_by_file_line_and_column() {
     {
         let (crlf, blank) = (lf.replace('\n', "\r\n"), lf.replacen("\n", "\n\n", 1));
         check(&crlf, &format!("days.csv:{line}: "));
+        check(&lf.replace('\n', "\r"), &format!("days.csv:{line}: "));
         check(&blank, &format!("days.csv:{}: ", line + 1));
     }
     let not_text = [GOOD.as_bytes(), b"7,4/14/2016,\xff,1,1\n"].concat();
     let recipe = recipe();
     let error = parse(Path::new("days.csv"), &not_text, &recipe.schema, &recipe.site, Target::Needed).unwrap_err();
     assert_eq!(error.to_string(), "days.csv:6: the row is not UTF-8 text; save the file as UTF-8");
+}
+
+#[test]
+fn a_message_repeats_only_the_beginning_of_what_is_long() {
+    let long = "7".repeat(3000);
+    let of_one_person = GOOD.replace("\n7,4/13", "\n7,4/12").replace("\n7,", &format!("\n{long},"));
+    let odd = GOOD.replacen("1800", "1\u{1b}[2J8", 1);
+    for (csv, want) in
+        [(of_one_person, "days.csv:3: \"Id\" = \"777"), (odd, "days.csv:4: column \"Calories\" holds \"1�[2J8\"")]
+    {
+        let error = read(&csv).unwrap_err();
+        assert!(error.starts_with(want) && error.chars().count() < 200, "{error}");
+    }
+    let error = read(&GOOD.replacen("Km", &format!("Km{}", "m".repeat(200)), 1)).unwrap_err();
+    assert_eq!(error, "days.csv:1: has no column \"Km\"");
 }
 
 #[test]

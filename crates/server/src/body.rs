@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::{config::MAX_JSON_BYTES, problem::Refused};
+use crate::{config::MAX_SHORT_JSON_BYTES, problem::Refused};
 
 /// How long a body may pause.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -62,14 +62,14 @@ async fn drain(mut pieces: BodyDataStream) {
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }
 
-/// Reads JSON. What is wrong with it is named by its place.
+/// Reads short JSON. What is wrong with it is named by its place.
 pub async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
-    parse(&read(body, MAX_JSON_BYTES, || ()).await?)
+    parse(&read(body, MAX_SHORT_JSON_BYTES, || ()).await?)
 }
 
 /// As [`json`]; no body at all is the default.
 pub async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Result<T, Refused> {
-    match &read(body, MAX_JSON_BYTES, || ()).await?[..] {
+    match &read(body, MAX_SHORT_JSON_BYTES, || ()).await?[..] {
         [] => Ok(T::default()),
         bytes => parse(bytes),
     }
@@ -77,15 +77,5 @@ pub async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Resul
 
 /// Reads JSON from bytes.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let (place, why) = (error.path().to_string(), error.inner().to_string());
-        Refused::Malformed(if place == "." {
-            format!("the body: {why}")
-        } else {
-            format!("the body, at {place}: {why}")
-        })
-    })?;
-    reader.end().map_err(|error| Refused::Malformed(format!("the body: {error}")))?;
-    Ok(value)
+    dure_wire::json::read(bytes).map_err(|error| Refused::Malformed(error.to_string()))
 }

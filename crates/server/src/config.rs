@@ -47,3 +47,7 @@ pub const CONNECTIONS: usize = 10_000;
 
 /// The largest JSON body, in bytes. A plan with many tensors is the largest of them.
 pub const MAX_JSON_BYTES: usize = 8 << 20;
+
+/// The largest JSON body where no plan, schema or answer is expected, in bytes. What a site may say of itself is the longest,
+/// however it is spelled. Values take up to fifty times the memory of their text.
+pub const MAX_SHORT_JSON_BYTES: usize = 64 << 10;

@@ -21,7 +21,10 @@ use safetensors::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::error::{DecodeError, WrongLayout, short};
+use crate::{
+    error::{DecodeError, WrongLayout, short},
+    header,
+};
 
 /// The version of what stands in the `dure` entry.
 pub(crate) const VERSION: u32 = 1;
@@ -112,7 +115,7 @@ impl<'a> Container<'a> {
             check_digest(bytes, want)?;
         }
         let (header, data) = split(bytes, max_header)?;
-        let header: Metadata = serde_json::from_slice(header).map_err(|e| DecodeError::Header(short(e)))?;
+        let header = header::parse(header)?;
         match data.len().checked_sub(header.data_len()) {
             Some(0) => Ok(Self { header, data }),
             Some(more) => Err(DecodeError::TrailingBytes(more)),
@@ -290,6 +293,7 @@ mod tests {
             "{",
             "{} x",
             r#"{"a":{}}"#,
+            r#"{"__metadata__":[]}"#,
             r#"{"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}"#,
             // Too short for its shape, a gap, backwards, a size that overflows.
             r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#,

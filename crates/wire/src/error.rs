@@ -1,6 +1,8 @@
 //! Why a file was refused.
 
-use dure_core::{codec::Codec, digest::Digest, model::LayoutError, update::WeightError};
+use std::fmt::Display;
+
+use dure_core::{codec::Codec, digest::Digest, excerpt::excerpt, model::LayoutError, update::WeightError};
 
 use crate::container::dtype;
 
@@ -138,14 +140,8 @@ impl From<LayoutError> for WrongLayout {
 }
 
 /// `text`, cut to what fits in a message: a file may name things at any length.
-pub(crate) fn short(text: impl ToString) -> String {
-    const MOST: usize = 160;
-    let mut text = text.to_string();
-    if let Some((cut, _)) = text.char_indices().nth(MOST) {
-        text.truncate(cut);
-        text.push('…');
-    }
-    text
+pub(crate) fn short(text: impl Display) -> String {
+    excerpt(text, 160)
 }
 
 #[cfg(test)]

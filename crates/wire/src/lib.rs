@@ -6,7 +6,8 @@
 //!
 //! What [`encode_update`] and [`encode_model`] write is canonical: the same input gives the same bytes. What
 //! [`decode_update`] and [`decode_model`] read may come from any writer: other orders, spaces and further entries of
-//! `__metadata__` are fine. Decoding is bounded, and sizes, names, types and shapes are checked before a tensor is copied.
+//! `__metadata__` are fine, a key that is there twice is not. Decoding is bounded, and sizes, names, types and shapes are
+//! checked before a tensor is copied.
 //!
 //! The header of an update of two tensors, with a line break here for each entry:
 //!
@@ -26,12 +27,15 @@ mod model;
 
 mod container;
 mod error;
+mod header;
 
 mod compress;
 
 pub mod models;
 
 pub mod api;
+
+pub mod json;
 
 pub use compress::{compress, decompress};
 pub use error::{DecodeError, WrongLayout};

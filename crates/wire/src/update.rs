@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     container::{self, Container, VERSION},
     error::{DecodeError, short},
+    header,
 };
 
 const KIND: &str = "update";
@@ -25,6 +26,7 @@ struct About {
     codec: Codec,
     kind: String,
     /// JSON has `null` for what is no number.
+    #[serde(deserialize_with = "header::once")]
     scalars: BTreeMap<String, Option<f64>>,
     version: u32,
     weight: f64,
@@ -276,6 +278,11 @@ mod tests {
         check(r#"\"version\":1"#, r#"\"version\":2,\"new\":0"#, "version 2 where 1 is read");
         check(r#"\"version\":1"#, r#"\"version\":1,\"new\":0"#, "unknown field `new`");
         check(r#"\"weight\":24.0"#, r#"\"version\":1"#, "duplicate field `version`");
+        check(
+            r#"\"train_loss\":0.25"#,
+            r#"\"train_loss\":0.25,\"train_loss\":9"#,
+            r#"key "train_loss" is there twice"#,
+        );
         check(r#",\"weight\":24.0"#, "", "missing field `weight`");
         check(r#"\"weight\":24.0"#, r#"\"weight\":null"#, "invalid type: null, expected f64");
         check(r#"\"weight\":24.0"#, r#"\"weight\":NaN"#, "expected value");

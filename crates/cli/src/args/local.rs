@@ -76,6 +76,12 @@ pub enum BenchCommand {
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
         clients: u16,
     },
+    /// How long a killed server, and a killed agent, hold up a round
+    Recover {
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Arguments)]

@@ -1,5 +1,6 @@
 //! `dure bench`: figures beside other software's, measured in turn in the same run.
 
+mod recover;
 mod serve;
 mod simulate;
 mod train;
@@ -47,9 +48,13 @@ impl Row {
 
 /// Measures, and prints a table or JSON.
 pub fn run(args: &args::Bench) -> Result<String, Fail> {
-    let (BenchCommand::Train(bench) | BenchCommand::Simulate { bench, .. } | BenchCommand::Serve { bench, .. }) =
-        &args.command;
-    if let Some(python) = &bench.python {
+    let python = match &args.command {
+        BenchCommand::Train(bench) | BenchCommand::Simulate { bench, .. } | BenchCommand::Serve { bench, .. } => {
+            bench.python.as_ref()
+        }
+        BenchCommand::Recover { .. } => None,
+    };
+    if let Some(python) = python {
         let answers = Command::new(python).arg("--version").output().is_ok_and(|output| output.status.success());
         if !answers {
             return Err(Fail::usage(format!("--python {}: is no Python that runs", python.display())));
@@ -59,6 +64,7 @@ pub fn run(args: &args::Bench) -> Result<String, Fail> {
         BenchCommand::Train(args) => (train::run(args)?, args.json),
         BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),
         BenchCommand::Serve { bench, clients } => (serve::run(bench, usize::from(*clients))?, bench.json),
+        BenchCommand::Recover { json } => (recover::run()?, *json),
     };
     if json {
         let cpu = cpu().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `dure demo --chaos`: while the job is watched, somebody is killed again and again, and started again at once.
+//! Somebody is killed again and again while a job trains, and started again at once.
 
 use std::{
     sync::{
@@ -9,16 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dure_core::random::{Purpose, RngExt as _, Stream, stream};
+use dure_core::random::{Purpose, RngExt as _, stream};
 use dure_wire::api::FederationView;
 
-use super::{AGENTS, PATIENCE, SERVER, Stage, say};
+use super::{AGENTS, PATIENCE, SERVER, Stage};
 use crate::{fail::Fail, remote::Remote};
 
 /// How long everybody lives between two deaths, in milliseconds.
 const LIFE_MS: std::ops::Range<u64> = 100..600;
 
-/// How long a poll for the next model version waits.
+/// How often it is looked whether there is another model version.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A death, and how long it was until the job had its next model version.
@@ -27,7 +27,7 @@ struct Death {
     until_next: Option<Duration>,
 }
 
-/// Watches the job while somebody is killed, and tells how long each death held it up.
+/// Watches a job while somebody is killed, and tells how long that held it up.
 pub fn watch(stage: &Stage) -> Result<(), Fail> {
     let over = AtomicBool::new(false);
     let (watched, deaths) = thread::scope(|scope| {
@@ -38,8 +38,8 @@ pub fn watch(stage: &Stage) -> Result<(), Fail> {
     });
     watched?;
     let deaths = deaths?;
-    say(&tell(&deaths, true, "the server was"))?;
-    say(&tell(&deaths, false, "agents were"))
+    stage.say(&tell(&deaths, true, "the server was"))?;
+    stage.say(&tell(&deaths, false, "agents were"))
 }
 
 fn kill_until(stage: &Stage, over: &AtomicBool) -> Result<Vec<Death>, Fail> {
@@ -52,33 +52,31 @@ fn kill_until(stage: &Stage, over: &AtomicBool) -> Result<Vec<Death>, Fail> {
         if over.load(Ordering::Relaxed) {
             return Ok(deaths);
         }
-        deaths.push(kill(stage, &remote, over, &mut numbers)?);
+        let victim = if numbers.random_bool(0.5) { 0 } else { numbers.random_range(1..=AGENTS) };
+        deaths.push(Death { server: victim == 0, until_next: kill(stage, &remote, victim, over)? });
     }
 }
 
-/// Kills the server, or an agent, and starts it again.
-fn kill(stage: &Stage, remote: &Remote, over: &AtomicBool, numbers: &mut Stream) -> Result<Death, Fail> {
-    let server = numbers.random_bool(0.5);
-    let victim = if server { 0 } else { numbers.random_range(1..=AGENTS) };
-    let before = versions(remote).unwrap_or_default();
-    let began = Instant::now();
+/// Kills the server (0) or an agent and starts it again. How long it was until the job had its next model version, if it
+/// was not over before.
+pub fn kill(stage: &Stage, remote: &Remote, victim: usize, over: &AtomicBool) -> Result<Option<Duration>, Fail> {
+    let (before, began) = (versions(remote).unwrap_or_default(), Instant::now());
     let name = {
         let mut cast = stage.cast.lock().unwrap_or_else(PoisonError::into_inner);
         // Everybody may have gone home.
-        let Some(player) = cast.get_mut(victim) else { return Ok(Death { server, until_next: None }) };
+        let Some(player) = cast.get_mut(victim) else { return Ok(None) };
         drop(player.child.kill());
         drop(player.child.wait());
         player.child = stage.start(&player.part)?;
         player.part.name.clone()
     };
     let shown = if name == SERVER { "the server".to_owned() } else { name };
-    say(&format!("\r  kill -9 of {shown}; it is started again\n"))?;
-    let until_next = until_versions(remote, before + 1, over).then(|| began.elapsed());
-    Ok(Death { server, until_next })
+    stage.say(&format!("\r  kill -9 of {shown}; it is started again\n"))?;
+    Ok(until_versions(remote, before + 1, over).then(|| began.elapsed()))
 }
 
 /// Waits for so many model versions; `false` if the job is over before.
-fn until_versions(remote: &Remote, count: u32, over: &AtomicBool) -> bool {
+pub fn until_versions(remote: &Remote, count: u32, over: &AtomicBool) -> bool {
     let began = Instant::now();
     while !over.load(Ordering::Relaxed) && began.elapsed() < PATIENCE {
         if versions(remote).is_some_and(|versions| versions >= count) {
@@ -90,7 +88,7 @@ fn until_versions(remote: &Remote, count: u32, over: &AtomicBool) -> bool {
 }
 
 /// How many versions there are; `None` if the server does not say.
-fn versions(remote: &Remote) -> Option<u32> {
+pub fn versions(remote: &Remote) -> Option<u32> {
     remote.get::<FederationView>("").ok().map(|view| view.versions)
 }
 

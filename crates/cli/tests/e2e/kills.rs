@@ -345,8 +345,7 @@ fn operated(passage: &str) -> bool {
         server.process.stop().await;
         server.restart();
         assert_eq!(server.journal(), events);
-        let died = fs::read_to_string(log).unwrap().contains("killed at");
-        died
+        fs::read_to_string(log).unwrap().contains("killed at")
     })
 }
 

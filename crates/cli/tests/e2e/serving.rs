@@ -65,6 +65,8 @@ fn a_bad_update_is_refused_and_nothing_is_lost() {
         anna.put_bytes(&path, b"certainly no tensors".to_vec()).await.refused(422, "bad-file");
         anna.put_bytes(&path, vec![0; 1 << 20]).await.refused(413, "too-large");
         assert_eq!(ten_gigabytes(&server, &anna, &path), 413);
+        let long = json!({"facts": {"of": "x".repeat(64 << 10)}});
+        anna.put("/v1/federations/line/clients/anna", long).await.refused(413, "too-large");
 
         let accepted = anna.put_bytes(&path, good.clone()).await.ok();
         assert_eq!(accepted["state"], "answered");

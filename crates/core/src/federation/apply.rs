@@ -1,4 +1,4 @@
-//! How an event changes the state. Total: a record that was appended is never refused.
+//! How an event changes the state. Total: a record that was appended is never refused, whatever it counts to.
 
 use std::collections::BTreeMap;
 
@@ -127,7 +127,7 @@ impl Job {
                 if self.status == Status::Created {
                     self.started = at;
                 }
-                (self.status, self.limit) = (Status::Paused, Some(self.ended_rounds() + 1));
+                (self.status, self.limit) = (Status::Paused, Some(self.ended_rounds().saturating_add(1)));
             }
             Event::TrainingEnded { reason, .. } => {
                 (self.trained, self.abandoned) = (Some(*reason), 0);
@@ -170,7 +170,7 @@ impl Job {
             Event::RoundCompleted { round, participants } => self.complete(*round, participants),
             Event::RoundAbandoned { reported, quorum, .. } => {
                 self.close(Round::Abandoned { reported: *reported, quorum: *quorum });
-                self.abandoned += 1;
+                self.abandoned = self.abandoned.saturating_add(1);
                 self.retry_at = at + pause_after(self.abandoned);
             }
             Event::Measured { statistics, .. } => self.statistics = Some(statistics.clone()),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Command, Federation, Member, Reject, Standing, reject::MAX_TEXT};
 use crate::{
     event::{Answer, Event, Outcome, Stop},
+    excerpt::{NAME, SENTENCE, excerpt},
     job::{Collection, Job, Next, Stage, Status},
     name::ClientName,
     plan::Plan,
@@ -59,7 +60,7 @@ impl Federation {
         match self.name.as_str() {
             "" => Ok(vec![Event::FederationCreated { name: short(name)?, recipe, schema }]),
             same if same == name && self.recipe == recipe && self.schema == schema => Ok(vec![]),
-            _ => Err(Reject::Exists(self.name.clone())),
+            _ => Err(Reject::Exists(excerpt(&self.name, NAME))),
         }
     }
 
@@ -70,7 +71,7 @@ impl Federation {
             Some(member) if member.standing == Standing::Active && member.ready == ready => Ok(vec![]),
             Some(Member { standing: Standing::Active, .. }) => self.set_ready(client, ready, ""),
             Some(Member { standing: Standing::Evicted, .. }) => Err(Reject::Evicted(client.clone())),
-            Some(member) => joined(member.epoch + 1),
+            Some(member) => joined(member.epoch.saturating_add(1)),
         }
     }
 
@@ -108,7 +109,9 @@ impl Federation {
     fn come_back(&self, client: &ClientName) -> Result<Vec<Event>, Reject> {
         let member = self.member(client)?;
         match member.standing {
-            Standing::Lost => Ok(vec![Event::ClientReturned { client: client.clone(), epoch: member.epoch + 1 }]),
+            Standing::Lost => {
+                Ok(vec![Event::ClientReturned { client: client.clone(), epoch: member.epoch.saturating_add(1) }])
+            }
             Standing::Active => Ok(vec![]),
             Standing::Left => Err(Reject::UnknownClient(client.clone())),
             Standing::Evicted => Err(Reject::Evicted(client.clone())),
@@ -137,7 +140,9 @@ impl Federation {
 
     fn train(&self, id: u32) -> Result<Vec<Event>, Reject> {
         match self.job(id) {
-            Some(job) if job.status == Status::Paused && job.limit == Some(job.ended_rounds() + 1) => Ok(vec![]),
+            Some(job) if job.status == Status::Paused && job.limit == Some(job.ended_rounds().saturating_add(1)) => {
+                Ok(vec![])
+            }
             _ => self.first(id, &[Status::Created, Status::Paused], Event::JobStepped { job: id }),
         }
     }
@@ -151,7 +156,7 @@ impl Federation {
     }
 
     fn set_alias(&self, alias: &str, version: u32) -> Result<Vec<Event>, Reject> {
-        ClientName::new(alias).map_err(|_| Reject::BadAlias(alias.chars().take(80).collect()))?;
+        ClientName::new(alias).map_err(|_| Reject::BadAlias(excerpt(alias, NAME)))?;
         self.version(version).ok_or(Reject::UnknownVersion(version))?;
         let same = self.alias(alias) == Some(version);
         Ok(if same { vec![] } else { vec![Event::AliasSet { alias: alias.into(), version }] })
@@ -291,6 +296,10 @@ fn short(text: &str) -> Result<String, Reject> {
     if text.len() <= MAX_TEXT { Ok(text.into()) } else { Err(Reject::TooLong(text.len())) }
 }
 
+fn list(names: &[String]) -> String {
+    excerpt(names.join(", "), SENTENCE)
+}
+
 /// Holds an answer to the kind of its task and to what the plan declares.
 fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
     match (kind, answer) {
@@ -301,13 +310,14 @@ fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
             if declared {
                 check_moments(statistics)
             } else {
-                Err(format!("the columns are to be {}", plan.measure.join(", ")))
+                Err(format!("the columns are to be {}", list(&plan.measure)))
             }
         }
         (Kind::Evaluate | Kind::Test, Answer::Evaluated { sums }) => {
             let allowed: &[&str] = if kind == Kind::Test { &["global", "personalised"] } else { &["global"] };
             match sums.keys().find(|section| !allowed.contains(&section.as_str())) {
                 Some(section) => {
+                    let section = excerpt(section, NAME);
                     Err(format!("there are no sums called {section:?}; allowed are {}", allowed.join(", ")))
                 }
                 None => sums.values().try_for_each(check_sums),
@@ -320,9 +330,10 @@ fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
 fn check_scalars(scalars: &BTreeMap<String, f64>, plan: &Plan) -> Result<(), String> {
     match scalars.iter().find(|(name, value)| !value.is_finite() || !plan.scalars.contains(name)) {
         Some((name, value)) => {
-            Err(format!("scalar {name:?} = {value}; finite ones are declared: {}", plan.scalars.join(", ")))
+            let name = excerpt(name, NAME);
+            Err(format!("scalar {name:?} = {value:?}; finite ones are declared: {}", list(&plan.scalars)))
         }
-        None if scalars.len() < plan.scalars.len() => Err(format!("the scalars are to be {}", plan.scalars.join(", "))),
+        None if scalars.len() < plan.scalars.len() => Err(format!("the scalars are to be {}", list(&plan.scalars))),
         None => Ok(()),
     }
 }
@@ -341,7 +352,7 @@ fn check_sums(sums: &Statistics) -> Result<(), String> {
 fn check_moments(statistics: &Statistics) -> Result<(), String> {
     let impossible = |(_, moments): &(&String, &Moments)| !moments.is_possible();
     match statistics.iter().find(impossible) {
-        Some((column, moments)) => Err(format!("{column:?} has impossible moments: {moments:?}")),
+        Some((column, moments)) => Err(format!("{:?} has impossible moments: {moments:?}", excerpt(column, NAME))),
         None if statistics.len() > 10_000 => Err(format!("{} columns are too many", statistics.len())),
         None => Ok(()),
     }

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dure_core::name::ClientName;
+use dure_core::{
+    excerpt::{NAME, SENTENCE, excerpt},
+    name::ClientName,
+};
 
 use super::{ClientRows, DataSet, Site, Source, date::Date};
 use crate::{schema::Schema, split::SplitSpec};
@@ -165,7 +168,7 @@ pub fn parse(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, target: Ta
     if rows.is_empty() { Err(DataError::Empty { file: file.into() }) } else { Ok(rows) }
 }
 
-/// Counts lines as positions go on. The reader's own count is one short where lines end in CR LF.
+/// Counts lines as positions go on; they end in LF, CR LF or CR. The reader's own count is one short where they end in CR LF.
 struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -178,8 +181,10 @@ impl Lines<'_> {
         let byte = position.map_or(0, |position| position.byte() as usize).clamp(self.at, self.bytes.len());
         // A record's position may be that of the line end before it.
         let ends = self.bytes[byte..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        let newlines = self.bytes[self.at..byte + ends].iter().filter(|b| **b == b'\n').count();
-        (self.at, self.line) = (byte + ends, self.line + newlines as u64);
+        let passed = &self.bytes[self.at..byte + ends];
+        let alone = |i: usize| passed[i] == b'\r' && passed.get(i + 1) != Some(&b'\n');
+        let line_ends = (0..passed.len()).filter(|i| passed[*i] == b'\n' || alone(*i)).count();
+        (self.at, self.line) = (byte + ends, self.line + line_ends as u64);
         self.line
     }
 }
@@ -224,7 +229,7 @@ impl<'a> Columns<'a> {
             file: file.into(),
             line,
             column: self.header[column].into(),
-            value: record[column].chars().take(60).collect(),
+            value: excerpt(&record[column], NAME),
             want,
         };
         let number = |column: usize| match record[column].parse::<f64>() {
@@ -251,7 +256,9 @@ fn position(file: &Path, header: &csv::StringRecord, column: String) -> Result<u
         (Some(position), None) => Ok(position),
         (Some(_), Some(_)) => Err(DataError::RepeatedColumn { file: file.into(), column }),
         (None, _) => {
-            let near = header.iter().max_by(|a, b| likeness(a, &column).total_cmp(&likeness(b, &column)));
+            // A name that would have to be cut helps nobody.
+            let shown = header.iter().filter(|name| excerpt(name, NAME) == *name);
+            let near = shown.max_by(|a, b| likeness(a, &column).total_cmp(&likeness(b, &column)));
             let near = near.filter(|name| likeness(name, &column) > 0.6);
             let hint = near.map_or_else(String::new, |name| {
                 format!("; if {name:?} is meant, say so in the recipe's [site.columns]: {column} = {name:?}")
@@ -287,7 +294,7 @@ pub fn group(file: &Path, rows: Vec<Row>, schema: &Schema, site: &Site, source: 
         match days.entry(row.date) {
             Entry::Occupied(first) => {
                 let (line, first) = (row.line, first.get().line);
-                let (column, id, date) = (site.client.clone(), row.id, row.date);
+                let (column, id, date) = (site.client.clone(), excerpt(row.id, NAME), row.date);
                 return Err(DataError::Duplicate { file: file.into(), line, first, column, id, date });
             }
             Entry::Vacant(day) => drop(day.insert(row)),
@@ -311,7 +318,8 @@ pub fn group(file: &Path, rows: Vec<Row>, schema: &Schema, site: &Site, source: 
     });
     let clients: Vec<ClientRows> = clients.collect::<Result<_, _>>()?;
     if clients.is_empty() {
-        let why = format!("all {dropped} rows were dropped: {} are 0 in each", site.drop_if_zero.join(" and "));
+        let columns = excerpt(site.drop_if_zero.join(" and "), SENTENCE);
+        let why = format!("all {dropped} rows were dropped: {columns} are 0 in each");
         return Err(DataError::Row { file: file.into(), line: 2, why });
     }
     Ok(DataSet { source, clients, dropped })
@@ -356,7 +364,7 @@ pub fn check_rows(data: &DataSet, split: &SplitSpec) -> Result<(), DataError> {
     let needed = split.needed();
     match data.clients.iter().find(|client| client.target.len() < needed) {
         Some(client) => {
-            let (line, id, rows) = (client.line, client.id.clone(), client.target.len());
+            let (line, id, rows) = (client.line, excerpt(&client.id, NAME), client.target.len());
             Err(DataError::TooFewRows { file, line, id, rows, needed })
         }
         None => Ok(()),

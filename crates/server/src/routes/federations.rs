@@ -9,7 +9,7 @@ use axum::{
 use dure_core::{federation::Command, name::ClientName};
 use dure_wire::api::{FederationSpec, FederationView, Problem};
 
-use crate::{app::App, auth::Caller, body, problem::Refused, view};
+use crate::{app::App, auth::Caller, body, config::MAX_JSON_BYTES, problem::Refused, view};
 
 /// The federations of this server.
 #[utoipa::path(get, operation_id = "list_federations", path = "/v1/federations", tag = "federations",
@@ -28,7 +28,7 @@ pub async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<FederationView>), Refused> {
     caller.operator()?;
-    let FederationSpec { name, recipe, schema } = body::json(body).await?;
+    let FederationSpec { name, recipe, schema } = body::parse(&body::read(body, MAX_JSON_BYTES, || ()).await?)?;
     ClientName::new(name.as_str()).map_err(|_| {
         Refused::Malformed(
             "a federation's name is 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit".into(),

@@ -1,0 +1,140 @@
+//! Tables of rows.
+
+use std::{collections::BTreeSet, path::Path, sync::LazyLock};
+
+use dure_core::name::ClientName;
+use dure_learn::{
+    data::{
+        DataSet, Site, Source,
+        table::{DataError, Row, Target, check_rows, group, parse},
+    },
+    schema::{Column, Schema},
+    split::SplitSpec,
+};
+
+use crate::{memory, message};
+
+/// What the table is called in messages.
+const FILE: &str = "days.csv";
+
+/// The columns of every table.
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into() };
+    Schema { features: vec![column("Steps", "steps"), column("Km", "km")], target: column("Calories", "kcal") }
+});
+
+/// Where they are found.
+static SITE: LazyLock<Site> = LazyLock::new(|| Site {
+    file: FILE.into(),
+    client: "Id".into(),
+    prefix: "person".into(),
+    date: "Day".into(),
+    drop_if_zero: vec!["Steps".into(), "Calories".into()],
+    columns: [("Km".into(), "Distance".into())].into(),
+    public: false,
+});
+
+/// Takes `bytes` as a table.
+///
+/// What is read has finite numbers, as many of each column as there are rows, and each client's rows are its own, in the order
+/// of their days. A row is on the line that it says. A refusal names the file, the line, and the column if it is about one.
+pub fn csv(bytes: &[u8]) {
+    for target in [Target::Needed, Target::Ignored] {
+        let read = || parse(Path::new(FILE), bytes, &SCHEMA, &SITE, target);
+        let Some(rows) = taken(memory::within(64 * bytes.len() + (64 << 10), read), bytes) else { continue };
+        check(&rows, target);
+        check_places(&rows, bytes);
+        if target == Target::Needed {
+            check_clients(rows, bytes);
+        }
+    }
+}
+
+/// What was read, if it was; a refusal says where to look.
+fn taken<T>(read: Result<T, DataError>, bytes: &[u8]) -> Option<T> {
+    let error = match read {
+        Ok(read) => return Some(read),
+        Err(error) => error,
+    };
+    let text = message::check(&error);
+    let (line, column) = match &error {
+        DataError::Value { line, column, .. } => (Some(*line), Some(column)),
+        DataError::Row { line, .. } | DataError::TooFewRows { line, .. } => (Some(*line), None),
+        DataError::Duplicate { line, first, column, .. } => {
+            assert!(first < line, "{text}");
+            (Some(*line), Some(column))
+        }
+        DataError::MissingColumn { column, .. } | DataError::RepeatedColumn { column, .. } => (Some(1), Some(column)),
+        DataError::Empty { .. } | DataError::Unreadable { .. } => (None, None),
+    };
+    let place = line.map_or_else(|| format!("{FILE}: "), |line| format!("{FILE}:{line}: "));
+    assert!(text.starts_with(&place), "{text}");
+    assert!(column.is_none_or(|column| text.contains(column.as_str())), "{text}");
+    let lines = lines(bytes).len() as u64;
+    assert!(line.is_none_or(|line| (1..=lines).contains(&line)), "there are {lines} lines: {text}");
+    None
+}
+
+fn check(rows: &[Row], target: Target) {
+    assert!(!rows.is_empty());
+    for row in rows {
+        assert_eq!(row.features.len(), SCHEMA.features.len());
+        assert!(row.features.iter().chain(&row.target).all(|value| value.is_finite()), "{row:?}");
+        assert_eq!(row.target.is_some(), target == Target::Needed);
+        assert!(!row.id.is_empty());
+    }
+    assert!(rows.is_sorted_by(|a, b| a.line < b.line), "two rows are on one line");
+}
+
+/// Where nothing is quoted, a row's line can be found by anybody.
+fn check_places(rows: &[Row], bytes: &[u8]) {
+    if bytes.contains(&b'"') {
+        return;
+    }
+    let lines = lines(bytes);
+    for row in rows {
+        let line = &lines[row.line as usize - 1];
+        assert!(
+            line.split(',').any(|field| field.trim() == row.id),
+            "line {} is no row of {:?}: {line}",
+            row.line,
+            row.id
+        );
+    }
+}
+
+/// The lines of a text, which end in LF, CR LF or CR.
+fn lines(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    text.split(['\n', '\r']).map(str::to_owned).collect()
+}
+
+fn check_clients(rows: Vec<Row>, bytes: &[u8]) {
+    let (total, ids) = (rows.len(), rows.iter().map(|row| row.id.clone()).collect::<BTreeSet<_>>());
+    let file = Path::new(FILE);
+    let Some(data) = taken(group(file, rows, &SCHEMA, &SITE, Source::File(file.into())), bytes) else { return };
+    assert_eq!(data.rows() + data.dropped, total, "a row was lost");
+    assert!(data.clients.is_sorted_by(|a, b| a.name < b.name && a.id < b.id));
+    for client in &data.clients {
+        let days = client.dates.len();
+        assert!(days > 0 && ids.contains(&client.id));
+        assert_eq!((client.target.len(), client.features.len()), (days, days * SCHEMA.features.len()));
+        assert!(client.dates.is_sorted_by(|a, b| a < b));
+    }
+    divide(&data, bytes);
+}
+
+/// Training, validation and test rows of each client: all of them, each once.
+fn divide(data: &DataSet, bytes: &[u8]) {
+    let split = SplitSpec { test: 0.2, validation: 0.2 };
+    if taken(check_rows(data, &split), bytes).is_none() {
+        return;
+    }
+    for client in &data.clients {
+        let name: &ClientName = &client.name;
+        let rows = split.divide(client.target.len(), 1, name).expect("there are enough rows");
+        let mut all = [&rows.training[..], &rows.validation, &rows.test].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..client.target.len() as u32));
+    }
+}
