@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
-use dure_world::{history::History, world::run};
+use dure_world::{
+    history::History,
+    world::{Report, run},
+};
 
 /// How many histories are drawn unless `DURE_SEEDS` says otherwise.
 const SEEDS: u64 = 300;
@@ -17,16 +20,16 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// What broke in a history, if something did; a panic breaks it as well.
+/// What came of a history, or what broke; a panic breaks it as well.
+fn happened(history: &History) -> Result<Report, String> {
+    std::panic::catch_unwind(|| run(history)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into())).unwrap_or_default())
+    })
+}
+
 fn broken(history: &History) -> Option<String> {
-    let ran = std::panic::catch_unwind(|| run(history));
-    match ran {
-        Ok(ran) => ran.err(),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            Some(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into())).unwrap_or_default())
-        }
-    }
+    happened(history).err()
 }
 
 /// The shortest history that still breaks.
@@ -44,7 +47,7 @@ fn shrunk(mut history: History) -> (History, String) {
 #[test]
 fn whatever_happens_the_laws_hold() {
     let (begin, count) = number("DURE_SEED").map_or((0, number("DURE_SEEDS").unwrap_or(SEEDS)), |seed| (seed, 1));
-    let (next, found) = (AtomicU64::new(begin), Mutex::new(None));
+    let (next, found, reports) = (AtomicU64::new(begin), Mutex::new(None), Mutex::new(vec![]));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
@@ -54,19 +57,35 @@ fn whatever_happens_the_laws_hold() {
                         break;
                     }
                     let history = History::draw(seed);
-                    if let Some(why) = broken(&history) {
-                        found.lock().unwrap().get_or_insert((seed, history, why));
+                    match happened(&history) {
+                        Ok(report) => reports.lock().unwrap().push(report),
+                        Err(why) => drop(found.lock().unwrap().get_or_insert((seed, history, why))),
                     }
                 }
             });
         }
     });
-    let Some((seed, history, why)) = found.into_inner().unwrap() else { return };
+    let Some((seed, history, why)) = found.into_inner().unwrap() else {
+        return eventful(&reports.into_inner().unwrap());
+    };
     let (short, still) = shrunk(history);
     panic!(
         "seed {seed}: {why}\nshortened, it ends with: {still}\nkeep it as crates/world/histories/NAME.json:\n{}",
         serde_json::to_string_pretty(&short).unwrap()
     );
+}
+
+/// Prints what happened, and holds many histories to being worth the name: laws hold easily where nothing happens.
+fn eventful(reports: &[Report]) {
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let [deaths, abandoned, versions] = [sum(|r| r.deaths), sum(|r| r.abandoned as u64), sum(|r| r.versions as u64)];
+    let (entries, requests, histories) = (sum(|r| r.entries as u64), sum(|r| r.requests), reports.len() as u64);
+    println!(
+        "{histories} histories: {entries} events, {versions} versions, {abandoned} abandoned rounds, {deaths} deaths, {requests} requests"
+    );
+    if histories >= 100 {
+        assert!(deaths > histories && versions > 3 * histories && abandoned > histories / 4, "too little happens");
+    }
 }
 
 /// Histories that broke a law once: each is named for what was wrong.
