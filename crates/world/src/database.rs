@@ -66,6 +66,12 @@ impl Tables {
         self.rows.events.get(federation).into_iter().flatten().map(|stored| stored.entry.clone()).collect()
     }
 
+    /// A federation's entries after the first `count`.
+    pub fn after(&self, federation: &str, count: usize) -> Vec<Entry> {
+        let events = self.rows.events.get(federation).into_iter().flatten();
+        events.skip(count).map(|stored| stored.entry.clone()).collect()
+    }
+
     /// Cuts a journal off, as somebody might who has something to hide.
     pub fn cut(&mut self, federation: &str, length: usize) {
         if let Some(events) = self.rows.events.get_mut(federation) {

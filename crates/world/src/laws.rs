@@ -76,6 +76,9 @@ fn told_is_stored(rest: &Rest) -> Held {
     if let Some(contradiction) = &rest.passed.contradiction {
         return Err(contradiction.clone());
     }
+    if let Some(early) = &rest.passed.early {
+        return Err(format!("{early} was acknowledged before the journal had it"));
+    }
     let stored: BTreeMap<u64, Digest> = rest.journal.iter().map(|entry| (entry.sequence, entry.hash)).collect();
     let lost = rest.passed.heads.iter().find(|(sequence, hash)| **sequence > 0 && stored.get(sequence) != Some(hash));
     check(lost.is_none(), || format!("somebody was told of {lost:?}, and the journal does not have it"))

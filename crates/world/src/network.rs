@@ -126,7 +126,7 @@ impl Connection {
         self.records.sent(&request);
         let answer = self.server.answer(request).await;
         if let Ok(answer) = &answer {
-            self.records.answered(&asked, answer);
+            self.records.answered(&asked, answer, &self.server.tables);
         }
         sleep(self.line.latency()).await;
         self.line.open().await?;
@@ -141,7 +141,7 @@ impl Connection {
             let asked = Records::asked(&request);
             records.sent(&request);
             if let Ok(answer) = server.answer(request).await {
-                records.answered(&asked, &answer);
+                records.answered(&asked, &answer, &server.tables);
             }
         });
     }

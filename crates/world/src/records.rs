@@ -1,15 +1,23 @@
 //! What passes on the network, as far as laws speak of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
-use dure_core::{digest::Digest, journal::Head, round::TaskId};
+use dure_core::{
+    digest::Digest,
+    event::{Event, Record},
+    journal::{Entry, Head},
+    name::ClientName,
+    round::TaskId,
+};
 use dure_wire::{api::JOURNAL_HEADER, decompress};
 use http::{Method, Request, Response, header};
 use serde_json::Value;
+
+use crate::{database::Tables, site::FEDERATION};
 
 /// The largest update here.
 const MAX_BYTES: usize = 1 << 20;
@@ -33,6 +41,13 @@ pub struct Passed {
     pub taken: Vec<(TaskId, Option<Digest>)>,
     /// How many requests were made.
     pub requests: u64,
+    /// What was acknowledged before it was in the journal.
+    pub early: Option<String>,
+    /// How much of the journal was read, and the answers, the members and the number of jobs that it has.
+    read: usize,
+    accepted: BTreeSet<TaskId>,
+    members: BTreeSet<ClientName>,
+    jobs: u64,
     /// Answers that only a fault of the server's program explains.
     pub faults: Vec<String>,
 }
@@ -82,9 +97,11 @@ impl Records {
         }
     }
 
-    /// The server has answered; it may never be heard.
-    pub fn answered(&self, asked: &Asked, answer: &Response<Bytes>) {
+    /// The server has answered; it may never be heard. What it says must be in the journal by now.
+    pub fn answered(&self, asked: &Asked, answer: &Response<Bytes>, tables: &Mutex<Tables>) {
         let mut passed = self.lock();
+        let read = passed.read;
+        passed.read_on(tables.lock().unwrap_or_else(PoisonError::into_inner).after(FEDERATION, read));
         if answer.status() == 500 {
             passed.faults.push(format!("{} {}: {:?}", asked.method, asked.path, answer.body()));
         }
@@ -100,12 +117,39 @@ impl Records {
             && let Some(task) = asked.path.split("/tasks/").nth(1).and_then(|rest| rest.strip_suffix("/result"))
             && let Ok(task) = task.parse()
         {
+            if !passed.accepted.contains(&task) {
+                passed.early.get_or_insert(format!("the answer to {task}"));
+            }
             passed.taken.push((task, asked.sha256));
+        }
+        if asked.method == Method::PUT
+            && let Some(client) = asked.path.split("/clients/").nth(1)
+            && ClientName::new(client).is_ok_and(|client| !passed.members.contains(&client))
+        {
+            passed.early.get_or_insert(format!("that {client} has joined"));
+        }
+        if asked.method == Method::POST
+            && asked.path.ends_with("/jobs")
+            && told.is_some_and(|told| told["job"].as_u64().is_some_and(|job| job > passed.jobs))
+        {
+            passed.early.get_or_insert("a job".into());
         }
     }
 }
 
 impl Passed {
+    fn read_on(&mut self, entries: Vec<Entry>) {
+        self.read += entries.len();
+        for entry in entries {
+            match serde_json::from_str(entry.event.get()).map(|record: Record| record.event) {
+                Ok(Event::AnswerAccepted { round, client, .. }) => drop(self.accepted.insert(TaskId { round, client })),
+                Ok(Event::ClientJoined { client, .. }) => drop(self.members.insert(client)),
+                Ok(Event::JobCreated { .. }) => self.jobs += 1,
+                _ => {}
+            }
+        }
+    }
+
     fn see(&mut self, head: Head) {
         let known = *self.heads.entry(head.sequence).or_insert(head.hash);
         if known != head.hash && head.sequence > 0 {
