@@ -75,11 +75,18 @@ fn needs_data_a_run_with_churn_replays_to_its_digests() {
         server.until_round(1, 3).await;
         let _third = server.join("third", &invitation, &data, &["--part", "3/3"]);
         server.until_round(1, 6).await;
-        first.kill();
         let lost = || async {
             let clients = server.operator.get("/v1/federations/fitbit/clients?state=lost").await.ok();
             (!clients.as_array().unwrap().is_empty()).then_some(())
         };
+        first.signal("STOP");
+        until("a silent agent's clients are lost", lost).await;
+        // So that the job is not over before they are back.
+        said(server.dure().args(["job", "pause", "1"]));
+        first.signal("CONT");
+        server.until_clients(33).await;
+        said(server.dure().args(["job", "resume", "1"]));
+        first.kill();
         until("a killed agent's clients are lost", lost).await;
         let _again = server.join("first", &invitation, &data, &["--part", "1/3"]);
         assert!(second.stop().await.success());
@@ -87,7 +94,7 @@ fn needs_data_a_run_with_churn_replays_to_its_digests() {
         assert_eq!(over["status"], "completed", "{over}");
 
         let events = server.journal();
-        for kind in ["client_lost", "client_returned", "client_left"] {
+        for kind in ["client_joined", "client_lost", "client_returned", "client_left"] {
             assert!(events.iter().any(|event| event["type"] == kind), "{kind} is part of the churn");
         }
         let replay = ["simulate", "fitbit", "--replay"];

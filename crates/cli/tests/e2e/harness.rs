@@ -11,6 +11,7 @@ use std::{
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -169,6 +170,26 @@ pub struct Serve {
     pub operator: Api,
     /// How it is started the next time.
     pub how: How,
+    pub port: Port,
+}
+
+/// A port of this machine that nobody else is given, also while no server listens there: it would be another's before a killed
+/// server is back.
+pub struct Port {
+    _socket: TcpSocket,
+    /// The address to listen at.
+    pub address: String,
+}
+
+impl Port {
+    pub fn take() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        // So the server may bind it as well, and the kernel gives it to nobody who asks for any.
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap().to_string();
+        Self { _socket: socket, address }
+    }
 }
 
 impl Serve {
@@ -193,28 +214,29 @@ impl Serve {
     /// A server in a folder where there has been one, whose operator has this token. If it dies before it listens, it is
     /// started again without that.
     pub fn resume_in(dir: TempDir, token: &str, how: &How) -> Self {
-        let (mut process, said) = begin_to_serve(dir.path(), "127.0.0.1:0", how);
+        let port = Port::take();
+        let (mut process, said) = begin_to_serve(dir.path(), &port.address, how);
         let said = said.unwrap_or_else(|| {
-            let (again, said) = serve(dir.path(), "127.0.0.1:0", &How::default());
+            let (again, said) = serve(dir.path(), &port.address, &How::default());
             process = again;
             said
         });
         let url = said["listening"].as_str().unwrap().to_owned();
-        Self { process, operator: Api::new(&url, token), url, dir, how: How::default() }
+        Self { process, operator: Api::new(&url, token), url, dir, how: How::default(), port }
     }
 
     /// A server whose data are below `dir`.
     pub fn start_in(dir: TempDir, how: How) -> Self {
-        let (process, said) = serve(dir.path(), "127.0.0.1:0", &how);
+        let port = Port::take();
+        let (process, said) = serve(dir.path(), &port.address, &how);
         let (url, token) = (said["listening"].as_str().unwrap(), said["operator_token"].as_str().unwrap());
         let operator = Api::new(url, token);
-        Self { process, url: url.to_owned(), operator, dir, how }
+        Self { process, url: url.to_owned(), operator, dir, how, port }
     }
 
     /// Starts it again where it was: the same folder, the same port.
     pub fn restart(&mut self) {
-        let address = self.url.split("//").nth(1).unwrap();
-        (self.process, _) = serve(self.dir.path(), address, &self.how);
+        (self.process, _) = serve(self.dir.path(), &self.port.address, &self.how);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
