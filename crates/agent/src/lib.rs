@@ -44,4 +44,4 @@ pub use invitation::{Invitation, InvitationError};
 pub use memory::{Memory, Pending, Tally};
 pub use policy::{Policy, PolicyError};
 pub use run::{federation, federation_when_there, run, run_at};
-pub use state::StateError;
+pub use state::{RECIPE_FILE, StateError};

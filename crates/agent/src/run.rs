@@ -71,6 +71,7 @@ pub async fn run_at(place: Place, config: AgentConfig, until: impl Future<Output
     check(&config)?;
     let machine = &place.machine;
     let state = StateDir::open(machine, &config.state_dir, &config.invitation)?;
+    state.remember(&config.recipe)?;
     let (kept, told) = (read_witness(machine, &state.witness())?, read_contradiction(machine, &state.contradiction())?);
     let site = Arc::new(Site::new(&config, place, Witness::new(kept, told))?);
     if config.policy.hours.is_some() {

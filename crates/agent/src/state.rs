@@ -60,6 +60,9 @@ pub enum StateError {
     Entropy(String),
 }
 
+/// The file of a state folder that names the recipe.
+pub const RECIPE_FILE: &str = "recipe";
+
 /// A state folder, which nobody else uses as long as this lives.
 #[derive(Debug)]
 pub struct StateDir {
@@ -135,6 +138,15 @@ impl StateDir {
         let folder = self.folder.join("clients").join(client.as_str());
         make(&self.machine, &folder)?;
         Ok(Home { folder, machine: self.machine.clone() })
+    }
+
+    /// Keeps the name of the recipe that the rows are read by, for a restart with an invitation that is worth nothing any more.
+    pub fn remember(&self, recipe: &str) -> Result<(), StateError> {
+        let path = self.folder.join(RECIPE_FILE);
+        match self.machine.disk().read(&path) {
+            Ok(known) if known == recipe.as_bytes() => Ok(()),
+            _ => write_whole(&self.machine, &path, recipe.as_bytes()),
+        }
     }
 
     /// Where a contradiction of the witness is.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use dure_agent::{AgentConfig, AgentError, Ended, Invitation, Policy, federation_when_there, run};
+use dure_agent::{AgentConfig, AgentError, Ended, Invitation, Policy, RECIPE_FILE, federation_when_there, run};
 use dure_core::name::ClientName;
 use dure_learn::data::{ClientRows, DataSet, table::read_bounded};
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     args::{DataArgs, Join, Part, RecipeArgs},
     fail::Fail,
-    process::{self, PrivateFile},
+    process,
     source::{self, Found},
 };
 
@@ -31,6 +31,7 @@ pub fn join(args: &Join) -> Result<String, Fail> {
     if args.until_stdin_ends && args.invitation_file.as_deref() == Some(Path::new("-")) {
         return Err(Fail::usage("--invitation - reads all of standard input: --until-stdin-ends would stop at once"));
     }
+    dure_machine::kill::prepare().map_err(Fail::usage)?;
     process::log();
     let files = process::open_files();
     if files < FILES {
@@ -59,7 +60,6 @@ pub fn join(args: &Join) -> Result<String, Fail> {
             }
             Err(other) => return Err(failed(other)),
         };
-        remember(&state_dir, &found.recipe.name)?;
         let clients = clients(args, &found)?;
         tracing::info!("{} clients of {} rows for {}", clients.len(), rows(&clients), invitation.federation());
         let config = AgentConfig {
@@ -134,20 +134,10 @@ fn recipe(args: &Join, federation: &str, named: Option<&str>) -> Result<Found, F
     source::recipe(&RecipeArgs { recipe: name, overrides: vec![] })
 }
 
-/// The file in a state folder that has the recipe's name.
-const RECIPE: &str = "recipe";
-
 /// The recipe that this agent has joined with before.
 fn remembered(state_dir: &Path) -> Option<String> {
-    let text = String::from_utf8(read_bounded(&state_dir.join(RECIPE), 100).ok()?).ok()?;
+    let text = String::from_utf8(read_bounded(&state_dir.join(RECIPE_FILE), 100).ok()?).ok()?;
     Some(text.trim().to_owned())
-}
-
-fn remember(state_dir: &Path, recipe: &str) -> Result<(), Fail> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let shown = || format!("{}: cannot be made", state_dir.display());
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).with_context(shown)?;
-    Ok(PrivateFile::begin(&state_dir.join(RECIPE)).and_then(|file| file.keep(recipe)).with_context(shown)?)
 }
 
 /// Rows that are not public leave in sums of at least five of them, unless the site's policy says otherwise.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use dure_machine::kill;
 use tempfile::NamedTempFile;
 use tokio::{runtime, signal, sync::oneshot};
 use tracing_subscriber::EnvFilter;
@@ -83,9 +84,12 @@ impl PrivateFile {
     }
 
     /// Writes a line, in place of whatever was there.
-    pub fn keep(mut self, line: &str) -> std::io::Result<()> {
-        writeln!(self.file, "{line}")?;
-        self.file.as_file().sync_all()?;
-        self.file.persist(&self.path).map(drop).map_err(|failed| failed.error)
+    pub fn keep(self, line: &str) -> std::io::Result<()> {
+        let Self { mut file, path } = self;
+        kill::around("keep-file", || {
+            writeln!(file, "{line}")?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map(drop).map_err(|failed| failed.error)
+        })
     }
 }

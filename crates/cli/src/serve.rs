@@ -14,6 +14,7 @@ use crate::{
 
 /// Serves until it is told to stop.
 pub fn run(args: &Serve) -> Result<String, Fail> {
+    dure_machine::kill::prepare().map_err(Fail::usage)?;
     process::log();
     process::runtime(true)?.block_on(async {
         let until = process::stopped(args.until_stdin_ends)?;

@@ -119,11 +119,12 @@ impl Disk for SystemDisk {
     }
 
     fn close_folder(&self, folder: &Path) -> io::Result<()> {
-        close(folder)
+        kill::around("close-folder", || close(folder))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let file = private().create(true).truncate(false).write(true).open(path)?;
+        let open = || private().create(true).truncate(false).write(true).open(path);
+        let file = kill::around("lock", open)?;
         file.try_lock()?;
         Ok(Box::new(file))
     }
@@ -136,7 +137,7 @@ impl DiskFile for SystemFile {
         // In two halves, for a process can also end between them.
         let (first, second) = bytes.split_at(bytes.len() / 2);
         kill::around("write", || self.0.write_all(first))?;
-        self.0.write_all(second)
+        kill::around("write-rest", || self.0.write_all(second))
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -19,11 +19,14 @@ use tempfile::TempDir;
 
 use crate::{
     golden::{CLIENTS, KEYS, Outcome},
-    harness::{Api, How, Process, Serve, begin_to_serve, block_on, dure, said, secret_of, until},
+    harness::{Api, How, Port, Process, Serve, begin_to_serve, block_on, dure, said, secret_of, until},
 };
 
 /// The steps of a server in a golden job.
-const SERVER: [&str; 11] = [
+const SERVER: [&str; 15] = [
+    "lock",
+    "open-database",
+    "migrate",
     "append",
     "publish",
     "acknowledge",
@@ -31,6 +34,7 @@ const SERVER: [&str; 11] = [
     "put_seen",
     "create",
     "write",
+    "write-rest",
     "sync",
     "rename",
     "sync-folder",
@@ -38,13 +42,29 @@ const SERVER: [&str; 11] = [
 ];
 
 /// The steps of an agent.
-const AGENT: [&str; 9] =
-    ["call", "labour", "make-folder", "create", "write", "sync", "rename", "sync-folder", "remove"];
+const AGENT: [&str; 12] = [
+    "lock",
+    "close-folder",
+    "make-folder",
+    "call",
+    "labour",
+    "create",
+    "write",
+    "write-rest",
+    "sync",
+    "rename",
+    "sync-folder",
+    "remove",
+];
 
 /// The steps of a server while its operator sets it up and looks after it.
-const OPERATOR: [&str; 13] = [
+const OPERATOR: [&str; 17] = [
+    "keep-file",
     "make-folder",
     "sync-folder",
+    "lock",
+    "open-database",
+    "migrate",
     "end_sessions",
     "remove_sessions",
     "set_operator",
@@ -133,6 +153,8 @@ impl Run {
         let server = Serve::resume_in(prepared.copy(), &prepared.token, &server_how);
         let people = server.path("people");
         let invitation = prepared.invitation.replace(&prepared.url, &server.url);
+        // Made by somebody who lets others look into it.
+        fs::create_dir(server.path("state-agent")).unwrap();
         let agent = server.join_as(&agent_how, "agent", &invitation, &people);
         Self { server, agent, invitation, people }
     }
@@ -181,8 +203,27 @@ impl Run {
         clients.as_array().is_some_and(|clients| clients.iter().filter(ready).count() == CLIENTS)
     }
 
+    /// Holds the agent, in all its lives, to have been done with each task once.
+    fn assert_nobody_answers_twice(&self) {
+        let log = self.agent.log();
+        let done = log.lines().filter(|line| line.contains(" has done its part in round "));
+        let done = done.map(|line| line.split_once("INFO ").unwrap().1.split_once(" in round ").unwrap());
+        let mut tasks = BTreeSet::new();
+        for (client, round) in done {
+            let round = round.split(' ').next().unwrap();
+            assert!(tasks.insert((client, round)), "{client} in round {round} twice: {log}");
+        }
+    }
+
     /// Ends the agent and the server, who may die of it, and looks at what is there then.
     async fn end(&mut self) {
+        // What the server does about updates that nobody needs any more, nobody waits for.
+        let updates = self.server.path("server/blobs/updates/fitbit");
+        until("no update is left", async || {
+            self.look_after();
+            (fs::read_dir(&updates).map_or(0, Iterator::count) == 0).then_some(())
+        })
+        .await;
         self.agent.stop().await;
         self.server.process.stop().await;
         self.server.restart();
@@ -200,6 +241,7 @@ fn killed_at(prepared: &Prepared, victim: Victim, passage: &str) -> bool {
         if !run.has_killed() {
             run.end().await;
         }
+        run.assert_nobody_answers_twice();
         run.has_killed()
     })
 }
@@ -262,7 +304,7 @@ fn a_server_may_die_at_every_step() {
     tell("the server", &counts, |step| match step {
         "append" | "publish" | "acknowledge" => ROUNDS,
         "put_secret" => CLIENTS as u64,
-        "put_seen" => 1,
+        "lock" | "open-database" | "migrate" | "put_seen" => 1,
         // An update of each client in two rounds, and three models; updates are removed.
         "remove" => 2 * CLIENTS as u64,
         _ => 2 * CLIENTS as u64 + 3,
@@ -274,8 +316,8 @@ fn an_agent_may_die_at_every_step() {
     let prepared = Prepared::new();
     let counts = passages(&AGENT, |passage| killed_at(&prepared, Victim::Agent, passage));
     tell("the agent", &counts, |step| match step {
-        "call" => ROUNDS * CLIENTS as u64,
-        "labour" => ROUNDS * CLIENTS as u64,
+        "lock" | "close-folder" => 1,
+        "call" | "labour" => ROUNDS * CLIENTS as u64,
         "make-folder" => CLIENTS as u64,
         "remove" => 2 * CLIENTS as u64,
         // A secret, and in two rounds an answer and a memory, and a memory when the round is over.
@@ -318,18 +360,21 @@ async fn operate(server: &mut Serve) -> Vec<Value> {
 fn operated(passage: &str) -> bool {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();
-        let how = How::default().env("DURE_KILL", passage);
-        let (process, told) = begin_to_serve(dir.path(), "127.0.0.1:0", &how);
-        let token = told.as_ref().and_then(|told| told["operator_token"].as_str().map(str::to_owned));
-        let log = dir.path().join("serve.log");
-        let mut server = match (told, token) {
-            (Some(told), Some(token)) => {
+        let (log, token) = (dir.path().join("serve.log"), dir.path().join("token"));
+        let args = ["--token-file", token.to_str().unwrap()];
+        let how = How::default().env("DURE_KILL", passage).args(&args);
+        let port = Port::take();
+        let (process, told) = begin_to_serve(dir.path(), &port.address, &how);
+        let mut server = match (fs::read_to_string(&token), told) {
+            (Ok(token), Some(told)) => {
                 let url = told["listening"].as_str().unwrap().to_owned();
-                let operator = Api::new(&url, &token);
-                Serve { process, dir, url, operator, how: How::default() }
+                let operator = Api::new(&url, token.trim());
+                Serve { process, dir, url, operator, how: How::default(), port }
             }
-            // It died before it could tell its token: another is made.
-            _ => {
+            // It died when its token was written down, and before it listened.
+            (Ok(token), None) => Serve::resume_in(dir, token.trim(), &How::default()),
+            // It died before that: another token is made.
+            (Err(_), _) => {
                 drop(process);
                 let again = Serve::start_in(dir, How::default().args(&["--new-token"]));
                 Serve { how: How::default(), ..again }
@@ -355,34 +400,69 @@ fn a_server_may_die_while_it_is_set_up() {
     tell("the server", &counts, |_| 1);
 }
 
-/// The names of a source's steps: what stands after `call(` in quotes.
-fn steps(source: &str, call: &str) -> BTreeSet<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(source);
+/// A source of the workspace, or all of a folder, without its tests.
+fn source(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     let mut files = vec![path.clone()];
-    if path.is_dir() {
-        files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut text = String::new();
+    while let Some(file) = files.pop() {
+        if file.is_dir() {
+            files.extend(fs::read_dir(file).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let whole = fs::read_to_string(file).unwrap();
+            text += whole.split("#[cfg(test)]").next().unwrap();
+        }
     }
-    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    text
+}
+
+/// What stands after `call(` in quotes.
+fn named(source: &str, call: &str) -> BTreeSet<String> {
     let call = format!("{call}(\"");
-    let after = text.split(&call).skip(1);
-    after.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    source.split(&call).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+/// Every step at which somebody dies above.
+fn died_at() -> BTreeSet<String> {
+    [&SERVER[..], &OPERATOR, &AGENT].concat().into_iter().map(str::to_owned).collect()
 }
 
 #[test]
 fn every_step_is_one_to_die_at() {
-    let killed = |steps: &[&str]| steps.iter().map(|step| (*step).to_owned()).collect::<BTreeSet<_>>();
-    let server = &killed(&SERVER) | &killed(&OPERATOR);
-    let stored = steps("server/src/store/sqlite", "begin");
     // It changes nothing that anybody reads, and only while the store is in trouble.
-    let stored = &stored - &killed(&["try_to_write"]);
-    assert!(stored.is_subset(&server), "{:?} are store calls at which no server dies", &stored - &server);
-    let disk = steps("machine/src/disk.rs", "around");
-    assert!(disk.len() >= 7 && disk.is_subset(&server), "{:?}", &disk - &server);
-    assert!(disk.is_subset(&killed(&AGENT)), "{:?}", &disk - &killed(&AGENT));
-    let driver = steps("server/src/driver/writer.rs", "around");
-    assert!(driver.is_subset(&server), "{:?}", &driver - &server);
-    let text = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src/store/sqlite")).unwrap();
-    let text: String = text.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let harmless = BTreeSet::from(["try_to_write".to_owned()]);
+    let all: BTreeSet<String> = dure_machine::kill::STEPS.iter().map(|step| (*step).to_owned()).collect();
+    assert_eq!(&all - &harmless, died_at());
+    let sources = ["machine/src", "server/src", "agent/src", "cli/src"].map(source).concat();
+    let called = &named(&sources, "kill::around") | &named(&sources, "kill::around_async");
+    let begun = named(&source("server/src/store/sqlite"), "begin");
+    assert_eq!(&called | &begun, all, "what the sources call, and what is listed");
+}
+
+#[test]
+fn nothing_changes_a_disk_but_by_a_step() {
+    let disk = source("machine/src/disk.rs");
+    let system = disk.split("impl Disk for SystemDisk").nth(1).unwrap().split("/// Opens files").next().unwrap();
+    let reading = ["kind", "names", "read", "read_range"];
+    let mut changing = 0;
+    for function in system.split("\n    fn ").skip(1) {
+        let (name, body) = function.split_once('(').unwrap();
+        if !reading.contains(&name) {
+            let calls = body.matches("kill::around(").count();
+            assert!(calls == if name == "write" { 2 } else { 1 }, "{name} is no step to die at: {body}");
+            changing += 1;
+        }
+    }
+    assert_eq!(changing, 9);
+    for folder in ["server/src", "agent/src"] {
+        let text = source(folder);
+        let past: Vec<&str> = text
+            .lines()
+            .filter(|line| ["fs::", "File::", "OpenOptions"].iter().any(|way| line.contains(way)))
+            .collect();
+        assert!(past.is_empty(), "{folder} is to change the disk by its machine: {past:?}");
+    }
+    let text = source("server/src/store/sqlite");
     let outside = text.lines().filter(|line| line.contains("self.writer") && !line.trim().starts_with("//"));
     let outside: Vec<&str> = outside.filter(|line| !line.contains("begin_with") && !line.contains("close()")).collect();
     assert!(outside.is_empty(), "only `begin` writes: {outside:?}");

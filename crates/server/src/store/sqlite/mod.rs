@@ -54,8 +54,9 @@ impl Sqlite {
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let fault = |error| StoreError::database(path, error);
         let suspect = Arc::default();
-        let writer = pool(1, &suspect).connect_with(writing(path)).await.map_err(fault)?;
-        migrate(path, &writer).await?;
+        let opened = pool(1, &suspect).connect_with(writing(path));
+        let writer = kill::around_async("open-database", opened).await.map_err(fault)?;
+        kill::around_async("migrate", migrate(path, &writer)).await?;
         let reading = options(path).pragma("query_only", "ON");
         let readers = pool(READERS, &Arc::default()).connect_with(reading).await.map_err(fault)?;
         Ok(Self { path: path.into(), writer, suspect, readers })
