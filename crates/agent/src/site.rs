@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The lease to live by until the server has said its own.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(30);
 
 /// A server that names a shorter one is renewed no more often.
 const SHORTEST_LEASE: Duration = Duration::from_millis(300);

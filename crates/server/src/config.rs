@@ -33,9 +33,6 @@ pub struct Tls {
 /// The port of a server that was told none.
 pub const PORT: u16 = 3873;
 
-/// How long a lease is, where nothing else is said.
-pub const LEASE: Duration = Duration::from_secs(60);
-
 /// The most parameters that any server takes: files of 4 GiB.
 pub const MAX_PARAMETERS: usize = 1 << 30;
 

@@ -18,9 +18,9 @@ use crate::store::Seen;
 /// What a server remembers of a client beside the journal.
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
-    /// When it was heard of, in federation time.
+    /// When its lease began, in federation time: when it was heard of, or when the server was started, if that was later.
     pub at: Time,
-    /// The same on the wall clock, in milliseconds since 1970; an annotation.
+    /// When it was heard of, on the wall clock, in milliseconds since 1970; an annotation.
     pub wall_ms: i64,
     /// The task that it was given last.
     pub taken: Option<TaskId>,
@@ -32,6 +32,13 @@ pub struct Presence {
     unsaved: bool,
     /// How often it has changed its membership since a moment; see [`Presences::may_change`].
     changes: (Time, u32),
+}
+
+impl Presence {
+    /// How long ago it was heard of, in seconds, by whichever server there was then.
+    pub fn last_seen_s(&self) -> f64 {
+        wall_ms().saturating_sub(self.wall_ms).max(0) as f64 / 1000.0
+    }
 }
 
 /// How often a client may join, leave or change its readiness within [`CHANGES_IN`]. Each is an event that stays for ever.
@@ -111,4 +118,19 @@ impl Presences {
 /// The wall clock, in milliseconds since 1970: for annotations only.
 pub fn wall_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_renews_a_lease_and_not_when_a_client_was_seen() {
+        let client = ClientName::new("a").unwrap();
+        let hour_ago = Seen { client: client.clone(), wall_ms: wall_ms() - 3_600_000, facts: Map::new() };
+        let presences = Presences::new(&Federation::default(), vec![hour_ago], Time(7));
+        let presence = presences.get(&client).unwrap();
+        assert_eq!(presence.at, Time(7));
+        assert!(presence.last_seen_s() >= 3600.0, "{}", presence.last_seen_s());
+    }
 }

@@ -61,7 +61,7 @@ pub fn client(shared: &Shared, federation: &Federation, name: &ClientName) -> Op
         reason: reason(federation, name, member),
         epoch: member.epoch,
         task: open,
-        last_seen_s: seen.map(|presence| seconds(now.since(presence.at))),
+        last_seen_s: seen.map(Presence::last_seen_s),
         lease_ends_in_s: seen.filter(|_| active).map(|presence| left(presence.at + shared.lease, now)),
         facts: presence.map(|presence| presence.facts).unwrap_or_default(),
     })
@@ -220,7 +220,7 @@ fn heard(shared: &Shared, federation: &Federation, name: &ClientName, now: Time)
         Some(ClientState::Updating) => " is sending its answer,",
         _ => "",
     };
-    let (seen, lease) = (seconds(now.since(presence.at)), left(presence.at + shared.lease, now));
+    let (seen, lease) = (presence.last_seen_s(), left(presence.at + shared.lease, now));
     format!("{name}{doing} last seen {seen:.0} s ago, its lease ends in {lease:.0} s")
 }
 

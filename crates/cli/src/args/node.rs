@@ -31,8 +31,8 @@ pub struct Serve {
     /// Speak plain HTTP beyond this machine: only where something else encrypts
     #[arg(long, conflicts_with = "tls_cert")]
     pub insecure_http: bool,
-    /// How long a client that is not heard of stays: 60s, 5m
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = length)]
+    /// How long a client that is not heard of stays: 30s, 5m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = length)]
     pub lease: Duration,
     /// The most parameters that a job's model may have; each is 4 bytes of a version's file, and more of memory
     #[arg(long, value_name = "N", default_value_t = PARAMETERS as u64, value_parser = clap::value_parser!(u64).range(1..=MAX_PARAMETERS as u64))]

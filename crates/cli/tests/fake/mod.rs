@@ -197,7 +197,7 @@ pub fn view(name: &str, journal: &str) -> FederationView {
         jobs: 2,
         active_job: None,
         versions: 8,
-        lease_s: 60.0,
+        lease_s: 30.0,
         journal: head.map_or(Head::default(), Result::unwrap),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use dure_core::{
     digest::Digest,
-    event::{Event, Record},
+    event::{Event, Outcome, Record},
     federation::{Command, Federation, Reject},
     journal::{Entry, Head},
     time::Time,
@@ -368,6 +368,15 @@ fn words(error: StoreError) -> CommandError {
     CommandError::Store(FAILED.into())
 }
 
+fn words_of(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "is completed",
+        Outcome::Aborted => "was aborted",
+        Outcome::GaveUp => "gave up: too many rounds in a row were abandoned",
+        Outcome::Failed => "failed",
+    }
+}
+
 /// A line in the log for what an operator wants to read there.
 fn log(federation: &str, event: &Event) {
     match event {
@@ -395,7 +404,8 @@ fn log(federation: &str, event: &Event) {
             tracing::warn!(federation, %round, "round {round} abandoned: {reported} answers of {quorum} needed");
         }
         Event::JobEnded { job, outcome, reason } => {
-            tracing::info!(federation, job, "job {job} of {federation} ended: {outcome:?} {reason:?}");
+            let because = if reason.is_empty() { String::new() } else { format!(": {reason:?}") };
+            tracing::info!(federation, job, "job {job} of {federation} {}{because}", words_of(*outcome));
         }
         _ => {}
     }
