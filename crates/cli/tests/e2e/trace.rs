@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -91,6 +91,65 @@ fn renamed_files(calls: &[Call], below: &Path) -> usize {
     count
 }
 
+/// Holds every file below `blobs` to have its bytes and its name safe before the database's log has an event that names it. How
+/// many are named.
+fn named_blobs(calls: &[Call], blobs: &Path) -> usize {
+    let renamed = |call: &Call| {
+        let to = call.renames().then(|| call.quoted().last().map(|to| Path::new(*to).to_owned()))??;
+        to.starts_with(blobs).then_some(to)
+    };
+    let all: BTreeSet<PathBuf> = calls.iter().filter_map(renamed).collect();
+    let name = |file: &Path| file.file_name().unwrap().to_str().unwrap().to_owned();
+    let (mut waiting, mut safe, mut named) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for call in calls {
+        if let Some(to) = renamed(call) {
+            waiting.insert(to);
+        } else if call.syncs() {
+            let (synced, rest) =
+                waiting.into_iter().partition(|file: &PathBuf| file.parent() == Some(Path::new(call.file())));
+            waiting = rest;
+            safe.extend(BTreeSet::<PathBuf>::into_iter(synced));
+        } else if call.writes() && call.file().ends_with("dure.db-wal") {
+            for file in all.iter().filter(|file| call.args.contains(&name(file))) {
+                assert!(safe.contains(file), "an event names {} before it is safe", file.display());
+                named.insert(file);
+            }
+        }
+    }
+    named.len()
+}
+
+/// Holds every update that an agent sends to have been kept before: its bytes, and the memory that speaks of it. How many were
+/// sent.
+fn kept_answers(calls: &[Call], state: &Path) -> usize {
+    let clients = state.join("clients");
+    let (mut waiting, mut safe) = (vec![], BTreeMap::<String, [usize; 2]>::new());
+    let mut sent = BTreeMap::<String, BTreeSet<String>>::new();
+    for call in calls {
+        if call.renames() {
+            let to = Path::new(*call.quoted().last().unwrap());
+            let kind = ["answer", "memory.json"].iter().position(|kind| to.ends_with(kind));
+            waiting
+                .extend(kind.filter(|_| to.starts_with(&clients)).map(|kind| (to.parent().unwrap().to_owned(), kind)));
+        } else if call.syncs() {
+            let folder = Path::new(call.file());
+            for (home, kind) in waiting.extract_if(.., |(home, _)| home == folder) {
+                safe.entry(home.file_name().unwrap().to_str().unwrap().to_owned()).or_default()[kind] += 1;
+            }
+        } else if let Some((_, task)) = call.args.split_once("PUT /v1/federations/fitbit/tasks/")
+            && let Some((task, _)) = task.split_once("/result?sha256=")
+        {
+            let client = task.splitn(5, '-').last().unwrap();
+            let tasks = sent.entry(client.to_owned()).or_default();
+            tasks.insert(task.to_owned());
+            let [answers, memories] = safe.get(client).copied().unwrap_or_default();
+            // Between two answers the memory is written once more, when it is known what became of the first.
+            assert!(answers >= tasks.len() && memories >= 2 * tasks.len() - 1, "{task} is sent before it is kept");
+        }
+    }
+    sent.values().map(BTreeSet::len).sum()
+}
+
 /// Holds every answer to an upload to the order: the event that says that it was accepted was written to the database's log, the
 /// log was synced, and then it was answered. How many were answered.
 fn answered_uploads(calls: &[Call]) -> usize {
@@ -150,5 +209,7 @@ fn nothing_is_renamed_or_answered_before_it_is_synced() {
         assert!(renamed_files(&served, &dir.path().join("server/blobs")) >= 9);
         assert!(renamed_files(&joined, &dir.path().join("state-agent")) >= 3 * 7);
         assert_eq!(answered_uploads(&served), 18, "three clients answer six times");
+        assert_eq!(named_blobs(&served, &dir.path().join("server/blobs")), 9, "six updates and three models");
+        assert_eq!(kept_answers(&joined, &dir.path().join("state-agent")), 6, "three clients send two updates");
     });
 }
