@@ -42,6 +42,8 @@ pub struct Platter {
     pub faults: Faults,
     /// When something last was.
     pub troubled: Option<Instant>,
+    /// How many syncs have failed.
+    pub failed_syncs: u64,
 }
 
 #[derive(Clone, Default)]
@@ -175,6 +177,7 @@ impl Platter {
             0 => Ok(()),
             _ => {
                 self.faults.syncs -= 1;
+                self.failed_syncs += 1;
                 Err(io::Error::other("the disk failed to sync"))
             }
         }

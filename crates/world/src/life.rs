@@ -31,6 +31,7 @@ struct State {
     fuse: Option<Fuse>,
     /// How it died last.
     power: bool,
+    power_losses: u64,
 }
 
 /// One run of a machine, from a start to a death.
@@ -70,13 +71,21 @@ impl Life {
     }
 
     fn die(&self, power: bool) {
-        *self.lock() = State { fuse: None, power };
+        let mut state = self.lock();
+        let power_losses = state.power_losses + u64::from(power);
+        *state = State { fuse: None, power, power_losses };
+        drop(state);
         self.deaths.send_modify(|deaths| *deaths += 1);
     }
 
     /// Whether it lost its power when it died last.
     pub fn lost_power(&self) -> bool {
         self.lock().power
+    }
+
+    /// How often it has lost its power.
+    pub fn power_losses(&self) -> u64 {
+        self.lock().power_losses
     }
 
     /// How often it has died.

@@ -2,11 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use dure_core::{federation::Waiting, job::Status, journal::Head, random::Stream};
+use dure_core::{
+    federation::{Version, Waiting},
+    job::Status,
+    journal::Head,
+    random::Stream,
+};
 use rand::SeedableRng as _;
 use tokio::{
     task::JoinHandle,
@@ -42,6 +48,14 @@ pub struct Report {
     pub requests: u64,
     /// How often a machine died.
     pub deaths: u64,
+    /// How often it lost its power then, and with it what was not synced.
+    pub power_losses: u64,
+    /// Syncs that failed.
+    pub failed_syncs: u64,
+    /// Versions of which each client's weight was looked at: nobody but itself moves it.
+    pub units: usize,
+    /// Witnesses who said that a journal was cut off.
+    pub complaints: usize,
     /// Rounds that were abandoned.
     pub abandoned: usize,
     /// The digest of the journal's end.
@@ -195,7 +209,7 @@ impl World {
 
     /// All faults end, and everybody is there who can be.
     fn heal(&self) {
-        for (life, platter) in std::iter::once((&self.server.life, &self.server.platter))
+        for (life, platter) in iter::once((&self.server.life, &self.server.platter))
             .chain(self.sites.iter().map(|site| (&site.life, &site.platter)))
         {
             life.spare();
@@ -238,6 +252,11 @@ impl World {
         if let Some(job) = federation.active() {
             match federation.waiting() {
                 Some(Waiting::Clients { .. }) if there => {
+                    let cohort = &job.plan.cohort;
+                    let enough = cohort.size.max(cohort.min_clients).max(cohort.quorum).unwrap_or(1);
+                    if taking_part.count() >= enough {
+                        return Err(format!("job {} waits for clients, and {enough} are there", job.id));
+                    }
                     drop(self.operator.act(job.id, crate::history::Deed::Abort).await)
                 }
                 Some(Waiting::Resume | Waiting::Aggregate { .. }) => {
@@ -289,22 +308,32 @@ impl World {
         if self.sites.iter().any(|site| site.contradicts()) {
             return Err("a witness speaks of a journal that was cut, and none was".into());
         }
-        let report = self.report(&rest);
+        let mut report = self.report(&rest);
         self.die_once_more(&rest).await?;
         if self.history.cut > 0 {
-            self.cut(&rest).await?;
+            report.complaints = self.cut(&rest).await?;
         }
         Ok(report)
     }
 
     fn report(&self, rest: &Rest) -> Report {
         let abandoned = rest.journal.iter().filter(|entry| entry.event.get().contains("round_abandoned")).count();
-        let deaths = self.server.life.deaths() + self.sites.iter().map(|site| site.life.deaths()).sum::<u64>();
+        let lives = || iter::once(&self.server.life).chain(self.sites.iter().map(|site| &site.life));
+        let platters = iter::once(&self.server.platter).chain(self.sites.iter().map(|site| &site.platter));
+        let failed =
+            |platter: &Arc<Mutex<Platter>>| platter.lock().unwrap_or_else(PoisonError::into_inner).failed_syncs;
+        let is_of_units = |version: &&Version| {
+            version.round > 0 && rest.shown.job(version.job).is_some_and(|job| job.plan.measure.is_empty())
+        };
         Report {
             entries: rest.journal.len(),
             versions: rest.shown.versions.len(),
             requests: rest.passed.requests,
-            deaths,
+            deaths: lives().map(|life| life.deaths()).sum(),
+            power_losses: lives().map(|life| life.power_losses()).sum(),
+            failed_syncs: platters.map(failed).sum(),
+            units: rest.shown.versions.iter().filter(is_of_units).count(),
+            complaints: 0,
             abandoned,
             head: rest.journal.last().map(|entry| entry.hash),
         }
@@ -352,8 +381,9 @@ impl World {
         Err("the server did not come back".into())
     }
 
-    /// Somebody cuts the journal off while the server is down. A site that had seen more than there is now says so.
-    async fn cut(&self, before: &Rest) -> Result<(), String> {
+    /// Somebody cuts the journal off while the server is down. A site that had seen more than there is now says so; how many
+    /// do.
+    async fn cut(&self, before: &Rest) -> Result<usize, String> {
         sleep(Duration::from_secs(3)).await;
         let witnesses: Vec<_> = self.sites.iter().map(|site| (site, site.witness())).collect();
         let length = before.journal.len().saturating_sub(self.history.cut).max(1);
@@ -371,6 +401,6 @@ impl World {
                 return Err(format!("{} has seen {head:?}, which was cut off, and does not say so", site.client));
             }
         }
-        Ok(())
+        Ok(self.sites.iter().filter(|site| site.contradicts()).count())
     }
 }

@@ -80,11 +80,17 @@ fn eventful(reports: &[Report]) {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let [deaths, abandoned, versions] = [sum(|r| r.deaths), sum(|r| r.abandoned as u64), sum(|r| r.versions as u64)];
     let (entries, requests, histories) = (sum(|r| r.entries as u64), sum(|r| r.requests), reports.len() as u64);
+    let [power_losses, failed_syncs] = [sum(|r| r.power_losses), sum(|r| r.failed_syncs)];
+    let [units, complaints] = [sum(|r| r.units as u64), sum(|r| r.complaints as u64)];
     println!(
-        "{histories} histories: {entries} events, {versions} versions, {abandoned} abandoned rounds, {deaths} deaths, {requests} requests"
+        "{histories} histories: {entries} events, {versions} versions ({units} of units), {abandoned} abandoned rounds, \
+         {deaths} deaths ({power_losses} by loss of power), {failed_syncs} failed syncs, {complaints} witnesses of a cut \
+         journal, {requests} requests"
     );
     if histories >= 100 {
-        assert!(deaths > histories && versions > 3 * histories && abandoned > histories / 4, "too little happens");
+        assert!(deaths > histories && versions > 3 * histories && abandoned > histories / 8, "too little happens");
+        assert!(power_losses > histories / 4 && failed_syncs > histories / 8, "too little goes wrong");
+        assert!(units > histories && complaints > histories / 10, "too little is looked at");
     }
 }
 
