@@ -4,9 +4,10 @@ pub mod chaos;
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{DirEntry, File},
     io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -24,6 +25,12 @@ use crate::{
     remote::Remote,
 };
 
+/// How the names of the demos' folders begin.
+const FOLDER: &str = "dure-demo-";
+
+/// The file in a demo's folder that it holds locked.
+const LOCK: &str = "lock";
+
 /// What the server is called on this stage.
 const SERVER: &str = "server";
 
@@ -34,7 +41,7 @@ pub const AGENTS: usize = 4;
 const KEYS: [&str; 3] = ["rounds=40", "training.epochs=3", "cohort.min_clients=33"];
 
 /// How long anything may take to be there.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Shows a federation at work: each command that is run, and the job, live. Everything is gone at the end.
 pub fn run(args: &Demo) -> Result<String, Fail> {
@@ -47,12 +54,14 @@ pub fn run(args: &Demo) -> Result<String, Fail> {
     stage.compare()?;
     let events = remote.get::<FederationView>("")?.journal.sequence;
     stage.curtain();
-    Ok(format!("\n{} processes have ended; the journal had {events} events. Nothing is left behind.\n", AGENTS + 1))
+    Ok(format!("\nThe server and its agents have ended; the journal had {events} events. Nothing is left behind.\n"))
 }
 
 /// A folder with everything, and who runs in it.
 pub struct Stage {
     folder: TempDir,
+    /// Held as long as this process lives; see [`clear`].
+    _lock: File,
     seed: u64,
     /// Whether nobody looks on.
     quiet: bool,
@@ -97,8 +106,11 @@ impl Stage {
     }
 
     fn new(seed: u64, quiet: bool) -> Result<Self, Fail> {
-        let folder = tempfile::Builder::new().prefix("dure-demo-").tempdir().context("a temporary folder")?;
-        let stage = Self { folder, seed, quiet, server: String::new(), cast: Arc::default() };
+        clear(&std::env::temp_dir());
+        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir().context("a temporary folder")?;
+        let lock = File::create(folder.path().join(LOCK)).context("a lock")?;
+        lock.try_lock().map_err(std::io::Error::from).context("a lock")?;
+        let stage = Self { folder, _lock: lock, seed, quiet, server: String::new(), cast: Arc::default() };
         stage.heed_signals()?;
         Ok(stage)
     }
@@ -122,6 +134,7 @@ impl Stage {
             runtime.block_on(stopped);
             go_home(&cast);
             drop(std::fs::remove_dir_all(folder));
+            eprintln!("\nstopped: the server and its agents have ended, and nothing is left behind");
             std::process::exit(130);
         });
         Ok(())
@@ -130,6 +143,12 @@ impl Stage {
     /// Everybody goes home.
     pub fn curtain(&self) {
         go_home(&self.cast);
+    }
+
+    /// Kills an agent, who does not come back.
+    pub fn kill_for_good(&self, agent: usize) {
+        let mut cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner);
+        cast.get_mut(agent).into_iter().for_each(Player::die);
     }
 
     fn enters(&self, part: Part, child: Child) {
@@ -280,6 +299,21 @@ fn digest(json: &str, path: &[&str]) -> Result<String, Fail> {
     Ok(found.as_str().context("no digest was told")?.to_owned())
 }
 
+/// Removes what this user's demos have left that were killed: nobody holds their locks.
+fn clear(folder: &Path) {
+    let own = |entry: &DirEntry| {
+        let ours =
+            entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw());
+        ours && entry.file_name().to_string_lossy().starts_with(FOLDER)
+    };
+    for left in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(own) {
+        // One that has no lock may be about to take it.
+        if File::open(left.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            drop(std::fs::remove_dir_all(left.path()));
+        }
+    }
+}
+
 /// The last who came goes first: the server hears everybody's goodbye.
 fn go_home(cast: &Mutex<Vec<Player>>) {
     let mut cast = cast.lock().unwrap_or_else(PoisonError::into_inner);
@@ -294,6 +328,14 @@ impl Drop for Stage {
     }
 }
 
+impl Player {
+    /// As by `kill -9`.
+    fn die(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 impl Drop for Player {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
@@ -305,7 +347,27 @@ impl Drop for Player {
             std::thread::sleep(Duration::from_millis(10));
         }
         // It had its time.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.die();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_killed_demo_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["killed", "alive", "begins"].map(|name| folder.path().join(format!("{FOLDER}{name}")));
+        let foreign = folder.path().join("thesis");
+        paths.iter().chain([&foreign]).for_each(|path| std::fs::create_dir(path).unwrap());
+        let lock = |path: &Path| File::create(path.join(LOCK)).unwrap();
+        drop(lock(&paths[0]));
+        drop(lock(&foreign));
+        let held = lock(&paths[1]);
+        held.try_lock().unwrap();
+        clear(folder.path());
+        let there = [&paths[0], &paths[1], &paths[2], &foreign].map(|path| path.exists());
+        assert_eq!(there, [false, true, true, true]);
     }
 }

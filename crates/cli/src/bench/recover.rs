@@ -22,20 +22,61 @@ use crate::{
 const DEATHS: usize = 15;
 
 /// What the demo's job has in place of the recipe's own keys.
-const KEYS: [&str; 4] = ["rounds=100000", "refit=false", "training.epochs=3", "cohort.min_clients=33"];
+const KEYS: [&str; 3] = ["rounds=100000", "refit=false", "training.epochs=3"];
 
-/// What was measured of Flower 1.41.0, four clients on a machine of two cores: `kill -9` of a SuperNode in a round.
+/// What was measured of Flower 1.41.0, four clients on a machine of two cores: `kill -9` of a SuperNode in a round, and it stayed
+/// dead.
 const FLOWER_S: f64 = 54.7;
 
-/// Kills the server and the agents in turn.
+/// Kills the server and the agents in turn; then an agent for good, twice.
 pub fn run() -> Result<Vec<Row>, Fail> {
+    let (quiet, server, agent) = again()?;
+    let lease = for_good(&["cohort.deadline_s=600"])?;
+    let deadline = for_good(&["cohort.deadline_s=5"])?;
+    let seconds = |what: &str, value, peer| Row::new(what, "s", value, peer);
+    let flower = || Some(Peer { name: "Flower 1.41.0, measured before".into(), value: FLOWER_S });
+    Ok(vec![
+        seconds("a round of 33 clients in 4 processes, nobody killed", quiet.median, None),
+        seconds("agent killed and started again → next model version, median", agent.median, None),
+        seconds("agent killed and started again → next model version, longest", agent.longest, None),
+        seconds("server killed and started again → next model version, median", server.median, None),
+        seconds("server killed and started again → next model version, longest", server.longest, None),
+        seconds("agent killed for good → next model version, a deadline of 5 s and a quorum of 24", deadline, flower()),
+        seconds(
+            "agent killed for good → next model version, the default lease of 30 s and deadline of 600 s",
+            lease,
+            flower(),
+        ),
+    ])
+}
+
+/// How long it took, of several times.
+struct Times {
+    median: f64,
+    longest: f64,
+}
+
+impl Times {
+    fn of(mut times: Vec<f64>) -> Self {
+        Self { median: median(&mut times), longest: times.iter().copied().fold(0.0, f64::max) }
+    }
+}
+
+/// A job that has begun.
+fn begin(keys: &[&str]) -> Result<(Stage, Remote), Fail> {
     let (stage, remote) = Stage::set(0, true)?;
-    stage.dure(&[&["job", "start", "fitbit"][..], &KEYS].concat())?;
-    let over = AtomicBool::new(false);
-    if !until_versions(&remote, 5, &over) {
+    stage.dure(&[&["job", "start", "fitbit"][..], &KEYS, keys].concat())?;
+    if !until_versions(&remote, 5, &AtomicBool::new(false)) {
         return Err(anyhow!("the job does not begin").into());
     }
-    let mut quiet = next_versions(&remote, &over);
+    Ok((stage, remote))
+}
+
+/// Rounds without a death, with the server's, and with an agent's, when whoever is killed is started again at once.
+fn again() -> Result<(Times, Times, Times), Fail> {
+    let (stage, remote) = begin(&["cohort.min_clients=33"])?;
+    let over = AtomicBool::new(false);
+    let quiet = next_versions(&remote, &over);
     let (mut server, mut agent) = (vec![], vec![]);
     for i in 0..DEATHS {
         for (times, victim) in [(&mut server, 0), (&mut agent, 1 + i % AGENTS)] {
@@ -46,21 +87,17 @@ pub fn run() -> Result<Vec<Row>, Fail> {
         }
     }
     stage.curtain();
-    let flower = Peer { name: "Flower 1.41.0, measured before; its node stayed dead".into(), value: FLOWER_S };
-    let longest = |times: &[f64]| times.iter().copied().fold(0.0, f64::max);
-    let (server_longest, agent_longest) = (longest(&server), longest(&agent));
-    Ok(vec![
-        Row::new("a round of 33 clients in 4 processes, nobody killed", "s", median(&mut quiet), None),
-        Row::new("agent killed and started again → next model version, median", "s", median(&mut agent), Some(flower)),
-        Row::new(
-            format!("agent killed and started again → next model version, the longest of {DEATHS}"),
-            "s",
-            agent_longest,
-            None,
-        ),
-        Row::new("server killed → next model version, median (Flower: the run fails)", "s", median(&mut server), None),
-        Row::new(format!("server killed → next model version, the longest of {DEATHS}"), "s", server_longest, None),
-    ])
+    Ok((Times::of(quiet), Times::of(server), Times::of(agent)))
+}
+
+/// How long an agent that is not started again holds up a job with a quorum of others, in seconds.
+fn for_good(keys: &[&str]) -> Result<f64, Fail> {
+    let (stage, remote) = begin(&[&["cohort.min_clients=24", "cohort.quorum=24"][..], keys].concat())?;
+    let (before, began) = (versions(&remote).unwrap_or_default(), Instant::now());
+    stage.kill_for_good(1);
+    until_versions(&remote, before + 1, &AtomicBool::new(false))
+        .then(|| began.elapsed().as_secs_f64())
+        .ok_or_else(|| anyhow!("the job did not go on").into())
 }
 
 /// Times from one version to the next.

@@ -65,8 +65,7 @@ pub fn kill(stage: &Stage, remote: &Remote, victim: usize, over: &AtomicBool) ->
         let mut cast = stage.cast.lock().unwrap_or_else(PoisonError::into_inner);
         // Everybody may have gone home.
         let Some(player) = cast.get_mut(victim) else { return Ok(None) };
-        drop(player.child.kill());
-        drop(player.child.wait());
+        player.die();
         player.child = stage.start(&player.part)?;
         player.part.name.clone()
     };
