@@ -16,7 +16,7 @@ help: ## This list
 build: cc ## target/release/dure
 	cargo build --release --locked -p dure
 
-demo: build ## A federation of made-up people, trained in front of you
+demo: build ## A federation of made-up people, trained in front of you (target/release/dure demo --chaos kills them meanwhile)
 	target/release/dure demo
 
 test: cc ## Everything that must hold, in minutes
@@ -29,7 +29,7 @@ test-long: cc ## The same with many more random cases, and planted bugs that mus
 fuzz: cc ## What reads input, on any bytes, FUZZ_S=1200 seconds for each target
 	scripts/fuzz $(FUZZ_S)
 
-bench: build ## Speed and memory; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
+bench: build ## Speed, memory, and recovery from deaths; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
 	target/release/dure bench train $(if $(PYTHON),--python $(PYTHON))
 	target/release/dure bench recover
 	target/release/dure bench serve $(if $(PYTHON),--python $(PYTHON))
