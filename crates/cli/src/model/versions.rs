@@ -7,7 +7,7 @@ use dure_wire::api::{AliasSpec, AliasView, FederationView, VersionView};
 use crate::{
     args::RemoteArgs,
     fail::Fail,
-    remote::{Remote, checked},
+    remote::{Remote, RemoteError, checked},
     show::{self, METRICS, figure, or_dash},
     words::plain,
 };
@@ -44,7 +44,13 @@ pub fn version(remote: &Remote, view: &FederationView, which: Option<&str>) -> R
         None if view.versions == 0 => return Err(anyhow!("{} has no model version yet", view.name).into()),
         None => view.versions.to_string(),
     };
-    Ok(remote.get(&format!("models/{which}"))?)
+    remote.get(&format!("models/{which}")).map_err(|error| match error {
+        RemoteError::Refused { status: 404, .. } => {
+            anyhow!("{} has no model version {which}; `dure model list` shows the versions and their names", view.name)
+                .into()
+        }
+        other => other.into(),
+    })
 }
 
 /// A version.
