@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::{IsTerminal as _, stderr},
     time::{Duration, Instant},
 };
 
@@ -134,6 +135,16 @@ pub fn figures(last: &BTreeMap<String, Figures>, baselines: &BTreeMap<String, Fi
     };
     let (mae, rmse) = (format!("MAE, {unit}"), format!("RMSE, {unit}"));
     table(&["on test rows", &mae, &rmse, "R²", "r", "MAE over clients"], federated.chain(baselines).map(row))
+}
+
+/// The line at the bottom of a terminal that says what goes on; none where standard error is no terminal.
+pub fn live() -> Option<ProgressBar> {
+    stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is well-formed");
+        let line = ProgressBar::new_spinner().with_style(style);
+        line.enable_steady_tick(Duration::from_millis(200));
+        line
+    })
 }
 
 /// A bar on standard error, once something has taken two seconds; none where standard error is no terminal.

@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::{
@@ -60,12 +61,11 @@ pub fn run(args: &args::Bench) -> Result<String, Fail> {
             return Err(Fail::usage(format!("--python {}: is no Python that runs", python.display())));
         }
     }
-    let (rows, json) = match &args.command {
-        BenchCommand::Train(args) => (train::run(args)?, args.json),
-        BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),
-        BenchCommand::Serve { bench, clients } => (serve::run(bench, usize::from(*clients))?, bench.json),
-        BenchCommand::Recover { json } => (recover::run()?, *json),
-    };
+    let live = show::live();
+    live.iter().for_each(|line| line.set_message("measuring; this takes minutes"));
+    let measured = measured(&args.command);
+    live.iter().for_each(ProgressBar::finish_and_clear);
+    let (rows, json) = measured?;
     if json {
         let cpu = cpu().unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -81,6 +81,16 @@ pub fn run(args: &args::Bench) -> Result<String, Fail> {
     });
     let table = show::table(&["what", "unit", "dure", "peer", "its figure", "peer ÷ dure"], cells);
     Ok(format!("{table}\n"))
+}
+
+/// The figures of a command, and whether they are wanted as JSON.
+fn measured(command: &BenchCommand) -> Result<(Vec<Row>, bool), Fail> {
+    Ok(match command {
+        BenchCommand::Train(args) => (train::run(args)?, args.json),
+        BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),
+        BenchCommand::Serve { bench, clients } => (serve::run(bench, usize::from(*clients))?, bench.json),
+        BenchCommand::Recover { json } => (recover::run()?, *json),
+    })
 }
 
 fn cpu() -> Option<String> {

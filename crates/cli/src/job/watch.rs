@@ -1,24 +1,21 @@
 //! `dure job watch`: a job from its first event to its end. All that is shown comes from the journal.
 
-use std::{
-    io::{IsTerminal as _, stderr},
-    ops::ControlFlow,
-    time::Duration,
-};
+use std::ops::ControlFlow;
 
 use anyhow::anyhow;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::story::{Said, Story};
 use crate::{
     fail::Fail,
     output::print,
     remote::{Reader, Remote, follow},
+    show,
 };
 
 /// Watches a job, and the refit that follows it.
 pub fn watch(remote: &Remote, job: u32, json: bool) -> Result<String, Fail> {
-    let mut watcher = Watcher { story: Story::of(job), json, live: live() };
+    let mut watcher = Watcher { story: Story::of(job), json, live: show::live() };
     let watched = follow(remote, &mut watcher);
     watcher.live.iter().for_each(ProgressBar::finish_and_clear);
     watched?;
@@ -26,16 +23,6 @@ pub fn watch(remote: &Remote, job: u32, json: bool) -> Result<String, Fail> {
         Some(why) => Err(anyhow!(why).into()),
         None => Ok(String::new()),
     }
-}
-
-/// The line at the bottom of a terminal.
-fn live() -> Option<ProgressBar> {
-    stderr().is_terminal().then(|| {
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is well-formed");
-        let line = ProgressBar::new_spinner().with_style(style);
-        line.enable_steady_tick(Duration::from_millis(200));
-        line
-    })
 }
 
 struct Watcher {
