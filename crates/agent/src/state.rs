@@ -98,6 +98,11 @@ struct Owner {
 }
 
 impl StateError {
+    /// Whether it may go well the next time.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
+
     /// What is wrong without saying where: paths are the site's own and go to nobody.
     pub fn words(&self) -> String {
         match self {
@@ -119,6 +124,7 @@ impl StateDir {
             disk.close_folder(folder).map_err(io(folder))?;
         }
         let lock = lock(machine, folder)?;
+        sync_names(machine, folder)?;
         make(machine, &folder.join("clients"))?;
         let owner = Owner { server: invitation.server().into(), federation: invitation.federation().into() };
         let path = folder.join("federation.json");
@@ -137,6 +143,7 @@ impl StateDir {
     pub fn home(&self, client: &ClientName) -> Result<Home, StateError> {
         let folder = self.folder.join("clients").join(client.as_str());
         make(&self.machine, &folder)?;
+        sync_names(&self.machine, &folder)?;
         Ok(Home { folder, machine: self.machine.clone() })
     }
 
@@ -267,6 +274,12 @@ impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.server, self.federation)
     }
+}
+
+/// Makes the names in a folder safe. Whoever gave one may have died before it was: what is read now, and told to the server, must not
+/// be gone when the power is lost.
+fn sync_names(machine: &Machine, folder: &Path) -> Result<(), StateError> {
+    machine.disk().sync_folder(folder).map_err(io(folder))
 }
 
 /// The folder's lock, which the system frees when this process ends, however it does.

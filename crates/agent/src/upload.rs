@@ -23,6 +23,14 @@ use crate::{
 /// How hard updates are packed: numbers hardly get smaller.
 const LEVEL: i32 = 3;
 
+/// Why a kept answer is not to be had.
+enum Unread {
+    /// The disk has a fault that may pass.
+    ForNow,
+    /// It is damaged; in words for the server.
+    ForEver(String),
+}
+
 impl Client {
     /// Keeps an update, then sends it.
     pub(crate) async fn send_update(&mut self, task: &TaskView, made: MadeUpdate) -> Result<(), Halt> {
@@ -61,7 +69,11 @@ impl Client {
         let kept_before = bytes.is_none();
         let (length, frame) = match self.packed(&pending, bytes).await {
             Ok(packed) => packed,
-            Err(why) => {
+            Err(Unread::ForNow) => {
+                sleep(self.disk.next()).await;
+                return Err(Halt::Later);
+            }
+            Err(Unread::ForEver(why)) => {
                 self.settle(TaskState::Dropped).await;
                 return Err(Halt::Decline(format!("the site cannot read its answer again: {why}")));
             }
@@ -76,26 +88,30 @@ impl Client {
                 self.forget_kept(&problem.detail).await;
                 return Err(Halt::Later);
             }
-            Err(problem) => {
-                self.settle(TaskState::Dropped).await;
-                return Err(Halt::Decline(format!("the server refuses the answer: {}", problem.detail)));
-            }
+            // Whoever refuses may stand between, and an earlier try may have come through.
+            Err(problem) => match self.call(&calls::outcome(&pending.task)).await? {
+                Ok(outcome) if outcome.state != TaskState::Awaited => self.settle(outcome.state).await,
+                _ => {
+                    self.settle(TaskState::Dropped).await;
+                    return Err(Halt::Decline(format!("the server refuses the answer: {}", problem.detail)));
+                }
+            },
         }
         Ok(())
     }
 
     /// The length of the kept answer, and its bytes in a zstd frame.
-    async fn packed(&self, pending: &Pending, bytes: Option<Arc<Vec<u8>>>) -> Result<(u64, Bytes), String> {
+    async fn packed(&self, pending: &Pending, bytes: Option<Arc<Vec<u8>>>) -> Result<(u64, Bytes), Unread> {
         let (home, pending) = (self.home.clone(), pending.clone());
         let pack = move || {
             let bytes = bytes.map_or_else(|| home.answer(&pending).map(Arc::new), Ok)?;
             Ok((bytes.len() as u64, Bytes::from(compress(&bytes, LEVEL))))
         };
         let packed = self.site.on_disk(pack).await;
-        packed.map_err(|_| "the work broke off".to_owned()).and_then(|packed| {
+        packed.map_err(|_| Unread::ForEver("the work broke off".into())).and_then(|packed| {
             packed.map_err(|error: StateError| {
                 tracing::error!(client = %self.name, "the kept answer cannot be read: {error}");
-                error.words()
+                if error.passes() { Unread::ForNow } else { Unread::ForEver(error.words()) }
             })
         })
     }
