@@ -21,6 +21,7 @@ use dure_core::{
     name::ClientName,
     time,
 };
+use serde_json::{Map, Value};
 use tokio::sync::{OwnedRwLockReadGuard, Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
 pub use writer::Writer;
@@ -28,8 +29,8 @@ pub use writer::Writer;
 use crate::{
     clock::Clock,
     metrics::Metrics,
-    presence::Presences,
-    store::{JobKey, Store, StoreError},
+    presence::{Presences, wall_ms},
+    store::{JobKey, Seen, Store, StoreError},
 };
 
 /// How many commands wait for the writer at most; who comes later waits before the door.
@@ -67,6 +68,8 @@ pub struct Shared {
     uncleared: AtomicBool,
     /// Whether the last append has failed. Until another succeeds, a restart may find it in the journal after all.
     doubtful: AtomicBool,
+    /// Held while rows of last-seen are stored: an older row is never written over a newer one.
+    saving: tokio::sync::Mutex<()>,
     /// What updates on their way in may take of memory; see [`Shared::room_for`].
     room: Semaphore,
     /// Why the driver cannot go on for the moment.
@@ -147,6 +150,7 @@ impl Driver {
             uploads: Arc::default(),
             uncleared: AtomicBool::new(false),
             doubtful: AtomicBool::new(false),
+            saving: tokio::sync::Mutex::default(),
             room: Semaphore::new(ROOM_BYTES / ROOM_UNIT),
             trouble: Mutex::new(None),
             state: RwLock::new(federation.clone()),
@@ -218,6 +222,24 @@ impl Shared {
             tracing::error!(federation = self.name, "federation {} cannot go on: {why}; trying again", self.name);
         }
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Renews a client's lease, and stores what its site says of itself if that is new: an agent says it once.
+    pub async fn keep_facts(&self, client: &ClientName, facts: Map<String, Value>) -> Result<(), StoreError> {
+        let _no_other = self.saving.lock().await;
+        if self.presences.look(client, |known| known.map_or(!facts.is_empty(), |known| known.facts != facts)) {
+            let row = Seen { client: client.clone(), wall_ms: wall_ms(), facts: facts.clone() };
+            self.store.put_seen(&self.name, &[row]).await?;
+        }
+        self.presences.touch(client, self.clock.now(), |presence| presence.facts = facts);
+        Ok(())
+    }
+
+    /// Stores when clients were last seen. What cannot be stored now is stored when they are heard of again.
+    async fn save_seen(&self) -> Result<(), StoreError> {
+        let _no_other = self.saving.lock().await;
+        let rows = self.presences.unsaved();
+        if rows.is_empty() { Ok(()) } else { self.store.put_seen(&self.name, &rows).await }
     }
 
     /// Deletes the updates that no open round names: their rounds were committed or abandoned, or they were refused. What an

@@ -145,6 +145,7 @@ impl Server {
         };
         tokio::pin!(serving);
         let ended = tokio::select! {
+            biased;
             ended = &mut serving => ended,
             () = until => {
                 tracing::info!("stopping: requests under way have {} s", GRACE.as_secs());

@@ -220,8 +220,12 @@ fn heard(shared: &Shared, federation: &Federation, name: &ClientName, now: Time)
         Some(ClientState::Updating) => " is sending its answer,",
         _ => "",
     };
-    let (seen, lease) = (presence.last_seen_s(), left(presence.at + shared.lease, now));
-    format!("{name}{doing} last seen {seen:.0} s ago, its lease ends in {lease:.0} s")
+    let lease = left(presence.at + shared.lease, now);
+    let seen = match presence.wall_ms {
+        0 => "not seen since the server was started".to_owned(),
+        _ => format!("last seen {:.0} s ago", presence.last_seen_s()),
+    };
+    format!("{name}{doing} {seen}, its lease ends in {lease:.0} s")
 }
 
 fn round(open: &Collection, now: Time) -> Option<RoundView> {

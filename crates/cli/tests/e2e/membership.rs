@@ -184,7 +184,7 @@ fn an_evicted_client_is_told_so_and_does_not_come_back() {
 #[test]
 fn a_server_that_is_away_longer_than_a_deadline_abandons_no_round() {
     block_on(async {
-        let mut server = Serve::start_with(&["--lease", "2s"]);
+        let mut server = Serve::start_with(&["--lease", "5s"]);
         let (invitation, people) = (server.fitbit(), server.people(2));
         let agent = server.join("agent", &invitation, &people, &[]);
         server.until_clients(2).await;
@@ -194,14 +194,14 @@ fn a_server_that_is_away_longer_than_a_deadline_abandons_no_round() {
             "rounds=3",
             "refit=false",
             "training.epochs=2000",
-            "cohort.deadline_s=6",
+            "cohort.deadline_s=10",
             "cohort.min_clients=2",
         ];
         server.start_job(&keys);
         until_state(&server, "person-01", "training").await;
         server.process.kill();
         let away = Instant::now();
-        until("more than the deadline has passed", async || (away.elapsed() > Duration::from_secs(8)).then_some(()))
+        until("more than the deadline has passed", async || (away.elapsed() > Duration::from_secs(12)).then_some(()))
             .await;
         server.restart();
         assert_eq!(server.until_over(1).await["status"], "completed");
@@ -209,6 +209,23 @@ fn a_server_that_is_away_longer_than_a_deadline_abandons_no_round() {
         assert_eq!((of(&events, "round_abandoned").len(), of(&events, "client_lost").len()), (0, 0));
         assert_eq!(server.digests().await.pop().unwrap(), simulated(&people, &keys));
         assert!(agent.log().contains("back"), "{}", agent.log());
+    });
+}
+
+#[test]
+fn what_a_site_says_of_itself_survives_a_killed_server() {
+    block_on(async {
+        let mut server = Serve::start();
+        let invitation = server.fitbit();
+        let invited = server.operator.as_bearer(invitation.split('#').nth(1).unwrap());
+        let path = "/v1/federations/fitbit/clients/a";
+        let facts = json!({ "device": "watch" });
+        invited.put(path, json!({ "secret": secret_of("a"), "facts": facts })).await.ok();
+        server.process.kill();
+        server.restart();
+        let view = server.operator.get(path).await.ok();
+        assert_eq!(view["facts"], facts);
+        assert!(view["last_seen_s"].as_f64().unwrap() < 60.0, "{view}");
     });
 }
 

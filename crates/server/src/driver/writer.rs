@@ -303,10 +303,7 @@ impl Writer {
     }
 
     async fn save_seen(&mut self) {
-        let rows = self.shared.presences.unsaved();
-        if !rows.is_empty()
-            && let Err(error) = self.shared.store.put_seen(&self.shared.name, &rows).await
-        {
+        if let Err(error) = self.shared.save_seen().await {
             tracing::warn!("who was last seen when cannot be stored: {error}");
         }
         self.saved = Instant::now();

@@ -89,7 +89,7 @@ pub async fn join(
     let _no_other = app.joining.lock().await;
     admit(&app, &driver, &caller, &name, &secret).await?;
     bounded(&driver, &name)?;
-    driver.shared.presences.touch(&name, driver.shared.clock.now(), |presence| presence.facts = facts);
+    driver.shared.keep_facts(&name, facts).await?;
     driver.command(Command::Join { client: name.clone(), ready }).await?;
     shown(&driver, &name)
 }
@@ -169,7 +169,7 @@ pub async fn change(
     let ClientPatch { ready, reason, facts } = body::json_or_default(body).await?;
     if let Some(facts) = facts {
         check_facts(&facts)?;
-        driver.shared.presences.touch(&name, driver.shared.clock.now(), |presence| presence.facts = facts);
+        driver.shared.keep_facts(&name, facts).await?;
     }
     if let Some(ready) = ready {
         bounded(&driver, &name)?;

@@ -72,11 +72,10 @@ pub async fn revoke(
 ) -> Result<StatusCode, Refused> {
     app.operated(&caller, &federation).await?;
     let id: i64 = number("invitation", &id)?;
-    if !app.store.remove_invitation(&federation, id).await? {
-        return Err(Refused::NotFound(format!("invitation {id}")));
-    }
-    app.bearers_mut().invitations.retain(|_, invitation| invitation.id != id);
-    Ok(StatusCode::NO_CONTENT)
+    let was_there = app.store.remove_invitation(&federation, id).await?;
+    // Also if it was not: whoever asked before may have gone away in between.
+    app.bearers_mut().invitations.retain(|_, invitation| (invitation.id, &invitation.federation) != (id, &federation));
+    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(Refused::NotFound(format!("invitation {id}"))) }
 }
 
 fn view(invitation: &Invitation, bearers: &Bearers) -> InvitationView {
