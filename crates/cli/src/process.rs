@@ -7,7 +7,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use dure_machine::kill;
+use dure_machine::{
+    disk::{Disk as _, SystemDisk},
+    files::above,
+    kill,
+};
 use tempfile::NamedTempFile;
 use tokio::{runtime, signal, sync::oneshot};
 use tracing_subscriber::EnvFilter;
@@ -79,8 +83,7 @@ pub struct PrivateFile {
 impl PrivateFile {
     /// Sees that a file can be written at `path`.
     pub fn begin(path: &Path) -> std::io::Result<Self> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Self { file: NamedTempFile::new_in(folder)?, path: path.to_owned() })
+        Ok(Self { file: NamedTempFile::new_in(above(path))?, path: path.to_owned() })
     }
 
     /// Writes a line, in place of whatever was there.
@@ -90,6 +93,7 @@ impl PrivateFile {
             writeln!(file, "{line}")?;
             file.as_file().sync_all()?;
             file.persist(&path).map(drop).map_err(|failed| failed.error)
-        })
+        })?;
+        SystemDisk.sync_folder(above(&path))
     }
 }

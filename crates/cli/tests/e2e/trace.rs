@@ -20,26 +20,32 @@ struct Call {
     args: String,
 }
 
-/// The calls of a trace, in the order in which they came back. One that was interrupted by others is put together.
+/// The calls of a trace, in the order in which they came back; but what is written, where that began: whoever reads it may have
+/// it from then on. One that was interrupted by others is put together.
 fn calls(trace: &str) -> Vec<Call> {
     let (mut begun, mut calls) = (BTreeMap::new(), vec![]);
-    for line in trace.lines() {
+    for (at, line) in trace.lines().enumerate() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let rest = rest.trim();
         if let Some(first) = rest.strip_suffix(" <unfinished ...>") {
-            begun.insert(thread.to_owned(), first.to_owned());
+            begun.insert(thread.to_owned(), (at, first.to_owned()));
             continue;
         }
-        let whole = match rest.split_once(" resumed>") {
-            Some((_, second)) => begun.remove(thread).unwrap_or_default() + second,
-            None => rest.to_owned(),
+        let (began, whole) = match rest.split_once(" resumed>") {
+            Some((_, second)) => {
+                let (began, first) = begun.remove(thread).unwrap_or_default();
+                (began, first + second)
+            }
+            None => (at, rest.to_owned()),
         };
         let failed = whole.contains(") = -1 ");
         if let Some((name, args)) = whole.split_once('(').filter(|_| !failed) {
-            calls.push(Call { name: name.to_owned(), args: args.to_owned() });
+            let call = Call { name: name.to_owned(), args: args.to_owned() };
+            calls.push((if call.writes() { began } else { at }, call));
         }
     }
-    calls
+    calls.sort_by_key(|(at, _)| *at);
+    calls.into_iter().map(|(_, call)| call).collect()
 }
 
 impl Call {
@@ -54,7 +60,7 @@ impl Call {
     }
 
     fn writes(&self) -> bool {
-        ["write", "pwrite64", "writev", "pwritev"].contains(&self.name.as_str())
+        ["write", "pwrite64", "writev", "pwritev", "sendto"].contains(&self.name.as_str())
     }
 
     fn syncs(&self) -> bool {
@@ -160,7 +166,7 @@ fn answered_uploads(calls: &[Call]) -> usize {
             log.push_str(&call.args);
         } else if is_log && call.syncs() {
             safe.push_str(&std::mem::take(&mut log));
-        } else if (call.writes() || call.name == "sendto") && call.args.contains("HTTP/1.1 200") {
+        } else if call.writes() && call.args.contains("HTTP/1.1 200") {
             let Some((_, task)) = call.args.split_once(r#"{\"task\":\""#) else { continue };
             let Some((task, state)) = task.split_once(r#"\",\"state\":\""#) else { continue };
             // Whoever comes last may be told what the round came to.
