@@ -201,7 +201,7 @@ impl Carrier for Connection {
         if !self.breath.alive() {
             return std::future::pending().await;
         }
-        self.records.count(&request);
+        self.records.count();
         let answer = match self.line.mishap() {
             Some(mishap) => self.with(mishap, request).await,
             None => self.there(request).await,

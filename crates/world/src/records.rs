@@ -69,11 +69,6 @@ impl Records {
         self.lock().clone()
     }
 
-    /// Forgets the heads: the journal is about to be falsified.
-    pub fn forget_heads(&self) {
-        self.lock().heads.clear();
-    }
-
     /// Of which request an answer will be.
     pub fn asked(request: &Request<Bytes>) -> Asked {
         let sha256 = request.uri().query().and_then(|query| query.strip_prefix("sha256=")?.parse().ok());
@@ -81,7 +76,7 @@ impl Records {
     }
 
     /// A client makes a request.
-    pub fn count(&self, _: &Request<Bytes>) {
+    pub fn count(&self) {
         self.lock().requests += 1;
     }
 

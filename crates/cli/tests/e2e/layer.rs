@@ -222,8 +222,6 @@ impl Message {
     }
 
     fn first_line(&self) -> &str {
-        std::str::from_utf8(&self.bytes)
-            .map_or_else(|error| &self.bytes[..error.valid_up_to()], |text| text.as_bytes());
         let line = self.bytes.split(|byte| *byte == b'\r').next().unwrap();
         std::str::from_utf8(line).unwrap()
     }
