@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -68,6 +68,8 @@ pub struct Shared {
     uncleared: AtomicBool,
     /// Whether the last append has failed. Until another succeeds, a restart may find it in the journal after all.
     doubtful: AtomicBool,
+    /// How many bytes the largest update had that the store has refused; 0 if it refuses none.
+    wanted: AtomicU64,
     /// Held while rows of last-seen are stored: an older row is never written over a newer one.
     saving: tokio::sync::Mutex<()>,
     /// What updates on their way in may take of memory; see [`Shared::room_for`].
@@ -150,6 +152,7 @@ impl Driver {
             uploads: Arc::default(),
             uncleared: AtomicBool::new(false),
             doubtful: AtomicBool::new(false),
+            wanted: AtomicU64::new(0),
             saving: tokio::sync::Mutex::default(),
             room: Semaphore::new(ROOM_BYTES / ROOM_UNIT),
             trouble: Mutex::new(None),
@@ -217,6 +220,29 @@ impl Shared {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes that the store has refused a route what it asked, `bytes` of an update or a change of the database: the driver is in
+    /// trouble until as much can be written.
+    pub fn stored<T>(&self, done: Result<T, StoreError>, bytes: usize) -> Result<T, StoreError> {
+        if let Err(error) = &done
+            && !matches!(error, StoreError::SecretTaken { .. })
+        {
+            self.wanted.fetch_max(bytes as u64, Ordering::Relaxed);
+            self.set_trouble(Some(error.to_string()));
+        }
+        done
+    }
+
+    /// Whether the store takes what it has refused.
+    async fn try_the_store(&self) -> Result<(), StoreError> {
+        self.store.try_to_write().await?;
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        if wanted > 0 {
+            self.store.blobs().try_to_write(&self.name, wanted).await?;
+            self.wanted.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     fn set_trouble(&self, why: Option<String>) {
         if let Some(why) = &why {
             tracing::error!(federation = self.name, "federation {} cannot go on: {why}; trying again", self.name);
@@ -229,7 +255,7 @@ impl Shared {
         let _no_other = self.saving.lock().await;
         if self.presences.look(client, |known| known.map_or(!facts.is_empty(), |known| known.facts != facts)) {
             let row = Seen { client: client.clone(), wall_ms: wall_ms(), facts: facts.clone() };
-            self.store.put_seen(&self.name, &[row]).await?;
+            self.stored(self.store.put_seen(&self.name, &[row]).await, 0)?;
         }
         self.presences.touch(client, self.clock.now(), |presence| presence.facts = facts);
         Ok(())

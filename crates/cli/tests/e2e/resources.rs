@@ -68,7 +68,9 @@ async fn a_server_waits_for_its_disk(disk: Disk, golden: Golden, fault: fn(&Disk
         refused.refused(503, "unavailable");
     }
     until_said(&server.process, words).await;
+    until_ready(server, 503).await;
     disk.mend();
+    until_ready(server, 200).await;
 
     begin_before(&golden, &agent, &[]).await;
     fault(&disk);
@@ -95,6 +97,32 @@ fn a_server_on_a_full_disk_refuses_and_goes_on_when_there_is_space() {
 fn a_server_on_a_pretended_full_disk_refuses_and_goes_on_when_there_is_space() {
     let (disk, golden) = on_disk(Disk::pretended);
     block_on(a_server_waits_for_its_disk(disk, golden, Disk::fill, FULL));
+}
+
+#[test]
+fn a_server_that_has_space_for_its_database_and_not_for_updates_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let updates = dir.path().join("server/blobs/updates");
+    fs::create_dir_all(&updates).unwrap();
+    let disk = Disk::pretended(&updates);
+    let golden = Golden::on(Serve::start_in(dir, disk.how()));
+    block_on(async {
+        let agent = golden.join("agent");
+        begin_before(&golden, &agent, &[]).await;
+        disk.fill();
+        agent.signal("CONT");
+        until_ready(&golden.server, 503).await;
+        until_said(&agent, "503 Service Unavailable").await;
+        hold(Duration::from_millis(1100)).await;
+        assert_eq!(
+            golden.server.operator.get("/readyz").await.status,
+            503,
+            "it has looked again, and nothing is better"
+        );
+        disk.mend();
+        golden.over().await.assert_unharmed();
+        until_ready(&golden.server, 200).await;
+    });
 }
 
 #[test]

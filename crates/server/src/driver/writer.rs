@@ -235,7 +235,10 @@ impl Writer {
             self.clear();
         }
         self.give_up_work();
-        self.shared.set_trouble(None);
+        // An event is small: where an update did not fit, it is no proof.
+        if self.shared.wanted.load(Ordering::Relaxed) == 0 {
+            self.shared.set_trouble(None);
+        }
     }
 
     /// Work for a job that is over is for nothing.
@@ -296,7 +299,7 @@ impl Writer {
 
     /// Whether what was in the way is gone. What is owed is tried again anyway, and says itself how it went.
     async fn look_at_the_store(&self) {
-        if self.ahead.owed().is_none() && self.shared.store.try_to_write().await.is_ok() {
+        if self.ahead.owed().is_none() && self.shared.try_the_store().await.is_ok() {
             self.shared.doubtful.store(false, Ordering::Relaxed);
             self.shared.set_trouble(None);
         }

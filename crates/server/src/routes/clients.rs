@@ -122,7 +122,7 @@ async fn admit(app: &App, driver: &Driver, caller: &Caller, name: &ClientName, s
         return Err(Refused::SecretTaken);
     }
     let secret = Secret { federation: federation.clone(), client: name.clone(), sha256, invitation };
-    app.store.put_secret(&secret).await?;
+    driver.shared.stored(app.store.put_secret(&secret).await, 0)?;
     app.bearers_mut().secrets.insert(secret);
     Ok(())
 }
@@ -219,7 +219,7 @@ pub async fn release(
         return Err(Refused::Evicted(name, member.reason));
     }
     driver.command(Command::Leave { client: name.clone(), reason: "its name was released".into() }).await?;
-    app.store.forget_secret(&federation, &name).await?;
+    driver.shared.stored(app.store.forget_secret(&federation, &name).await, 0)?;
     app.bearers_mut().secrets.remove(&federation, &name);
     Ok(StatusCode::NO_CONTENT)
 }

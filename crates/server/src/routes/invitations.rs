@@ -29,7 +29,7 @@ pub async fn create(
     Path(federation): Path<String>,
     body: Body,
 ) -> Result<(StatusCode, Json<InvitationView>), Refused> {
-    app.operated(&caller, &federation).await?;
+    let driver = app.operated(&caller, &federation).await?;
     let InvitationSpec { uses, expires_in_s, note } = body::json_or_default(body).await?;
     if note.len() > 1000 {
         return Err(Refused::Malformed("a note has at most 1000 bytes".into()));
@@ -38,7 +38,7 @@ pub async fn create(
     let expires_wall_ms = expires_in_s.map(ends).transpose()?;
     let sha256 = Digest::of(token.as_bytes());
     let mut invitation = Invitation { id: 0, federation, sha256, uses, expires_wall_ms, note };
-    invitation.id = app.store.add_invitation(&invitation).await?;
+    invitation.id = driver.shared.stored(app.store.add_invitation(&invitation).await, 0)?;
     let view = InvitationView { token: Some(token), ..view(&invitation, &app.bearers()) };
     app.bearers_mut().invitations.insert(sha256, invitation);
     Ok((StatusCode::CREATED, Json(view)))
@@ -70,9 +70,9 @@ pub async fn revoke(
     caller: Caller,
     Path((federation, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Refused> {
-    app.operated(&caller, &federation).await?;
+    let driver = app.operated(&caller, &federation).await?;
     let id: i64 = number("invitation", &id)?;
-    let was_there = app.store.remove_invitation(&federation, id).await?;
+    let was_there = driver.shared.stored(app.store.remove_invitation(&federation, id).await, 0)?;
     // Also if it was not: whoever asked before may have gone away in between.
     app.bearers_mut().invitations.retain(|_, invitation| (invitation.id, &invitation.federation) != (id, &federation));
     if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(Refused::NotFound(format!("invitation {id}"))) }

@@ -178,7 +178,8 @@ async fn take_update(
     let upload = driver.shared.uploads.clone().read_owned().await;
     // What was accepted before is not stored again: its round may be over.
     if asked.accepted.is_none() {
-        app.store.blobs().put_update(&driver.shared.name, sha256, file).await?;
+        let bytes = file.len();
+        driver.shared.stored(app.store.blobs().put_update(&driver.shared.name, sha256, file).await, bytes)?;
     }
     let reported = driver.report(Command::Report { task: task.clone(), answer }, upload).await;
     if reported.is_err() && asked.accepted.is_none() {

@@ -104,6 +104,19 @@ impl Blobs {
         Ok(digests)
     }
 
+    /// Sees whether an update of so many bytes could be stored now; nothing of it stays.
+    pub async fn try_to_write(&self, federation: &str, bytes: u64) -> Result<(), StoreError> {
+        let nothing = self.update_path(federation, Digest([0; 32]));
+        let path = beside(&nothing, self.begun.fetch_add(1, Ordering::Relaxed));
+        let attempt = move |disk: &dyn Disk, path: &Path| {
+            folder::make(disk, above(path))?;
+            let written = try_to_write(disk, path, bytes);
+            let removed = disk.remove(path);
+            written.and(removed).map_err(|error| StoreError::io(path, error))
+        };
+        self.on_disk(path, attempt).await
+    }
+
     async fn put(&self, path: PathBuf, bytes: Bytes) -> Result<(), StoreError> {
         let (number, safe) = (self.begun.fetch_add(1, Ordering::Relaxed), self.safe.clone());
         let put = move |disk: &dyn Disk, path: &Path| {
@@ -160,9 +173,23 @@ fn put(disk: &dyn Disk, path: &Path, bytes: &[u8], number: u64) -> Result<(), St
         // name was.
         return disk.sync_folder(above(path)).map_err(fault);
     }
+    files::write(disk, path, &beside(path, number), bytes).map_err(fault)
+}
+
+/// What a file is called until it is whole.
+fn beside(path: &Path, number: u64) -> PathBuf {
     let mut beside = path.to_owned().into_os_string();
     beside.push(format!("#{number}"));
-    files::write(disk, path, Path::new(&beside), bytes).map_err(fault)
+    beside.into()
+}
+
+fn try_to_write(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<()> {
+    const PIECE: u64 = 1 << 20;
+    let mut file = disk.create(path)?;
+    for begin in (0..bytes).step_by(PIECE as usize) {
+        file.write(&vec![0; PIECE.min(bytes - begin) as usize])?;
+    }
+    file.sync()
 }
 
 /// A federation's name as the name of a folder: none is `..`, and none has a `/`.
