@@ -10,7 +10,7 @@ use dure_core::{digest::Digest, journal::Head, name::ClientName};
 use dure_machine::{
     Machine,
     disk::Lock,
-    files::{is_empty, make_folder, write},
+    files::{make_folder, make_own_folder, write},
 };
 use rand::{TryRng as _, rngs::SysRng};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -46,14 +46,14 @@ pub enum StateError {
         wanted: String,
     },
     /// A file is not what was written.
-    #[error("{} is damaged: {why}; bring it back from a copy, or delete {} to begin anew", path.display(), remedy.display())]
+    #[error("{} is damaged: {why}; bring it back from a copy, or delete {remedy}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
-        /// What to delete if there is no copy.
-        remedy: PathBuf,
+        /// What to delete if there is no copy, and what comes of it.
+        remedy: String,
     },
     /// The system has no random numbers.
     #[error("the system gives no random numbers for a secret: {0}")]
@@ -116,19 +116,13 @@ impl StateError {
 impl StateDir {
     /// Opens `folder`, makes it if need be, and takes it for the federation of `invitation`.
     pub fn open(machine: &Machine, folder: &Path, invitation: &Invitation) -> Result<Self, StateError> {
-        let disk = machine.disk();
-        // One that was there and is not ours keeps its mode.
-        let ours = disk.kind(&folder.join("lock")).is_ok_and(|lock| lock.is_some()) || is_empty(disk, folder);
-        make(machine, folder)?;
-        if ours {
-            disk.close_folder(folder).map_err(io(folder))?;
-        }
+        made(make_own_folder(machine.disk(), folder))?;
         let lock = lock(machine, folder)?;
         sync_names(machine, folder)?;
         make(machine, &folder.join("clients"))?;
         let owner = Owner { server: invitation.server().into(), federation: invitation.federation().into() };
         let path = folder.join("federation.json");
-        match read_json::<Owner>(machine, &path, &path)? {
+        match read_json::<Owner>(machine, &path, || format!("{} to begin anew", path.display()))? {
             None => write_json(machine, &path, &owner)?,
             Some(holds) if holds == owner => {}
             Some(holds) => {
@@ -169,12 +163,12 @@ impl StateDir {
 
 /// The last head of the journal that was seen.
 pub fn read_witness(machine: &Machine, path: &Path) -> Result<Option<Head>, StateError> {
-    read_json(machine, path, path)
+    read_json(machine, path, || "it; what was done to the journal before is then not noticed".into())
 }
 
 /// The contradiction that was seen, until somebody takes the file away.
 pub fn read_contradiction(machine: &Machine, path: &Path) -> Result<Option<Contradiction>, StateError> {
-    read_json(machine, path, path)
+    read_json(machine, path, || "it; the evidence is then gone".into())
 }
 
 /// Keeps a contradiction.
@@ -191,7 +185,7 @@ impl Home {
     /// The client's secret, and whether it was there before. A new one is on disk when this returns.
     pub fn secret(&self) -> Result<(Secret, bool), StateError> {
         let path = self.path("identity.json");
-        if let Some(Identity { secret }) = read_json(&self.machine, &path, &self.folder)? {
+        if let Some(Identity { secret }) = read_json(&self.machine, &path, || self.remedy())? {
             let fault = secret.0.parse::<Digest>().map(|_| ()).map_err(|_| "the secret is not 64 hexadecimal digits");
             return fault.map(|()| (secret, true)).map_err(|why| self.damaged(path, why));
         }
@@ -205,7 +199,7 @@ impl Home {
 
     /// What the client remembers. The answer that it speaks of must be there.
     pub fn memory(&self) -> Result<Memory, StateError> {
-        let memory: Memory = read_json(&self.machine, &self.path("memory.json"), &self.folder)?.unwrap_or_default();
+        let memory: Memory = read_json(&self.machine, &self.path("memory.json"), || self.remedy())?.unwrap_or_default();
         if let Some(pending) = &memory.pending {
             self.answer(pending)?;
         }
@@ -246,8 +240,14 @@ impl Home {
         self.folder.join(file)
     }
 
+    /// Who begins anew has another secret.
+    fn remedy(&self) -> String {
+        let client = self.folder.file_name().unwrap_or_default().display();
+        format!("{}, and let the operator run `dure client release {client}`, to begin anew", self.folder.display())
+    }
+
     fn damaged(&self, path: PathBuf, why: &str) -> StateError {
-        StateError::Damaged { path, why: why.into(), remedy: self.folder.clone() }
+        StateError::Damaged { path, why: why.into(), remedy: self.remedy() }
     }
 }
 
@@ -293,7 +293,11 @@ fn lock(machine: &Machine, folder: &Path) -> Result<Lock, StateError> {
 
 /// Makes a folder that only its owner may enter, and those above it.
 fn make(machine: &Machine, folder: &Path) -> Result<(), StateError> {
-    make_folder(machine.disk(), folder).map_err(|(path, source)| StateError::Io { path, source })
+    made(make_folder(machine.disk(), folder))
+}
+
+fn made(made: Result<(), (PathBuf, io::Error)>) -> Result<(), StateError> {
+    made.map_err(|(path, source)| StateError::Io { path, source })
 }
 
 /// The system's refusal, with the file or folder that it is about.
@@ -302,7 +306,11 @@ fn io(path: &Path) -> impl FnOnce(io::Error) -> StateError {
     |source| StateError::Io { path, source }
 }
 
-fn read_json<T: DeserializeOwned>(machine: &Machine, path: &Path, remedy: &Path) -> Result<Option<T>, StateError> {
+fn read_json<T: DeserializeOwned>(
+    machine: &Machine,
+    path: &Path,
+    remedy: impl FnOnce() -> String,
+) -> Result<Option<T>, StateError> {
     let bytes = match machine.disk().read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -312,7 +320,7 @@ fn read_json<T: DeserializeOwned>(machine: &Machine, path: &Path, remedy: &Path)
         path: path.into(),
         // The message of a secret's file could quote it.
         why: format!("it cannot be read at line {}, column {}", error.line(), error.column()),
-        remedy: remedy.into(),
+        remedy: remedy(),
     })
 }
 

@@ -33,6 +33,11 @@ pub fn runtime(all_cores: bool) -> Result<runtime::Runtime, Fail> {
 /// Longer than any process runs.
 const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 86_400);
 
+/// From now on only this user reads the files that the process makes: a database makes its own.
+pub fn close_files() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
 /// Begins the log on standard error. `RUST_LOG` says how much of it there is.
 pub fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));

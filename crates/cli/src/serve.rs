@@ -16,6 +16,7 @@ use crate::{
 pub fn run(args: &Serve) -> Result<String, Fail> {
     dure_machine::kill::prepare().map_err(Fail::usage)?;
     process::log();
+    process::close_files();
     process::runtime(true)?.block_on(async {
         let until = process::stopped(args.until_stdin_ends)?;
         let token_file = token_file(args)?;

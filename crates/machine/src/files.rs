@@ -48,6 +48,14 @@ pub fn make_folder(disk: &dyn Disk, folder: &Path) -> Result<(), (std::path::Pat
     disk.sync_folder(above(folder)).map_err(fault(above(folder)))
 }
 
+/// As [`make_folder`], for a folder in which a process keeps what is nobody else's business, and a file `lock`: one that was made for
+/// it beforehand is closed to others. One with other things in it is not ours, and keeps its mode.
+pub fn make_own_folder(disk: &dyn Disk, folder: &Path) -> Result<(), (std::path::PathBuf, io::Error)> {
+    let ours = disk.kind(&folder.join("lock")).is_ok_and(|lock| lock.is_some()) || is_empty(disk, folder);
+    make_folder(disk, folder)?;
+    if ours { disk.close_folder(folder).map_err(|error| (folder.to_owned(), error)) } else { Ok(()) }
+}
+
 /// Syncs a folder in which nothing may have been changed, and in which we may have no business.
 fn sync_again(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     match disk.sync_folder(folder) {
@@ -66,6 +74,6 @@ pub fn above(path: &Path) -> &Path {
 }
 
 /// Whether a folder is there and has nothing in it.
-pub fn is_empty(disk: &dyn Disk, folder: &Path) -> bool {
+fn is_empty(disk: &dyn Disk, folder: &Path) -> bool {
     disk.names(folder).is_ok_and(|names| names.is_empty())
 }

@@ -77,9 +77,9 @@ impl Deref for Store {
     }
 }
 
-/// Makes the data directory, if need be, and takes its lock.
+/// Makes the data directory, if need be, and takes its lock. One that somebody has made for it is closed to others.
 fn take(machine: &Machine, data_dir: &Path) -> Result<Lock, StoreError> {
-    folder::make(machine.disk(), data_dir)?;
+    folder::make_own(machine.disk(), data_dir)?;
     lock::take(machine.disk(), data_dir)
 }
 
