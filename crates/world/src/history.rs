@@ -209,7 +209,7 @@ fn mishap(numbers: &mut Stream) -> Mishap {
         6 => Mishap::Twice(by),
         7 => Mishap::AnsweredTwice(by),
         8 => Mishap::Refused([500, 502, 503, 404, 401, 403, 413][numbers.random_range(0..7)]),
-        9 => Mishap::RefusedAfter([500, 502, 504][numbers.random_range(0..3)]),
+        9 => Mishap::RefusedAfter([500, 502, 504, 413][numbers.random_range(0..4)]),
         10 => Mishap::Cut,
         _ => Mishap::CutRequest,
     }

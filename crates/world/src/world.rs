@@ -394,7 +394,7 @@ impl World {
         let journal = self.server.tables.lock().unwrap_or_else(PoisonError::into_inner).journal(FEDERATION);
         // What follows from the rest by the rules alone is decided again, to the same bytes.
         let there = |head: Head| journal.iter().any(|entry| (entry.sequence, entry.hash) == (head.sequence, head.hash));
-        // A journal that has grown past a head is seen by `verify --witness`, and not by an agent.
+        // A journal that has grown past a head is not seen by an agent, who keeps the newest only.
         let lost = |head: &Head| head.sequence >= journal.len() as u64 && !there(*head);
         for (site, head) in witnesses {
             if let Some(head) = head.filter(lost).filter(|_| site.takes_part() && !site.contradicts()) {
