@@ -111,7 +111,8 @@ impl Client {
         packed.map_err(|_| Unread::ForEver("the work broke off".into())).and_then(|packed| {
             packed.map_err(|error: StateError| {
                 tracing::error!(client = %self.name, "the kept answer cannot be read: {error}");
-                if error.passes() { Unread::ForNow } else { Unread::ForEver(error.words()) }
+                let may_pass = error.passes() && !self.disk.is_over();
+                if may_pass { Unread::ForNow } else { Unread::ForEver(error.words()) }
             })
         })
     }
