@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    http::{Body, Call, STALL},
+    http::{Body, Call},
     reply::Reply,
 };
 
@@ -57,15 +57,10 @@ pub fn leave(client: &ClientName, reason: &str) -> Call<()> {
     Call { read: |_| Ok(()), ..call(Method::DELETE, format!("/clients/{client}"), body(&goodbye)) }
 }
 
-/// Ask for a task, and wait for one for so many seconds. The answer may be late by `stall`.
-pub fn poll(client: &ClientName, wait_s: u64, stall: Duration) -> Call<Polled> {
+/// Ask for a task, and wait for one for so many seconds.
+pub fn poll(client: &ClientName, wait_s: u64) -> Call<Polled> {
     let path = format!("/clients/{client}/task?wait={wait_s}");
-    Call {
-        wait: Duration::from_secs(wait_s),
-        stall: stall.min(STALL),
-        read: polled,
-        ..call(Method::GET, path, Body::Empty)
-    }
+    Call { wait: Duration::from_secs(wait_s), read: polled, ..call(Method::GET, path, Body::Empty) }
 }
 
 /// A job.
@@ -76,12 +71,13 @@ pub fn job(id: u32) -> Call<serde_json::Value> {
 /// A model version's file of at most `limit` bytes.
 pub fn weights(version: u32, limit: usize) -> Call<Vec<u8>> {
     let path = format!("/models/{version}/weights");
-    Call { limit, read: |reply| Ok(reply.body), ..call(Method::GET, path, Body::Empty) }
+    Call { limit, patient: true, read: |reply| Ok(reply.body), ..call(Method::GET, path, Body::Empty) }
 }
 
 /// The answer to a training task: an update's file in a zstd frame, and the digest of the file.
 pub fn update(task: &TaskId, sha256: Digest, frame: Bytes) -> Call<TaskOutcome> {
-    json(Method::PUT, format!("/tasks/{task}/result?sha256={sha256}"), Body::Zstd(frame))
+    let path = format!("/tasks/{task}/result?sha256={sha256}");
+    Call { patient: true, ..json(Method::PUT, path, Body::Zstd(frame)) }
 }
 
 /// The answer to any other task.
@@ -101,7 +97,7 @@ pub fn outcome(task: &TaskId) -> Call<TaskOutcome> {
 
 fn call<T>(method: Method, path: String, body: Body) -> Call<T> {
     let read = |_| Err("nothing is expected".into());
-    Call { method, path, body, wait: Duration::ZERO, stall: STALL, limit: MAX_JSON, read }
+    Call { method, path, body, wait: Duration::ZERO, patient: false, limit: MAX_JSON, read }
 }
 
 fn json<T: DeserializeOwned>(method: Method, path: String, body: Body) -> Call<T> {
@@ -164,9 +160,9 @@ mod tests {
     #[test]
     fn paths_name_clients_tasks_and_digests() {
         let client = ClientName::new("person-07").unwrap();
-        let poll = poll(&client, 20, Duration::from_secs(7));
+        let poll = poll(&client, 20);
         assert_eq!(poll.path, "/clients/person-07/task?wait=20");
-        assert_eq!(poll.wait + poll.stall, Duration::from_secs(27));
+        assert_eq!(poll.wait, Duration::from_secs(20));
         let task: TaskId = "1-train-3-1-person-07".parse().unwrap();
         let sha256 = Digest([0x11; 32]);
         let path = update(&task, sha256, Bytes::new()).path;

@@ -129,7 +129,7 @@ impl Client {
             return Ok(None);
         }
         self.show(|status| status.wait(now.is_none()));
-        let (poll, began) = (calls::poll(&self.name, self.wait_s(), self.site.lease() / 3), Instant::now());
+        let (poll, began) = (calls::poll(&self.name, self.wait_s()), Instant::now());
         let polled = tokio::select! {
             biased;
             polled = self.attempt(&poll) => polled?,

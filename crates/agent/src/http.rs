@@ -19,7 +19,7 @@ use crate::{
     reply::{CallError, Reply, cause, named, receive, refusal, stalled},
 };
 
-/// How long nothing may move before a call is given up, unless it says otherwise.
+/// How long nothing may move before a call is given up that brings a model or takes one away.
 pub const STALL: Duration = Duration::from_secs(60);
 
 /// A body is handed to the network in pieces of so many bytes, to see whether it moves.
@@ -62,8 +62,8 @@ pub struct Call<T> {
     pub body: Body,
     /// How long the server may take on purpose.
     pub wait: Duration,
-    /// How long nothing may move beyond that.
-    pub stall: Duration,
+    /// A model is under way, for which the server may need its time. Another call has to be over well before the lease.
+    pub patient: bool,
     /// The most bytes that an answer may have, packed or not.
     pub limit: usize,
     /// Reads the answer.
@@ -107,9 +107,9 @@ impl Http {
         Self { way: Way::Carried(carrier), base }
     }
 
-    /// Asks once.
-    pub async fn send<T>(&self, call: &Call<T>, bearer: &str) -> Result<T, CallError> {
-        let reply = kill::around_async("call", self.exchange(call, bearer)).await?;
+    /// Asks once. Gives up if nothing moves for `stall`.
+    pub async fn send<T>(&self, call: &Call<T>, bearer: &str, stall: Duration) -> Result<T, CallError> {
+        let reply = kill::around_async("call", self.exchange(call, bearer, stall)).await?;
         if reply.status.is_success() {
             (call.read)(reply).map_err(|why| CallError::away(format!("{} cannot be read: {why}", named(call))))
         } else {
@@ -117,9 +117,9 @@ impl Http {
         }
     }
 
-    async fn exchange<T>(&self, call: &Call<T>, bearer: &str) -> Result<Reply, CallError> {
+    async fn exchange<T>(&self, call: &Call<T>, bearer: &str, stall: Duration) -> Result<Reply, CallError> {
         let (moved, request) = (Moved::default(), self.request(call, bearer)?);
-        let limit = call.stall + call.wait;
+        let limit = stall + call.wait;
         match &self.way {
             Way::Network(network) => {
                 let request = reqwest::Request::try_from(request.map(|body| moved.body(body)));
@@ -128,11 +128,11 @@ impl Http {
                     network.forget_connections();
                     return Err(stalled(call));
                 };
-                receive(response.map_err(|error| CallError::away(cause(&error)))?, call).await
+                receive(response.map_err(|error| CallError::away(cause(&error)))?, call, stall).await
             }
             Way::Carried(carrier) => {
                 let response = moved.watch(limit, carrier.carry(request)).await.ok_or_else(|| stalled(call))?;
-                receive(response.map_err(CallError::away)?.map(reqwest::Body::from).into(), call).await
+                receive(response.map_err(CallError::away)?.map(reqwest::Body::from).into(), call, stall).await
             }
         }
     }
@@ -293,20 +293,19 @@ mod tests {
             }
         });
         let http = Http::new(&Invitation::parse(&url).unwrap(), None, false).unwrap();
-        let call = |stall| Call {
+        let call = Call {
             method: Method::GET,
             path: String::new(),
             body: Body::Empty,
             wait: Duration::ZERO,
-            stall,
+            patient: false,
             limit: 0,
             read: |_| Ok(()),
         };
-        let (patient, brief) = (call(STALL), call(Duration::from_millis(50)));
-        let (first, second) = tokio::join!(http.send(&patient, "a"), http.send(&patient, "a"));
+        let (first, second) = tokio::join!(http.send(&call, "a", STALL), http.send(&call, "a", STALL));
         assert!(first.is_ok() && second.is_ok());
-        assert!(http.send(&brief, "a").await.is_err(), "one of the two is used again");
-        assert!(http.send(&patient, "a").await.is_ok(), "the other one is not");
+        assert!(http.send(&call, "a", Duration::from_millis(50)).await.is_err(), "one of the two is used again");
+        assert!(http.send(&call, "a", STALL).await.is_ok(), "the other one is not");
     }
 
     #[tokio::test]

@@ -52,11 +52,11 @@ pub fn is(problem: &Problem, kind: &str) -> bool {
     problem.kind.strip_prefix(PROBLEMS) == Some(kind)
 }
 
-/// Takes an answer in, within the call's bounds.
-pub async fn receive<T>(mut response: Response, call: &Call<T>) -> Result<Reply, CallError> {
+/// Takes an answer in, within the call's bounds, unless nothing moves for `stall`.
+pub async fn receive<T>(mut response: Response, call: &Call<T>, stall: Duration) -> Result<Reply, CallError> {
     let (status, headers, mut body) = (response.status(), response.headers().clone(), Vec::new());
     loop {
-        let piece = tokio::time::timeout(call.stall, response.chunk()).await.map_err(|_| stalled(call))?;
+        let piece = tokio::time::timeout(stall, response.chunk()).await.map_err(|_| stalled(call))?;
         let Some(piece) = piece.map_err(|error| CallError::away(cause(&error)))? else { break };
         if body.len() + piece.len() > call.limit {
             return Err(too_large(call, status));

@@ -16,7 +16,7 @@ use crate::{
     backoff::Backoff,
     calls,
     client::{Client, Over},
-    http::Http,
+    http::{Http, STALL},
     page,
     reply::CallError,
     site::Site,
@@ -38,7 +38,7 @@ pub async fn federation(
     insecure_http: bool,
 ) -> Result<FederationView, AgentError> {
     let http = Http::new(invitation, ca, insecure_http)?;
-    http.send(&calls::federation(), invitation.token()).await.map_err(|error| match error {
+    http.send(&calls::federation(), invitation.token(), STALL).await.map_err(|error| match error {
         CallError::Away { why, .. } => AgentError::Away(why),
         CallError::Refused(problem) => AgentError::Refused(problem.detail),
     })

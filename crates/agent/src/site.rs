@@ -16,7 +16,7 @@ use tokio::sync::{RwLock, Semaphore, watch};
 
 use crate::{
     AgentConfig, AgentError, Clock, Invitation, Place, Policy, calls,
-    http::{Call, Http},
+    http::{Call, Http, STALL},
     prepare::{Job, differences_of},
     recent::Recent,
     reply::CallError,
@@ -137,7 +137,9 @@ impl Site {
     /// Asks once, and holds what the answer says of the journal to what is known of it.
     pub async fn send<T: Tells>(&self, call: &Call<T>, bearer: &str) -> Result<T, CallError> {
         let before = self.witness.last();
-        let told = self.http.send(call, bearer).await?;
+        // Whose answer is lost has to ask again before the lease is over: anything may be lost, a poll, or who one is.
+        let stall = if call.patient { STALL } else { (self.lease() / 3).min(STALL) };
+        let told = self.http.send(call, bearer, stall).await?;
         if told.head().is_some_and(|head| self.witness.see(head, before)) {
             // Another history may have other jobs under the same numbers.
             self.jobs.clear();
