@@ -27,8 +27,7 @@ const BASE: Digest = Digest([7; 32]);
 
 /// The tensors that updates are to have.
 static LAYOUT: LazyLock<Arc<Layout>> = LazyLock::new(|| {
-    let tensor =
-        |name: &str, shape: &[usize]| TensorSpec { name: name.into(), shape: shape.into(), initial: Initial::Zeros };
+    let tensor = |name: &str, shape: &[usize]| TensorSpec::new(name, shape, Initial::Zeros);
     Arc::new(Layout::new(vec![tensor("w", &[2, 1]), tensor("b", &[])]).expect("two tensors are a layout"))
 });
 

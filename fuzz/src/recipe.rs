@@ -59,7 +59,7 @@ fn taken<T>(read: Result<T, RecipeError>) -> Option<T> {
         RecipeError::Syntax { line, column, .. } => {
             assert!(text.starts_with(&format!("{ORIGIN}:{line}:{column}: ")) && *line > 0 && *column > 0, "{text}");
         }
-        RecipeError::Plan { .. } | RecipeError::Model { .. } => assert!(text.starts_with(ORIGIN), "{text}"),
+        RecipeError::Plan { .. } => assert!(text.starts_with(ORIGIN), "{text}"),
     }
     None
 }

@@ -120,7 +120,14 @@ fn on_model(
     client: &Client,
     (base, sha256): (&Params, Digest),
 ) -> Result<Made, String> {
-    let asked = Task { round: task.task.round, seed: job.seed, rows: job.plan.rows, base, work: &job.work };
+    let asked = Task {
+        round: task.task.round,
+        seed: job.seed,
+        rows: job.plan.rows,
+        rounds: job.plan.rounds,
+        base,
+        work: &job.work,
+    };
     let preprocessing = job.preprocessing.as_ref().ok_or("the job's columns are not measured yet")?;
     let done = job.with_trainer(preprocessing, |trainer| asked.answer(trainer, client));
     match done.map_err(|error| error.to_string())? {

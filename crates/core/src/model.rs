@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     excerpt::{NAME, excerpt},
-    random::{Purpose, RngExt, stream},
+    random::{Purpose, RngExt, Stream, stream},
 };
 
 /// The most parameters that a layout may declare.
@@ -22,6 +22,33 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// How its first values are drawn.
     pub initial: Initial,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Role::is_weight")]
+    pub role: Role,
+}
+
+/// What a tensor is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Training moves it.
+    #[default]
+    Weight,
+    /// It sums up what has been seen, such as a batch norm's running mean: it is averaged, and no optimiser moves it.
+    Statistic,
+}
+
+impl Role {
+    fn is_weight(&self) -> bool {
+        *self == Self::Weight
+    }
+}
+
+impl TensorSpec {
+    /// A weight.
+    pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>, initial: Initial) -> Self {
+        Self { name: name.into(), shape: shape.into(), initial, role: Role::Weight }
+    }
 }
 
 /// How a tensor's first values are drawn.
@@ -30,8 +57,43 @@ pub struct TensorSpec {
 pub enum Initial {
     /// All zero.
     Zeros,
+    /// All the same.
+    Constant(#[serde(deserialize_with = "crate::event::single")] f32),
     /// Uniform over [−bound, bound).
     Uniform(#[serde(deserialize_with = "crate::event::single")] f32),
+    /// Normal around 0 with this standard deviation.
+    Normal(#[serde(deserialize_with = "crate::event::single")] f32),
+}
+
+impl Initial {
+    /// Whether its number is one that values can be drawn by.
+    fn is_possible(self) -> bool {
+        match self {
+            Self::Zeros => true,
+            Self::Constant(value) => value.is_finite(),
+            Self::Uniform(bound) | Self::Normal(bound) => bound.is_finite() && bound >= 0.0,
+        }
+    }
+
+    fn fill(self, values: &mut [f32], numbers: &mut Stream) {
+        match self {
+            Self::Zeros => values.fill(0.0),
+            Self::Constant(value) => values.fill(value),
+            Self::Uniform(bound) => values.fill_with(|| (numbers.random::<f32>() * 2.0 - 1.0) * bound),
+            Self::Normal(deviation) => values.fill_with(|| normal(numbers) * deviation),
+        }
+    }
+}
+
+/// A number from the normal distribution. Marsaglia and Bray 1964.
+fn normal(numbers: &mut Stream) -> f32 {
+    loop {
+        let [u, v] = [0, 1].map(|_| numbers.random::<f64>() * 2.0 - 1.0);
+        let s = u * u + v * v;
+        if s < 1.0 && s > 0.0 {
+            return (u * (-2.0 * libm::log(s) / s).sqrt()) as f32;
+        }
+    }
 }
 
 /// The tensors of a model, in the order in which they lie in a flat buffer.
@@ -76,7 +138,7 @@ impl Layout {
     /// Checks `tensors` and makes a layout of them.
     pub fn new(tensors: Vec<TensorSpec>) -> Result<Self, LayoutError> {
         let (mut names, mut ends, mut end) = (BTreeSet::new(), Vec::with_capacity(tensors.len()), 0usize);
-        for TensorSpec { name, shape, initial } in &tensors {
+        for TensorSpec { name, shape, initial, .. } in &tensors {
             let named = || excerpt(name, NAME);
             let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).ok_or(LayoutError::TooLarge)?;
             if elements == 0 {
@@ -88,7 +150,7 @@ impl Layout {
             if !names.insert(name) {
                 return Err(LayoutError::Repeated(named()));
             }
-            if matches!(initial, Initial::Uniform(bound) if !(bound.is_finite() && *bound >= 0.0)) {
+            if !initial.is_possible() {
                 return Err(LayoutError::Bound(named()));
             }
             end = end.checked_add(elements).filter(|n| *n <= MAX_PARAMETERS).ok_or(LayoutError::TooLarge)?;
@@ -149,10 +211,8 @@ impl Params {
     pub fn initial(layout: Arc<Layout>, seed: u64) -> Self {
         let mut params = Self::zeros(layout);
         for (tensor, range) in params.layout.tensors() {
-            if let Initial::Uniform(bound) = tensor.initial {
-                let mut numbers = stream(seed, Purpose::Initial, &tensor.name, 0);
-                params.values[range].fill_with(|| (numbers.random::<f32>() * 2.0 - 1.0) * bound);
-            }
+            let mut numbers = stream(seed, Purpose::Initial, &tensor.name, 0);
+            tensor.initial.fill(&mut params.values[range], &mut numbers);
         }
         params
     }
@@ -165,6 +225,14 @@ impl Params {
     /// The flat buffer.
     pub fn values(&self) -> &[f32] {
         &self.values
+    }
+
+    /// Moves statistics all the way along `delta`, and takes that way out of it: no optimizer has to know of them.
+    pub fn settle(&mut self, delta: &mut [f32]) {
+        for (_, range) in self.layout.tensors().filter(|(tensor, _)| tensor.role == Role::Statistic) {
+            let both = self.values[range.clone()].iter_mut().zip(&mut delta[range]);
+            both.for_each(|(value, delta)| *value += std::mem::take(delta));
+        }
     }
 
     /// Whether every value is finite. Looks at all of them, for that vectorises.
@@ -183,7 +251,7 @@ mod tests {
     use super::*;
 
     fn tensor(name: &str, shape: &[usize]) -> TensorSpec {
-        TensorSpec { name: name.into(), shape: shape.into(), initial: Initial::Uniform(0.5) }
+        TensorSpec::new(name, shape, Initial::Uniform(0.5))
     }
 
     #[test]
@@ -214,5 +282,26 @@ mod tests {
         let (alone, second) = (Params::initial(alone.into(), 7), Params::initial(second.into(), 7));
         assert_eq!(alone.values(), &second.values()[2..]);
         assert!(alone.values().iter().all(|v| v.abs() <= 0.5 && *v != 0.0));
+    }
+
+    #[test]
+    fn statistics_go_all_the_way_and_no_optimizer_sees_them() {
+        let statistic = TensorSpec { role: Role::Statistic, ..tensor("mean", &[2]) };
+        let layout = Layout::new(vec![tensor("a", &[2]), statistic]).unwrap();
+        let mut params = Params::zeros(layout.into());
+        let mut delta = [1.0, 2.0, 3.0, 4.0];
+        params.settle(&mut delta);
+        assert_eq!((params.values(), delta), (&[0.0, 0.0, 3.0, 4.0][..], [1.0, 2.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn normal_beginnings_have_their_deviation() {
+        let spec = |initial| TensorSpec::new("a", [10_000], initial);
+        let drawn = |initial| Params::initial(Layout::new(vec![spec(initial)]).unwrap().into(), 3);
+        let values = drawn(Initial::Normal(0.5));
+        let square: f32 = values.values().iter().map(|v| v * v).sum();
+        // The variance of 10,000 draws is within 3 % of 0.25 but for one time in thirty.
+        assert!((square / 10_000.0 - 0.25).abs() < 0.0125, "{square}");
+        assert!(drawn(Initial::Constant(1.0)).values().iter().all(|v| *v == 1.0));
     }
 }

@@ -268,7 +268,7 @@ pub(crate) mod tests {
 
     /// A small plan: two parameters, two rounds, everything else as it comes.
     pub(crate) fn spec() -> PlanSpec {
-        let tensor = TensorSpec { name: "w".into(), shape: vec![2], initial: Initial::Uniform(1.0) };
+        let tensor = TensorSpec::new("w", vec![2], Initial::Uniform(1.0));
         PlanSpec {
             name: "test".into(),
             rounds: 2,

@@ -22,7 +22,7 @@ use dure_core::{
 use proptest::prelude::*;
 
 fn spec() -> PlanSpec {
-    let tensor = TensorSpec { name: "w".into(), shape: vec![8], initial: Initial::Uniform(1.0) };
+    let tensor = TensorSpec::new("w", vec![8], Initial::Uniform(1.0));
     PlanSpec {
         name: "laws".into(),
         rounds: 3,

@@ -6,14 +6,15 @@ use dure_core::{
     model::{LayoutMismatch, Params},
     name::ClientName,
     plan::TrainingRows,
-    random::{Purpose, SliceRandom, Stream, stream},
+    random::{Purpose, Rng as _, SliceRandom, Stream, stream},
     statistics::{Moments, Scale, Statistics, merge, regression},
     update::{Update, Weight},
 };
 
 use crate::{
     data::{ClientRows, DataSet},
-    mlp::{Mlp, Simd},
+    loss::Targets,
+    network::Network,
     schema::Schema,
     split::Split,
     standardise::Preprocessing,
@@ -89,6 +90,14 @@ impl Rows {
         }
     }
 
+    /// Writes the inputs of a batch.
+    #[inline]
+    fn write(&self, batch: &[u32], inputs: &mut [f32]) {
+        for (inputs, row) in inputs.chunks_exact_mut(self.width).zip(batch) {
+            inputs.copy_from_slice(&self.x[*row as usize * self.width..][..self.width]);
+        }
+    }
+
     /// The scaled features, a row after another.
     pub fn x(&self) -> &[f32] {
         &self.x
@@ -114,19 +123,25 @@ impl Client {
 
 /// The buffers of local training, used for one client after another.
 pub struct Trainer {
-    mlp: Mlp,
+    network: Network,
+    /// The parameters as a file has them.
+    after: Vec<f32>,
+    /// A batch's targets.
+    y: Vec<f32>,
     training: Training,
     target: Scale,
     order: Vec<u32>,
 }
 
 impl Trainer {
-    /// For models and training as `work` says. `preprocessing` gives predictions their unit.
+    /// For models and training as `work` says, which was checked. `preprocessing` gives predictions their unit.
     /// `most_rows` is the most that any client trains on: a batch is never larger.
     pub fn new(work: &Work, preprocessing: &Preprocessing, most_rows: usize) -> Self {
-        let target = preprocessing.of_column(&work.schema.target);
-        let mlp = Mlp::new(&work.dims(), work.training.batch_size.min(most_rows.max(1)), Simd::detect());
-        Self { mlp, training: work.training, target, order: vec![] }
+        let rows = work.training.batch_size.min(most_rows.max(1));
+        let network = work.network(rows, 1).expect("the work was checked, and a smaller batch needs less");
+        let after = vec![0.0; network.parameters()];
+        let (training, target) = (work.training.clone(), preprocessing.of_column(&work.schema.target));
+        Self { network, after, y: vec![0.0; rows], training, target, order: vec![] }
     }
 
     /// Stop 4 of a round: trains from `base` on the client's rows and returns what changed, weighted by examples.
@@ -142,8 +157,8 @@ impl Trainer {
         self.load(base)?;
         let mut numbers = stream(seed, Purpose::Batches, client.name.as_str(), u64::from(ordinal));
         let loss = self.epochs(&client.rows, rows, self.training.epochs, &mut numbers);
-        let delta: Vec<f32> =
-            self.mlp.params().iter().zip(base.values()).map(|(after, before)| after - before).collect();
+        self.network.store(&mut self.after);
+        let delta: Vec<f32> = self.after.iter().zip(base.values()).map(|(after, before)| after - before).collect();
         let weight = Weight::new(rows.len() as f64).map_err(|_| TrainError::Diverged(client.name.clone()))?;
         let delta = Params::new(Arc::clone(base.layout()), delta)?;
         if !loss.is_finite() || !delta.is_finite() {
@@ -156,30 +171,33 @@ impl Trainer {
 
     /// Starts from `params`, with an optimiser that has not stepped yet.
     pub fn load(&mut self, params: &Params) -> Result<(), LayoutMismatch> {
-        let (want, got) = (self.mlp.params().len(), params.values().len());
+        let (want, got) = (self.network.parameters(), params.values().len());
         if want != got {
             return Err(LayoutMismatch { want, got });
         }
-        self.mlp.load(params.values());
+        self.network.load(params.values());
         Ok(())
+    }
+
+    /// From now on the learning rate is `factor` times the optimiser's.
+    pub fn scale_rate(&mut self, factor: f32) {
+        self.network.scale_rate(factor);
     }
 
     /// Trains on from where it is, `epochs` times over `rows`. Returns the mean loss over all examples seen.
     pub fn epochs(&mut self, data: &Rows, rows: &[u32], epochs: u32, numbers: &mut Stream) -> f64 {
-        let Training { batch_size, loss, optimizer, .. } = self.training;
-        let width = data.width;
+        let Self { network, training, order, y, .. } = self;
         let mut total = 0.0;
-        self.order.clear();
-        self.order.extend_from_slice(rows);
+        let mut draw = if network.draws() { numbers.next_u64() } else { 0 };
+        order.clear();
+        order.extend_from_slice(rows);
         for _ in 0..epochs {
-            self.order.shuffle(numbers);
-            for batch in self.order.chunks(batch_size) {
-                let fill = |row: usize, x: &mut [f32], y: &mut [f32]| {
-                    let row = batch[row] as usize;
-                    x.copy_from_slice(&data.x[row * width..][..width]);
-                    y[0] = data.y[row];
-                };
-                total += self.mlp.step(batch.len(), fill, loss, optimizer) * batch.len() as f64;
+            order.shuffle(numbers);
+            for batch in order.chunks(training.batch_size) {
+                data.write(batch, network.inputs(batch.len()));
+                y.iter_mut().zip(batch).for_each(|(y, row)| *y = data.y[*row as usize]);
+                draw = draw.wrapping_add(1);
+                total += network.step(batch.len(), Targets::Numbers(y), &training.loss, draw) * batch.len() as f64;
             }
         }
         total / (f64::from(epochs) * rows.len() as f64)
@@ -196,11 +214,10 @@ impl Trainer {
 
     /// What the model as it is says for `rows`, in the target's unit.
     pub fn predict(&mut self, data: &Rows, rows: &[u32]) -> Vec<f64> {
-        let width = data.width;
         let mut predictions = Vec::with_capacity(rows.len());
-        for batch in rows.chunks(self.mlp.batch_size()) {
-            let fill = |row: usize, x: &mut [f32]| x.copy_from_slice(&data.x[batch[row] as usize * width..][..width]);
-            let said = self.mlp.predict(batch.len(), fill);
+        for batch in rows.chunks(self.network.batch_size()) {
+            data.write(batch, self.network.inputs(batch.len()));
+            let said = self.network.predict(batch.len());
             predictions.extend(said.iter().map(|value| self.target.undo(*value)));
         }
         predictions

@@ -12,7 +12,7 @@ pub mod standardise;
 
 pub mod local_optimizer;
 pub mod loss;
-pub mod mlp;
+pub mod network;
 
 pub mod client;
 pub mod task;

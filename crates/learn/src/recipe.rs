@@ -6,7 +6,6 @@ use dure_core::{
     codec::Codec,
     cohort::CohortSpec,
     excerpt::{NAME, SENTENCE, excerpt},
-    model::LayoutError,
     name::ClientName,
     plan::{Plan, PlanError, PlanSpec, StopRules, TrainingRows},
     strategy::StrategySpec,
@@ -110,14 +109,6 @@ pub enum RecipeError {
         /// Which.
         error: PlanError,
     },
-    /// A model without a layout.
-    #[error("{origin}: plan.model: {error}")]
-    Model {
-        /// The file, or the built-in recipe.
-        origin: String,
-        /// Why.
-        error: LayoutError,
-    },
 }
 
 const TABLES: [&str; 7] = ["name", "title", "data", "schema", "plan", "site", "generator"];
@@ -146,8 +137,8 @@ impl Recipe {
     /// What a trainer is told.
     pub fn work(&self) -> Work {
         let PlanKeys { split, model, training, personalise, .. } = &self.plan;
-        let (schema, model) = (self.schema.clone(), model.clone());
-        Work { schema, split: *split, model, training: *training, personalise: *personalise }
+        let (schema, model, training) = (self.schema.clone(), model.clone(), training.clone());
+        Work { schema, split: *split, model, training, personalise: *personalise }
     }
 
     /// The checked plan.
@@ -165,7 +156,7 @@ impl Recipe {
             strategy: keys.strategy.clone(),
             cohort: keys.cohort.clone(),
             codec: keys.codec,
-            layout: work.layout().map_err(|error| RecipeError::Model { origin: origin.into(), error })?,
+            layout: work.layout().map_err(error)?,
             measure: self.schema.columns().map(|column| column.name.clone()).collect(),
             scalars: vec![TRAIN_LOSS.into()],
             rows: TrainingRows::Training,

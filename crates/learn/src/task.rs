@@ -26,6 +26,8 @@ pub struct Task<'a> {
     pub seed: u64,
     /// The rows that the job trains on.
     pub rows: TrainingRows,
+    /// Of how many rounds the job is.
+    pub rounds: u32,
     /// The model.
     pub base: &'a Params,
     /// What trainers are told.
@@ -44,7 +46,7 @@ pub enum Done {
 impl<'a> Task<'a> {
     /// What `round` of `job` asks.
     pub fn of(job: &Job, round: RoundId, base: &'a Params, work: &'a Work) -> Self {
-        Self { round, seed: job.seed, rows: job.plan.rows, base, work }
+        Self { round, seed: job.seed, rows: job.plan.rows, rounds: job.plan.rounds, base, work }
     }
 
     /// Stop 4 of a round: a client does what it is asked. `trainer` may have served others before.
@@ -52,6 +54,7 @@ impl<'a> Task<'a> {
         match self.round.kind {
             Kind::Train => {
                 let drawn = (self.seed, self.round.ordinal);
+                trainer.scale_rate(self.work.training.schedule.factor(self.round.ordinal, self.rounds));
                 trainer.train(self.base, client, self.rows, drawn).map(Done::Trained)
             }
             Kind::Test => self.test(trainer, client).map(Done::Evaluated),
@@ -70,6 +73,7 @@ impl<'a> Task<'a> {
         let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test)?)]);
         if epochs > 0 {
             let mut numbers = stream(self.seed, Purpose::Personalise, client.name.as_str(), 0);
+            trainer.scale_rate(1.0);
             trainer.epochs(client.rows(), rows, epochs, &mut numbers);
             // Fine-tuning that diverges is this client's loss alone: it has no personal model, and figures say how many have.
             sums.extend(judge(trainer, client, &client.split.test).ok().map(|sums| ("personalised".into(), sums)));

@@ -4,12 +4,23 @@ use std::fmt::Display;
 
 use dure_core::{
     excerpt::{SENTENCE, excerpt},
-    model::{Layout, LayoutError},
+    model::Layout,
     plan::{Plan, PlanError},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{local_optimizer::LocalOptimizer, loss::Loss, mlp, schema::Schema, split::SplitSpec};
+use crate::{
+    local_optimizer::{LocalOptimizer, Schedule},
+    loss::Loss,
+    network::{
+        Network,
+        build::{Body, Shape},
+        simd::Simd,
+        spec::{self, LayerSpec, Named},
+    },
+    schema::Schema,
+    split::SplitSpec,
+};
 
 /// The scalar that every update bears: the mean loss over the examples of all its epochs, on the scaled target.
 pub const TRAIN_LOSS: &str = "train_loss";
@@ -37,18 +48,62 @@ pub struct Work {
 }
 
 /// What is trained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ModelSpec {
+    /// One linear layer.
+    Logistic {},
     /// A multi-layer perceptron with ReLU.
     Mlp {
         /// Units of the hidden layers.
         hidden: Vec<usize>,
     },
+    /// The convolutional network of McMahan et al. 2017.
+    Cnn {},
+    /// The chest X-ray network of a founding system.
+    CnnXray {},
+    /// A residual network of 18 layers for small images.
+    Resnet18 {},
+    /// A residual network of 50 layers for small images.
+    Resnet50 {},
+    /// Layers, one after another.
+    Layers {
+        /// Which.
+        layers: Vec<LayerSpec>,
+    },
+}
+
+impl ModelSpec {
+    /// Its layers, for so many outputs.
+    pub fn layers(&self, outputs: usize) -> Vec<Named> {
+        match self {
+            Self::Logistic {} => spec::mlp(&[], outputs),
+            Self::Mlp { hidden } => spec::mlp(hidden, outputs),
+            Self::Cnn {} => spec::cnn(outputs),
+            Self::CnnXray {} => spec::cnn_xray(outputs),
+            Self::Resnet18 {} => spec::resnet([2, 2, 2, 2], false, outputs),
+            Self::Resnet50 {} => spec::resnet([3, 4, 6, 3], true, outputs),
+            Self::Layers { layers } => spec::numbered(layers.iter().cloned()),
+        }
+    }
+
+    /// The perceptron that has these tensors, if one has: its inputs, itself, and its outputs.
+    pub fn mlp_of(layout: &Layout) -> Option<(usize, Self, usize)> {
+        let shapes: Vec<_> =
+            layout.tensors().map(|(tensor, _)| &tensor.shape).filter(|shape| shape.len() == 2).collect();
+        let (inputs, outputs) = (shapes.first()?[1], shapes.last()?[0]);
+        let hidden = shapes[..shapes.len() - 1].iter().map(|shape| shape[0]).collect();
+        let model = Self::Mlp { hidden };
+        let body = Body::new(Shape::Flat(inputs), 1, &model.layers(outputs)).ok()?;
+        let same = layout.tensors().count() == body.tensors.len();
+        let alike =
+            layout.tensors().zip(&body.tensors).all(|((a, _), b)| (&a.name, &a.shape) == (&b.spec.name, &b.spec.shape));
+        (same && alike).then_some((inputs, model, outputs))
+    }
 }
 
 /// One round of local training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
     /// Passes over the client's rows.
@@ -59,6 +114,9 @@ pub struct Training {
     pub loss: Loss,
     /// How a client steps; it begins afresh in every round.
     pub optimizer: LocalOptimizer,
+    /// How its learning rate changes from round to round.
+    #[serde(default, skip_serializing_if = "Schedule::is_constant")]
+    pub schedule: Schedule,
 }
 
 /// How a client makes the final model its own: by training it on, on its rows alone.
@@ -89,49 +147,48 @@ impl Work {
 
     /// Holds every value to what it may be.
     pub fn check(&self) -> Result<(), PlanError> {
-        let ModelSpec::Mlp { hidden } = &self.model;
         for (key, share) in [("split.test", self.split.test), ("split.validation", self.split.validation)] {
             if !(0.0..1.0).contains(&share) {
                 return refuse(key, share, "a share from 0 to below 1");
             }
-        }
-        if hidden.iter().any(|units| !(1..=1 << 16).contains(units)) || hidden.len() > 64 {
-            return refuse("model.hidden", format!("{hidden:?}"), "up to 64 layers of 1 to 65536 units");
         }
         if self.personalise.epochs > 100_000 {
             return refuse("personalise.epochs", self.personalise.epochs, "0 to 100000");
         }
         check_schema(&self.schema)?;
         self.training.check()?;
-        let bytes = self.trainer_bytes();
+        if let ModelSpec::Mlp { hidden } = &self.model
+            && (hidden.len() > 64 || hidden.iter().any(|units| !(1..=1 << 16).contains(units)))
+        {
+            return refuse("model.hidden", format!("{hidden:?}"), "up to 64 layers of 1 to 65536 units");
+        }
+        let bytes = self.body(self.training.batch_size)?.floats.saturating_mul(4);
         if bytes > MAX_TRAINER_BYTES {
             let allowed = format!("a model and batch whose training takes at most {MAX_TRAINER_BYTES} bytes a thread");
-            return refuse(
-                "model",
-                format!("{hidden:?} with batches of {} ({bytes} bytes)", self.training.batch_size),
-                &allowed,
-            );
+            let asked = format!("one with batches of {} ({bytes} bytes)", self.training.batch_size);
+            return refuse("model", asked, &allowed);
         }
         Ok(())
     }
 
-    /// Inputs, hidden units, outputs.
-    pub fn dims(&self) -> Vec<usize> {
-        let ModelSpec::Mlp { hidden } = &self.model;
-        std::iter::once(self.schema.features.len()).chain(hidden.iter().copied()).chain([1]).collect()
+    /// What goes into the model.
+    pub fn input(&self) -> Shape {
+        Shape::Flat(self.schema.features.len())
+    }
+
+    /// The model, for batches of up to `rows` examples.
+    pub fn body(&self, rows: usize) -> Result<Body, PlanError> {
+        Body::new(self.input(), rows, &self.model.layers(1))
     }
 
     /// The model's tensors.
-    pub fn layout(&self) -> Result<Layout, LayoutError> {
-        Layout::new(mlp::layout(&self.dims()))
+    pub fn layout(&self) -> Result<Layout, PlanError> {
+        self.body(1)?.layout().map_err(|error| PlanError::value("model", "a list of layers", error.to_string()))
     }
 
-    /// What a trainer holds: parameters, gradient and Adam's moments, the activations and errors of a batch, a layer turned.
-    fn trainer_bytes(&self) -> u64 {
-        let dims: Vec<u64> = self.dims().iter().map(|dim| *dim as u64).collect();
-        let parameters: u64 = dims.windows(2).map(|pair| pair[1].saturating_mul(pair[0] + 1)).sum();
-        let activations: u64 = dims.iter().sum::<u64>().saturating_mul(self.training.batch_size as u64);
-        parameters.saturating_mul(5).saturating_add(activations.saturating_mul(2)).saturating_mul(4)
+    /// A model to train on batches of up to `rows` examples, on `threads` threads.
+    pub fn network(&self, rows: usize, threads: usize) -> Result<Network, PlanError> {
+        Ok(Network::new(self.body(rows)?, self.input(), rows, self.training.optimizer, Simd::detect(), threads))
     }
 }
 

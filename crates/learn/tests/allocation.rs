@@ -7,8 +7,13 @@ use std::{
 
 use dure_learn::{
     local_optimizer::LocalOptimizer,
-    loss::Loss,
-    mlp::{Mlp, Simd},
+    loss::{Loss, Targets},
+    network::{
+        Network,
+        build::{Body, Shape},
+        simd::Simd,
+        spec,
+    },
 };
 
 struct Counting;
@@ -36,16 +41,18 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_step_allocates_nothing() {
-    let mut mlp = Mlp::new(&[10, 64, 64, 32, 1], 32, Simd::Avx512);
-    let before = COUNT.with(Cell::get);
-    assert!(before > 10, "the counter counts");
-    for optimizer in [LocalOptimizer::Adam { learning_rate: 1e-3 }, LocalOptimizer::Sgd { learning_rate: 1e-3 }] {
+    let momentum = LocalOptimizer::Sgd { learning_rate: 1e-3, momentum: 0.9, nesterov: true, weight_decay: 1e-4 };
+    for optimizer in [LocalOptimizer::adam(1e-3), LocalOptimizer::sgd(1e-3), momentum] {
+        let body = Body::new(Shape::Flat(10), 32, &spec::mlp(&[64, 64, 32], 1)).unwrap();
+        let mut mlp = Network::new(body, Shape::Flat(10), 32, optimizer, Simd::Avx512, 1);
+        let before = COUNT.with(Cell::get);
+        assert!(before > 10, "the counter counts");
         for rows in [32, 7] {
-            let loss =
-                mlp.step(rows, |row, x, y| (x.fill(row as f32), y.fill(1.0)).0, Loss::Huber { delta: 0.5 }, optimizer);
-            assert!(loss > 0.0);
+            mlp.inputs(rows).fill(rows as f32);
+            assert!(mlp.step(rows, Targets::Numbers(&[1.0; 32]), &Loss::Huber { delta: 0.5 }, 0) > 0.0);
         }
+        mlp.inputs(3).fill(1.0);
+        assert_eq!(mlp.predict(3).len(), 3);
+        assert_eq!(COUNT.with(Cell::get), before);
     }
-    assert_eq!(mlp.predict(3, |_, x| x.fill(1.0)).len(), 3);
-    assert_eq!(COUNT.with(Cell::get), before);
 }

@@ -2,8 +2,13 @@
 
 use dure_learn::{
     local_optimizer::LocalOptimizer,
-    loss::Loss,
-    mlp::{Mlp, Simd},
+    loss::{Loss, Targets},
+    network::{
+        Network,
+        build::{Body, Shape},
+        simd::Simd,
+        spec,
+    },
 };
 use serde::Deserialize;
 
@@ -41,14 +46,31 @@ struct Steps {
 }
 
 impl Case {
-    fn step(&self, mlp: &mut Mlp, optimizer: LocalOptimizer) -> f64 {
-        let (inputs, outputs) = (self.dims[0], self.dims[self.dims.len() - 1]);
-        let fill = |row: usize, x: &mut [f32], y: &mut [f32]| {
-            x.copy_from_slice(&self.x[row * inputs..][..inputs]);
-            y.copy_from_slice(&self.y[row * outputs..][..outputs]);
-        };
-        mlp.step(self.batch, fill, self.loss, optimizer)
+    fn mlp(&self, optimizer: LocalOptimizer, simd: Simd) -> Network {
+        let [inputs, hidden @ .., outputs] = &self.dims[..] else { panic!("two dimensions at least") };
+        let input = Shape::Flat(*inputs);
+        let body = Body::new(input, self.batch, &spec::mlp(hidden, *outputs)).unwrap();
+        let mut mlp = Network::new(body, input, self.batch, optimizer, simd, 1);
+        mlp.load(&self.params);
+        mlp
     }
+
+    fn step(&self, mlp: &mut Network) -> f64 {
+        mlp.inputs(self.batch).copy_from_slice(&self.x);
+        mlp.step(self.batch, Targets::Numbers(&self.y), &self.loss, 0)
+    }
+}
+
+fn params(mlp: &Network) -> Vec<f32> {
+    let mut params = vec![0.0; mlp.parameters()];
+    mlp.store(&mut params);
+    params
+}
+
+fn gradient(mlp: &Network) -> Vec<f32> {
+    let mut gradient = vec![0.0; mlp.parameters()];
+    mlp.store_gradient(&mut gradient);
+    gradient
 }
 
 fn cases() -> Vec<Case> {
@@ -63,17 +85,19 @@ fn largest_difference(got: &[f32], want: &Sample) -> f64 {
     sampled.iter().zip(&want.values).map(|(got, want)| (f64::from(*got) - want).abs()).fold(0.0, f64::max)
 }
 
-const STILL: LocalOptimizer = LocalOptimizer::Sgd { learning_rate: 0.0 };
+/// An optimiser that moves nothing.
+fn still() -> LocalOptimizer {
+    LocalOptimizer::sgd(0.0)
+}
 
 #[test]
 fn loss_and_gradient_are_pytorchs() {
     for case in cases() {
-        let mut mlp = Mlp::new(&case.dims, case.batch, Simd::Avx512);
-        mlp.load(&case.params);
-        let loss = case.step(&mut mlp, STILL);
+        let mut mlp = case.mlp(still(), Simd::Avx512);
+        let loss = case.step(&mut mlp);
         assert!((loss - case.loss_value).abs() <= 1e-6 * case.loss_value.max(1.0), "{}: {loss}", case.name);
         // PyTorch's own f32 gradient is off by up to 2.4e-7 on these.
-        let difference = largest_difference(mlp.gradient(), &case.gradient);
+        let difference = largest_difference(&gradient(&mlp), &case.gradient);
         assert!(difference < 1e-6, "{}: {difference}", case.name);
     }
 }
@@ -84,16 +108,15 @@ fn steps_are_pytorchs() {
         for steps in &case.steps {
             let rate = steps.optimizer["learning_rate"].as_f64().unwrap() as f32;
             let optimizer = match steps.optimizer["name"].as_str().unwrap() {
-                "sgd" => LocalOptimizer::Sgd { learning_rate: rate },
-                _ => LocalOptimizer::Adam { learning_rate: rate },
+                "sgd" => LocalOptimizer::sgd(rate),
+                _ => LocalOptimizer::adam(rate),
             };
-            let mut mlp = Mlp::new(&case.dims, case.batch, Simd::Avx512);
-            mlp.load(&case.params);
+            let mut mlp = case.mlp(optimizer, Simd::Avx512);
             for _ in 0..steps.count {
-                case.step(&mut mlp, optimizer);
+                case.step(&mut mlp);
             }
             // f32 at parameters below 1; Adam's Newton steps add about one unit in the last place of a step of 1e-3.
-            let difference = largest_difference(mlp.params(), &steps.params);
+            let difference = largest_difference(&params(&mlp), &steps.params);
             assert!(difference < 5e-7, "{} {optimizer:?}: {difference}", case.name);
         }
     }
@@ -103,12 +126,11 @@ fn steps_are_pytorchs() {
 fn every_kind_of_vectors_gives_the_same_bits() {
     for case in cases() {
         let bits = |simd| {
-            let mut mlp = Mlp::new(&case.dims, case.batch, simd);
-            mlp.load(&case.params);
+            let mut mlp = case.mlp(LocalOptimizer::adam(1e-3), simd);
             for _ in 0..5 {
-                case.step(&mut mlp, LocalOptimizer::Adam { learning_rate: 1e-3 });
+                case.step(&mut mlp);
             }
-            mlp.params().iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+            params(&mlp).iter().map(|value| value.to_bits()).collect::<Vec<_>>()
         };
         let portable = bits(Simd::Portable);
         assert_eq!(bits(Simd::Avx2), portable, "{}", case.name);
@@ -119,16 +141,15 @@ fn every_kind_of_vectors_gives_the_same_bits() {
 #[test]
 fn the_gradient_is_the_loss_by_finite_differences() {
     for case in cases() {
-        let mut mlp = Mlp::new(&case.dims, case.batch, Simd::Avx512);
-        mlp.load(&case.params);
-        case.step(&mut mlp, STILL);
-        let gradient = mlp.gradient().to_vec();
+        let mut mlp = case.mlp(still(), Simd::Avx512);
+        case.step(&mut mlp);
+        let gradient = gradient(&mlp);
         let largest = gradient.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         let mut loss_at = |i: usize, by: f32| {
             let mut params = case.params.clone();
             params[i] += by;
             mlp.load(&params);
-            (case.step(&mut mlp, STILL), f64::from(params[i]))
+            (case.step(&mut mlp), f64::from(params[i]))
         };
         for i in (0..gradient.len()).step_by(gradient.len().div_ceil(60)) {
             let ((above, p), (below, q)) = (loss_at(i, 3e-3), loss_at(i, -3e-3));

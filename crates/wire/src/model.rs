@@ -61,7 +61,7 @@ pub fn decode_model(
 }
 
 fn layout_of(file: &Container<'_>, order: Vec<String>) -> Result<Layout, WrongLayout> {
-    let spec = |name: String| Ok(TensorSpec { shape: file.shape(&name)?.into(), name, initial: Initial::Zeros });
+    let spec = |name: String| Ok(TensorSpec::new(&*name, file.shape(&name)?, Initial::Zeros));
     let tensors: Result<Vec<_>, WrongLayout> = order.into_iter().map(spec).collect();
     Ok(Layout::new(tensors?)?)
 }
@@ -84,7 +84,7 @@ mod tests {
     fn params() -> Params {
         let tensor = |name: &str, shape: &[usize]| {
             let initial = Initial::Uniform(0.1);
-            TensorSpec { name: name.into(), shape: shape.into(), initial }
+            TensorSpec::new(name, shape, initial)
         };
         let layout = Layout::new(vec![tensor("w", &[1, 2]), tensor("b", &[])]).unwrap();
         Params::new(layout.into(), vec![1.0, -2.5, 0.5]).unwrap()

@@ -65,6 +65,7 @@ impl Models {
             updates.iter().filter_map(|update| Some((update.weight, update.groups.get(DELTA)?.values()))).collect();
         let mut delta = vec![0.0; self.params.values().len()];
         combine(&*strategy.combine, &deltas, &mut delta, threads)?;
+        self.params.settle(&mut delta);
         strategy.optimizer.step(&mut self.params, &mut self.state, &delta)?;
         if !self.params.is_finite() {
             return Err(AdvanceError::NotFinite { round: job.completed + 1 });

@@ -150,11 +150,7 @@ mod tests {
     const BASE: Digest = Digest([7; 32]);
 
     fn layout() -> Arc<Layout> {
-        let tensor = |name: &str, shape: &[usize]| TensorSpec {
-            name: name.into(),
-            shape: shape.into(),
-            initial: Initial::Zeros,
-        };
+        let tensor = |name: &str, shape: &[usize]| TensorSpec::new(name, shape, Initial::Zeros);
         Arc::new(Layout::new(vec![tensor("w", &[2, 1]), tensor("b", &[])]).unwrap())
     }
 

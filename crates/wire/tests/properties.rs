@@ -49,7 +49,7 @@ impl Example {
 /// Layouts in any order; files are sorted.
 fn layouts() -> impl Strategy<Value = Arc<Layout>> {
     let tensors = prop::collection::btree_map("\\PC{1,12}", prop::collection::vec(1usize..5, 0..4), 1..5);
-    let spec = |(name, shape)| TensorSpec { name, shape, initial: Initial::Zeros };
+    let spec = |(name, shape): (String, Vec<usize>)| TensorSpec::new(name, shape, Initial::Zeros);
     let specs = tensors.prop_map(move |tensors| tensors.into_iter().map(spec).collect::<Vec<_>>());
     specs.prop_shuffle().prop_map(|specs| Arc::new(Layout::new(specs).unwrap()))
 }

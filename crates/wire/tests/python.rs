@@ -16,7 +16,7 @@ const VALUES: [f32; 8] = [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.5, -1024.0];
 fn layout() -> Arc<Layout> {
     let tensor = |name: &str, shape: &[usize]| {
         let initial = Initial::Zeros;
-        TensorSpec { name: name.into(), shape: shape.into(), initial }
+        TensorSpec::new(name, shape, initial)
     };
     Arc::new(Layout::new(vec![tensor("layers.0.weight", &[2, 3]), tensor("layers.0.bias", &[2])]).unwrap())
 }

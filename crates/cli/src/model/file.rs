@@ -10,9 +10,8 @@ use dure_learn::{
         Site, Source,
         table::{self, Row, Target, read_bounded},
     },
-    local_optimizer::LocalOptimizer,
+    local_optimizer::{LocalOptimizer, Schedule},
     loss::Loss,
-    mlp,
     recipe::Recipe,
     schema::Schema,
     split::SplitSpec,
@@ -97,15 +96,15 @@ fn read<T: DeserializeOwned>(file: &str, key: &str, value: serde_json::Value) ->
 
 /// A trainer that has loaded the model, to predict with.
 fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preprocessing) -> Result<Trainer, Fail> {
-    let dims = mlp::dims_of(params.layout()).filter(|dims| dims[0] == schema.features.len() && dims.last() == Some(&1));
-    let dims = dims.ok_or_else(|| anyhow!("{file}: its tensors are not those of an MLP for its schema"))?;
-    let hidden = dims[1..dims.len() - 1].to_vec();
-    let (loss, optimizer) = (Loss::Mse {}, LocalOptimizer::Sgd { learning_rate: 1.0 });
+    let mlp = ModelSpec::mlp_of(params.layout())
+        .filter(|(inputs, _, outputs)| (*inputs, *outputs) == (schema.features.len(), 1));
+    let (_, model, _) = mlp.ok_or_else(|| anyhow!("{file}: its tensors are not those of an MLP for its schema"))?;
+    let (loss, optimizer) = (Loss::Mse {}, LocalOptimizer::sgd(1.0));
     let work = Work {
         schema: schema.clone(),
         split: SplitSpec { test: 0.0, validation: 0.0 },
-        model: ModelSpec::Mlp { hidden },
-        training: Training { epochs: 1, batch_size: BATCH, loss, optimizer },
+        model,
+        training: Training { epochs: 1, batch_size: BATCH, loss, optimizer, schedule: Schedule::Constant },
         personalise: Personalise { epochs: 0 },
     };
     work.check().map_err(|error| anyhow!("{file}: {error}"))?;

@@ -25,7 +25,7 @@ fn plan() -> Value {
 
 /// An update over `values`, of the version with this digest.
 fn update(values: &[f32], base: &str) -> Vec<u8> {
-    let tensor = TensorSpec { name: "line".into(), shape: vec![values.len()], initial: Initial::Zeros };
+    let tensor = TensorSpec::new("line", vec![values.len()], Initial::Zeros);
     let params = Params::new(Layout::new(vec![tensor]).unwrap().into(), values.to_vec()).unwrap();
     encode_update(&Update::of_delta(params, Weight::new(2.0).unwrap()), Codec::F32, base.parse().unwrap())
 }

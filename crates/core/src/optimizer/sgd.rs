@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_step_goes_along_the_delta() {
-        let tensor = TensorSpec { name: "w".into(), shape: vec![2], initial: Initial::Zeros };
+        let tensor = TensorSpec::new("w", vec![2], Initial::Zeros);
         let layout = Arc::new(Layout::new(vec![tensor]).unwrap());
         let mut params = Params::new(layout, vec![1.0, 2.0]).unwrap();
         let sgd = Sgd { learning_rate: 0.5 };

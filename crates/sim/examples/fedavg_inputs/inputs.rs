@@ -45,8 +45,10 @@ pub fn prepare(recipe: &Recipe, data: DataSet, seed: u64) -> Prepared {
         tensors.extend(tensors_of(client, &work.schema, (seed, plan.rounds, work.training.epochs)));
     }
     let rate = f64::from((work.training.optimizer.learning_rate() * 1e6).round()) / 1e6;
+    let weights = plan.layout.tensors().map(|(tensor, _)| &tensor.shape).filter(|shape| shape.len() == 2);
+    let dims: Vec<usize> = std::iter::once(work.schema.features.len()).chain(weights.map(|shape| shape[0])).collect();
     let about = json!({
-        "dims": work.dims(), "rounds": plan.rounds, "epochs": work.training.epochs,
+        "dims": dims, "rounds": plan.rounds, "epochs": work.training.epochs,
         "batch_size": work.training.batch_size, "learning_rate": rate, "delta": 0.5, "server_learning_rate": 1.0,
     });
     Prepared { initial, preprocessing, clients, tensors, about: about.to_string() }

@@ -125,7 +125,7 @@ impl Api {
 
 /// Four parameters: what is measured is the way, not the work.
 fn layout() -> Result<Layout> {
-    let tensor = TensorSpec { name: "line".into(), shape: vec![4], initial: Initial::Zeros };
+    let tensor = TensorSpec::new("line", vec![4], Initial::Zeros);
     Ok(Layout::new(vec![tensor])?)
 }
 

@@ -48,11 +48,14 @@ pub trait Lanes: Copy {
     /// The sum.
     fn add(self, other: Self) -> Self;
 
+    /// The difference.
+    fn sub(self, other: Self) -> Self;
+
+    /// The product.
+    fn mul(self, other: Self) -> Self;
+
     /// Zero where a lane is negative. What is not a number stays so.
     fn relu(self) -> Self;
-
-    /// Zero where `other` is not above zero.
-    fn where_positive(self, other: Self) -> Self;
 
     /// Writes the transpose of the 8 × 8 block at `from`, whose rows are `stride` apart, to `to`.
     ///
@@ -127,13 +130,18 @@ impl Lanes for f32 {
     }
 
     #[inline(always)]
-    fn relu(self) -> Self {
-        if self < 0.0 { 0.0 } else { self }
+    fn sub(self, other: Self) -> Self {
+        self - other
     }
 
     #[inline(always)]
-    fn where_positive(self, other: Self) -> Self {
-        if other > 0.0 { self } else { 0.0 }
+    fn mul(self, other: Self) -> Self {
+        self * other
+    }
+
+    #[inline(always)]
+    fn relu(self) -> Self {
+        if self < 0.0 { 0.0 } else { self }
     }
 }
 
@@ -141,7 +149,7 @@ impl Lanes for f32 {
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_lanes {
     ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident,
-     $max:ident, $where_positive:expr) => {
+     $sub:ident, $mul:ident, $max:ident) => {
         impl Lanes for $vector {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
@@ -183,15 +191,21 @@ macro_rules! x86_lanes {
             }
 
             #[inline(always)]
-            fn relu(self) -> Self {
-                // SAFETY: the feature is there; it needs nothing else. Where one is NaN, the second operand is the result.
-                unsafe { $max($splat(0.0), self) }
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else.
+                unsafe { $sub(self, other) }
             }
 
             #[inline(always)]
-            fn where_positive(self, other: Self) -> Self {
+            fn mul(self, other: Self) -> Self {
                 // SAFETY: the feature is there; it needs nothing else.
-                unsafe { $where_positive(self, other) }
+                unsafe { $mul(self, other) }
+            }
+
+            #[inline(always)]
+            fn relu(self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else. Where one is NaN, the second operand is the result.
+                unsafe { $max($splat(0.0), self) }
             }
         }
     };
@@ -206,8 +220,9 @@ x86_lanes!(
     _mm512_storeu_ps,
     _mm512_fmadd_ps,
     _mm512_add_ps,
-    _mm512_max_ps,
-    |value, other| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(other, _mm512_setzero_ps()), value)
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_max_ps
 );
 #[cfg(target_arch = "x86_64")]
 x86_lanes!(
@@ -219,8 +234,9 @@ x86_lanes!(
     _mm256_storeu_ps,
     _mm256_fmadd_ps,
     _mm256_add_ps,
-    _mm256_max_ps,
-    |value, other| _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(other, _mm256_setzero_ps()), value)
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_max_ps
 );
 
 /// Where the sums of a product go.
