@@ -33,7 +33,7 @@ const FORBIDDEN: &[&str] = &[
 ];
 
 /// All that the centre is built on: serialisation, hashing, numbers, errors.
-const DEPENDENCIES: &[&str] = &["rand", "serde", "serde_json", "sha2", "thiserror"];
+const DEPENDENCIES: &[&str] = &["libm", "rand", "serde", "serde_json", "sha2", "thiserror"];
 
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
