@@ -7,6 +7,7 @@ mod deal;
 mod natural;
 mod spread;
 
+pub mod picture;
 pub mod table;
 
 #[cfg(test)]
