@@ -26,6 +26,10 @@ pub enum Purpose {
     Baseline,
     /// Made-up data; the name is the person's.
     People,
+    /// Who gets which example of a data set; the name is what is drawn, the ordinal counts tries.
+    Partition,
+    /// Who gets which example of a second set, which is dealt out as the first is.
+    Deal,
 }
 
 impl Purpose {
@@ -38,6 +42,8 @@ impl Purpose {
             Self::Personalise => "personalise",
             Self::Baseline => "baseline",
             Self::People => "people",
+            Self::Partition => "partition",
+            Self::Deal => "deal",
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod schema;
 
 pub mod data;
+pub mod partition;
 pub mod split;
 pub mod standardise;
 
@@ -19,3 +20,5 @@ pub mod task;
 pub mod work;
 
 pub mod recipe;
+
+mod draw;

@@ -7,6 +7,7 @@ use dure_core::random::{Purpose, RngExt, Stream, stream};
 use serde::{Deserialize, Serialize};
 
 use super::date::Date;
+use crate::draw::normal;
 
 /// How many people, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,12 +96,6 @@ impl Person {
             kcal.max(800.0),
         )
     }
-}
-
-/// A normally distributed number. Box and Muller 1958.
-fn normal(numbers: &mut Stream, mean: f64, deviation: f64) -> f64 {
-    let (u, v) = (1.0 - numbers.random::<f64>(), numbers.random::<f64>());
-    mean + deviation * (-2.0 * libm::log(u)).sqrt() * libm::cos(2.0 * std::f64::consts::PI * v)
 }
 
 #[cfg(test)]

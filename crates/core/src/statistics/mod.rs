@@ -1,10 +1,15 @@
 //! Sums that add across clients, and the figures that come of them.
 //!
 //! Measuring and evaluating give answers of one shape: a (count, mean, sum of squared deviations) for each named column.
-//! They merge exactly as if all rows had been in one place, so no row has to travel.
+//! They merge exactly as if all rows had been in one place, so no row has to travel. Classes are counted beside them.
+
+pub mod classification;
+pub mod counts;
+pub mod regression;
 
 use std::collections::BTreeMap;
 
+pub use counts::Counts;
 use serde::{Deserialize, Serialize};
 
 /// Count, mean and sum of squared deviations of a column.
@@ -23,7 +28,7 @@ pub struct Moments {
 /// Moments by column.
 pub type Statistics = BTreeMap<String, Moments>;
 
-/// Figures by name: `mae`, `rmse`, `r2`, `pearson_r`. A figure that the rows do not define is absent.
+/// Figures by name, which is one of [`METRICS`]. A figure that the rows do not define is absent.
 pub type Metrics = BTreeMap<String, f64>;
 
 impl Moments {
@@ -77,60 +82,22 @@ pub fn merge(total: &mut Statistics, other: &Statistics) {
     }
 }
 
-/// Columns of an evaluated regression, one value a row.
-pub mod regression {
-    use super::{Metrics, Moments, Statistics};
-
-    /// |prediction − truth|.
-    pub const ABSOLUTE_ERROR: &str = "absolute_error";
-    /// prediction − truth.
-    pub const ERROR: &str = "error";
-    /// What was to be predicted.
-    pub const TRUTH: &str = "truth";
-    /// What was predicted.
-    pub const PREDICTION: &str = "prediction";
-    /// All of them.
-    pub const COLUMNS: [&str; 4] = [ABSOLUTE_ERROR, ERROR, TRUTH, PREDICTION];
-
-    /// Takes in one row.
-    pub fn add(sums: &mut Statistics, truth: f64, prediction: f64) {
-        let error = prediction - truth;
-        for (column, value) in COLUMNS.iter().zip([error.abs(), error, truth, prediction]) {
-            match sums.get_mut(*column) {
-                Some(moments) => moments.add(value),
-                None => {
-                    let mut moments = Moments::default();
-                    moments.add(value);
-                    sums.insert((*column).into(), moments);
-                }
-            }
+/// Takes one value of a column in.
+fn add(sums: &mut Statistics, column: &str, value: f64) {
+    match sums.get_mut(column) {
+        Some(moments) => moments.add(value),
+        None => {
+            let mut moments = Moments::default();
+            moments.add(value);
+            sums.insert(column.to_owned(), moments);
         }
     }
+}
 
-    /// MAE and RMSE in the target's unit, R² and Pearson's r. R² is absent where the truth is constant, r where
-    /// truth or prediction is.
-    pub fn metrics(sums: &Statistics) -> Metrics {
-        let column = |name: &str| sums.get(name).copied().unwrap_or_default();
-        let (error, truth, prediction) = (column(ERROR), column(TRUTH), column(PREDICTION));
-        let n = error.n as f64;
-        if error.n == 0 {
-            return Metrics::new();
-        }
-        let squares = error.m2 + n * error.mean * error.mean;
-        // Var(p − t) = Var(p) + Var(t) − 2 Cov(p, t), so the covariance needs no column of its own.
-        let covariance = (prediction.m2 + truth.m2 - error.m2) / 2.0;
-        let spread = prediction.m2.sqrt() * truth.m2.sqrt();
-        let figures = [
-            ("mae", Some(column(ABSOLUTE_ERROR).mean)),
-            ("rmse", Some((squares / n).sqrt())),
-            ("r2", (truth.m2 > 0.0).then(|| 1.0 - squares / truth.m2)),
-            ("pearson_r", (spread > 0.0).then(|| (covariance / spread).clamp(-1.0, 1.0))),
-        ];
-        figures
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value.filter(|v| v.is_finite())?)))
-            .collect()
-    }
+/// The figures that are defined and finite, by name.
+fn defined<const N: usize>(figures: [(&str, Option<f64>); N]) -> Metrics {
+    let finite = |(name, value): (&str, Option<f64>)| Some((name.to_owned(), value.filter(|v| v.is_finite())?));
+    figures.into_iter().filter_map(finite).collect()
 }
 
 /// A column becomes (value − mean) ÷ scale.
@@ -160,8 +127,9 @@ impl Scale {
     }
 }
 
-/// The metrics that a job can be stopped by.
-pub const METRICS: [&str; 4] = ["mae", "rmse", "r2", "pearson_r"];
+/// The metrics that a job can be stopped by: those of a regression, then those of a classification.
+pub const METRICS: [&str; 9] =
+    ["mae", "rmse", "r2", "pearson_r", "accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"];
 
 /// Whether more of the metric is better: the errors and losses are best small, everything else large.
 pub fn larger_is_better(metric: &str) -> bool {
@@ -199,26 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_those_worked_by_hand() {
-        let mut sums = Statistics::new();
-        for (truth, prediction) in [(1.0, 2.0), (2.0, 2.0), (3.0, 2.0), (6.0, 6.0)] {
-            regression::add(&mut sums, truth, prediction);
-        }
-        let metrics = regression::metrics(&sums);
-        // Σe² = 2, Σ(t − 3)² = 14; cov = 12, Σ(p − 3)² = 12.
-        for (name, want) in
-            [("mae", 0.5), ("rmse", 0.5f64.sqrt()), ("r2", 1.0 - 2.0 / 14.0), ("pearson_r", 12.0 / 168f64.sqrt())]
-        {
-            assert!(near(metrics[name], want), "{name}: {} instead of {want}", metrics[name]);
-        }
-    }
-
-    #[test]
-    fn an_undefined_figure_is_absent() {
-        let mut sums = Statistics::new();
-        regression::add(&mut sums, 1.0, 2.0);
-        assert_eq!(regression::metrics(&sums).keys().collect::<Vec<_>>(), ["mae", "rmse"]);
-        assert!(regression::metrics(&Statistics::new()).is_empty());
+    fn every_metric_belongs_to_one_kind_of_task() {
+        assert_eq!([&regression::METRICS[..], &classification::METRICS].concat(), METRICS);
+        let small: Vec<&str> = METRICS.into_iter().filter(|metric| !larger_is_better(metric)).collect();
+        assert_eq!(small, ["mae", "rmse", "log_loss"]);
     }
 
     #[test]
