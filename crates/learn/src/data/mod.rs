@@ -4,6 +4,8 @@ pub mod date;
 pub mod people;
 pub mod table;
 
+pub mod news;
+
 use std::path::PathBuf;
 
 use dure_core::name::ClientName;
