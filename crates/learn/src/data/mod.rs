@@ -4,6 +4,12 @@ pub mod date;
 pub mod people;
 pub mod table;
 
+pub mod cifar;
+pub mod folder;
+mod gzip;
+pub mod idx;
+pub mod images;
+
 pub mod news;
 
 use std::path::PathBuf;
