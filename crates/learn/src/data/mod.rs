@@ -11,6 +11,7 @@ pub mod idx;
 pub mod images;
 
 pub mod news;
+pub mod vitals;
 
 use std::path::PathBuf;
 
