@@ -101,7 +101,7 @@ pub mod tests {
 
     #[test]
     fn packed_data_that_end_early_or_are_damaged_say_where() {
-        let content: Vec<u8> = (0..9000u32).map(|i| (i * i >> 5) as u8).collect();
+        let content: Vec<u8> = (0..9000u32).map(|i| ((i * i) >> 5) as u8).collect();
         let packed = pack(&content);
         for end in [3, packed.len() / 2, packed.len() - 3] {
             let error = read(&packed[..end], 1 << 20).unwrap_err();

@@ -110,6 +110,8 @@ impl<'a> Idx<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{super::gzip::tests::pack, *};
 
     fn idx(numbers: &[u32], body: &[u8]) -> Vec<u8> {
@@ -216,5 +218,27 @@ mod tests {
     fn a_missing_file_is_named() {
         let error = read(Path::new("/nowhere/a"), Path::new("/nowhere/b"), 3).unwrap_err().to_string();
         assert!(error.starts_with("/nowhere/a: cannot be read: No such file"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_with_other_bytes_is_images_or_an_error(
+            kind in 0..4, of_labels: bool, at in 0usize..60, byte: u8, bytes: Vec<u8>,
+        ) {
+            let good = if of_labels { labels() } else { images() };
+            let mut file = match kind {
+                0 => good.clone(),
+                1 => pack(&good),
+                2 => [&good[..8], &bytes].concat(),
+                _ => bytes,
+            };
+            if let Some(changed) = file.get_mut(at) {
+                *changed = byte;
+            }
+            let read = if of_labels { check(&images(), &file) } else { check(&file, &labels()) };
+            if let Ok(read) = read {
+                prop_assert_eq!(read.len() * read.shape.bytes().unwrap(), read.pixels.len());
+            }
+        }
     }
 }

@@ -61,7 +61,7 @@ pub struct Dropped {
     pub replaced: usize,
 }
 
-/// A number that a column can hold, and the least and the most that is plausible. The ends are wide: they are to find slips
+/// The least and the most that somebody can have, by the columns of [`COLUMNS`]. The ends are wide: they are to find slips
 /// of the pen and lost decimal points, not patients who are very ill.
 const PLAUSIBLE: [(f64, f64); 5] = [(25.0, 45.0), (1.0, 300.0), (1.0, 100.0), (10.0, 100.0), (10.0, 350.0)];
 
@@ -238,6 +238,8 @@ pub fn vitals([temperature, heart_rate, respiration_rate, spo2, systolic_bp]: [f
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HEADER: &str = "subject_id,stay_id,charttime,temperature,heartrate,resprate,o2sat,sbp,dbp,rhythm,pain\n";
@@ -371,5 +373,21 @@ mod tests {
         std::fs::write(&file, &packed[..packed.len() / 2]).unwrap();
         let error = super::read(&file, &BTreeMap::new()).unwrap_err().to_string();
         assert!(error.contains("vitals.csv.gz: cannot be read: the gzip data end early, "), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_rows_or_an_error(
+            rows in "([-0-9a-z.,:\"]{0,30}\n){0,4}", signs in "[0-9.eE+-]{0,8}(,[0-9.eE+-]{0,8}){5}", bytes: Vec<u8>,
+        ) {
+            let row = format!("7,70,2180-05-06 22:10:00,{signs},,\n");
+            for text in [rows.clone(), format!("{row}{rows}"), format!("{WELL}{row}")] {
+                if let Ok(hourly) = read(&text) {
+                    prop_assert!(hourly.rows.iter().flat_map(|row| row.values).all(f64::is_finite));
+                    prop_assert!(hourly.rows.iter().all(|row| row.news5 <= 15));
+                }
+            }
+            let _ = parse(Path::new("vitals.csv"), &bytes, &BTreeMap::new());
+        }
     }
 }
