@@ -26,6 +26,8 @@ pub enum Purpose {
     Baseline,
     /// Made-up data; the name is the person's.
     People,
+    /// Made-up images; the name is the class's template or the class, the ordinal the image's number.
+    Glyphs,
 }
 
 impl Purpose {
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Personalise => "personalise",
             Self::Baseline => "baseline",
             Self::People => "people",
+            Self::Glyphs => "glyphs",
         }
     }
 }
