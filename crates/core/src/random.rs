@@ -28,6 +28,8 @@ pub enum Purpose {
     People,
     /// Made-up images; the name is the class's template or the class, the ordinal the image's number.
     Glyphs,
+    /// Made-up patients; the name is the patient's.
+    Patients,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::Baseline => "baseline",
             Self::People => "people",
             Self::Glyphs => "glyphs",
+            Self::Patients => "patients",
         }
     }
 }

@@ -11,6 +11,7 @@ mod gzip;
 pub mod idx;
 pub mod images;
 
+pub mod made_up_vitals;
 pub mod news;
 pub mod vitals;
 
