@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     excerpt::{NAME, excerpt},
-    random::{Purpose, RngExt, Stream, stream},
+    random::{Purpose, RngExt, Stream, normal, stream},
 };
 
 /// The most parameters that a layout may declare.
@@ -80,18 +80,7 @@ impl Initial {
             Self::Zeros => values.fill(0.0),
             Self::Constant(value) => values.fill(value),
             Self::Uniform(bound) => values.fill_with(|| (numbers.random::<f32>() * 2.0 - 1.0) * bound),
-            Self::Normal(deviation) => values.fill_with(|| normal(numbers) * deviation),
-        }
-    }
-}
-
-/// A number from the normal distribution. Marsaglia and Bray 1964.
-fn normal(numbers: &mut Stream) -> f32 {
-    loop {
-        let [u, v] = [0, 1].map(|_| numbers.random::<f64>() * 2.0 - 1.0);
-        let s = u * u + v * v;
-        if s < 1.0 && s > 0.0 {
-            return (u * (-2.0 * libm::log(s) / s).sqrt()) as f32;
+            Self::Normal(deviation) => values.fill_with(|| normal(numbers, 0.0, f64::from(deviation)) as f32),
         }
     }
 }

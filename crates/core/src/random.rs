@@ -30,6 +30,10 @@ pub enum Purpose {
     Partition,
     /// Who gets which example of a second set, which is dealt out as the first is.
     Deal,
+    /// Made-up images; the name is the class's template or the class, the ordinal the image's number.
+    Glyphs,
+    /// Made-up patients; the name is the patient's.
+    Patients,
 }
 
 impl Purpose {
@@ -44,6 +48,8 @@ impl Purpose {
             Self::People => "people",
             Self::Partition => "partition",
             Self::Deal => "deal",
+            Self::Glyphs => "glyphs",
+            Self::Patients => "patients",
         }
     }
 }
@@ -62,6 +68,13 @@ pub fn stream(seed: u64, purpose: Purpose, name: &str, ordinal: u64) -> Stream {
         &ordinal.to_le_bytes(),
     ]);
     Stream::from_seed(key.0)
+}
+
+/// A normally distributed number. Box and Muller 1958.
+pub fn normal(numbers: &mut Stream, mean: f64, deviation: f64) -> f64 {
+    // Above 0, and at most 1: what has a logarithm.
+    let (u, v) = (1.0 - numbers.random::<f64>(), numbers.random::<f64>());
+    mean + deviation * (-2.0 * libm::log(u)).sqrt() * libm::cos(2.0 * std::f64::consts::PI * v)
 }
 
 #[cfg(test)]

@@ -1,13 +1,7 @@
 //! Numbers with a distribution, drawn from a stream. Logarithm, exponential and cosine are libm's, and sums go in the order of
 //! indices, so the bits are the same on every machine.
 
-use dure_core::random::{RngExt, Stream};
-
-/// A normally distributed number. Box and Muller 1958.
-pub(crate) fn normal(numbers: &mut Stream, mean: f64, deviation: f64) -> f64 {
-    let (u, v) = (uniform(numbers), numbers.random::<f64>());
-    mean + deviation * (-2.0 * libm::log(u)).sqrt() * libm::cos(2.0 * std::f64::consts::PI * v)
-}
+use dure_core::random::{RngExt, Stream, normal};
 
 /// Above 0, and at most 1: what has a logarithm.
 fn uniform(numbers: &mut Stream) -> f64 {

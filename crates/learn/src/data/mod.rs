@@ -4,6 +4,17 @@ pub mod date;
 pub mod people;
 pub mod table;
 
+pub mod cifar;
+pub mod folder;
+pub mod glyphs;
+mod gzip;
+pub mod idx;
+pub mod images;
+
+pub mod made_up_vitals;
+pub mod news;
+pub mod vitals;
+
 use std::path::PathBuf;
 
 use dure_core::name::ClientName;

@@ -3,11 +3,10 @@
 //! Basal metabolism by Mifflin and St Jeor 1990 <https://doi.org/10.1093/ajcn/51.2.241>, energy of activity by metabolic
 //! equivalents (light 2.3, moderate 3.8, vigorous 6.5 METs), stride by height. Nobody's data: drawn from the seed.
 
-use dure_core::random::{Purpose, RngExt, Stream, stream};
+use dure_core::random::{Purpose, RngExt, Stream, normal, stream};
 use serde::{Deserialize, Serialize};
 
 use super::date::Date;
-use crate::draw::normal;
 
 /// How many people, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -157,7 +157,7 @@ pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, Data
 /// Reads rows of a file that is `bytes`.
 pub fn parse(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, target: Target) -> Result<Vec<Row>, DataError> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let mut lines = Lines { bytes, at: 0, line: 1 };
+    let mut lines = Lines::new(bytes);
     let header = reader.headers().map_err(|error| broken(file, &error, &mut lines))?.clone();
     let columns = Columns::find(file, &header, schema, site, target)?;
     let mut rows = Vec::new();
@@ -169,15 +169,19 @@ pub fn parse(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, target: Ta
 }
 
 /// Counts lines as positions go on; they end in LF, CR LF or CR. The reader's own count is one short where they end in CR LF.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
     line: u64,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, line: 1 }
+    }
+
     /// The line of a position that is not before the last one asked for; the first if there is none.
-    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+    pub(super) fn of(&mut self, position: Option<&csv::Position>) -> u64 {
         let byte = position.map_or(0, |position| position.byte() as usize).clamp(self.at, self.bytes.len());
         // A record's position may be that of the line end before it.
         let ends = self.bytes[byte..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
@@ -250,7 +254,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn position(file: &Path, header: &csv::StringRecord, column: String) -> Result<usize, DataError> {
+pub(super) fn position(file: &Path, header: &csv::StringRecord, column: String) -> Result<usize, DataError> {
     let mut found = header.iter().enumerate().filter(|(_, name)| *name == column).map(|(i, _)| i);
     match (found.next(), found.next()) {
         (Some(position), None) => Ok(position),
@@ -273,7 +277,7 @@ fn likeness(a: &str, b: &str) -> f64 {
 }
 
 /// What the reader says of a row, in our words.
-fn broken(file: &Path, error: &csv::Error, lines: &mut Lines) -> DataError {
+pub(super) fn broken(file: &Path, error: &csv::Error, lines: &mut Lines) -> DataError {
     let line = lines.of(error.position());
     let why = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

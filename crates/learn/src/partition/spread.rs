@@ -1,12 +1,12 @@
 //! Examples that are spread over clients by a draw: evenly, by Dirichlet-distributed shares, in shards, by labels.
 
-use dure_core::random::{Purpose, SliceRandom, Stream, stream};
+use dure_core::random::{Purpose, SliceRandom, Stream, normal, stream};
 
 use super::{
     MAX_CELLS, PartitionError, Parts, check_number,
     deal::{Pile, Shares, apportion, deal, pile, piles, weights},
 };
-use crate::draw::{dirichlet as dirichlet_shares, normal, shares_of};
+use crate::draw::{dirichlet as dirichlet_shares, shares_of};
 
 /// How often shares are drawn before it is given up, and how many of them altogether: seconds.
 const MAX_TRIES: usize = 1000;
