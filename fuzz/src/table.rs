@@ -5,10 +5,12 @@ use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 use dure_core::name::ClientName;
 use dure_learn::{
     data::{
-        DataSet, Site, Source,
+        DataSet, Format, Site, Source,
+        examples::Inputs,
         table::{DataError, Row, Target, check_rows, group, parse},
     },
-    schema::{Column, Schema},
+    partition::Partition,
+    schema::{self, Column, Schema},
     split::SplitSpec,
 };
 
@@ -20,7 +22,8 @@ const FILE: &str = "days.csv";
 /// The columns of every table.
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into() };
-    Schema { features: vec![column("Steps", "steps"), column("Km", "km")], target: column("Calories", "kcal") }
+    let target = schema::Target { name: "Calories".into(), unit: "kcal".into(), classes: vec![] };
+    Schema { features: vec![column("Steps", "steps"), column("Km", "km")], image: None, target }
 });
 
 /// Where they are found.
@@ -32,6 +35,11 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
     drop_if_zero: vec!["Steps".into(), "Calories".into()],
     columns: [("Km".into(), "Distance".into())].into(),
     public: false,
+    format: Format::Csv,
+    train: vec![],
+    test: vec![],
+    partition: Partition::Natural { largest: None },
+    partition_seed: 0,
 });
 
 /// Takes `bytes` as a table.
@@ -66,6 +74,9 @@ fn taken<T>(read: Result<T, DataError>, bytes: &[u8]) -> Option<T> {
         }
         DataError::MissingColumn { column, .. } | DataError::RepeatedColumn { column, .. } => (Some(1), Some(column)),
         DataError::Empty { .. } | DataError::Unreadable { .. } => (None, None),
+        DataError::Image(_) | DataError::Partition(_) | DataError::Name(_) => {
+            panic!("a table of days has none: {text}")
+        }
     };
     let place = line.map_or_else(|| format!("{FILE}: "), |line| format!("{FILE}:{line}: "));
     assert!(text.starts_with(&place), "{text}");
@@ -118,7 +129,8 @@ fn check_clients(rows: Vec<Row>, bytes: &[u8]) {
     for client in &data.clients {
         let days = client.dates.len();
         assert!(days > 0 && ids.contains(&client.id));
-        assert_eq!((client.target.len(), client.features.len()), (days, days * SCHEMA.features.len()));
+        assert_eq!(client.len(), days);
+        assert!(matches!(&client.inputs, Inputs::Table(2, values) if values.len() == 2 * days));
         assert!(client.dates.is_sorted_by(|a, b| a < b));
     }
     divide(&data, bytes);
@@ -126,15 +138,15 @@ fn check_clients(rows: Vec<Row>, bytes: &[u8]) {
 
 /// Training, validation and test rows of each client: all of them, each once.
 fn divide(data: &DataSet, bytes: &[u8]) {
-    let split = SplitSpec { test: 0.2, validation: 0.2 };
+    let split = SplitSpec { test: 0.2, validation: 0.2, held_out: false };
     if taken(check_rows(data, &split), bytes).is_none() {
         return;
     }
     for client in &data.clients {
         let name: &ClientName = &client.name;
-        let rows = split.divide(client.target.len(), 1, name).expect("there are enough rows");
+        let rows = split.divide(client.len(), 0, 1, name).expect("there are enough rows");
         let mut all = [&rows.training[..], &rows.validation, &rows.test].concat();
         all.sort_unstable();
-        assert!(all.into_iter().eq(0..client.target.len() as u32));
+        assert!(all.into_iter().eq(0..client.len() as u32));
     }
 }

@@ -11,7 +11,7 @@ use dure_core::{
     name::ClientName,
     plan::{Plan, PlanSpec},
     round::{Kind, TaskId},
-    statistics::{Moments, Statistics, regression},
+    statistics::{Moments, Sums, regression},
     time::Time,
     update::Weight,
 };
@@ -142,7 +142,8 @@ pub fn answer(federation: &Federation, kind: Kind) -> Answer {
             scalars: plan.scalars.iter().map(|name| (name.clone(), 0.25)).collect(),
         },
         Kind::Evaluate | Kind::Test => {
-            let sums: Statistics = regression::COLUMNS.iter().map(|name| ((*name).to_owned(), some)).collect();
+            let moments = regression::COLUMNS.iter().map(|name| ((*name).to_owned(), some)).collect();
+            let sums = Sums { moments, ..Sums::default() };
             Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }
         }
     }

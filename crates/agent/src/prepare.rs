@@ -11,7 +11,8 @@ use dure_core::{
 };
 use dure_learn::{
     client::Trainer,
-    schema::{Column, Schema},
+    data::images::ImageShape,
+    schema::{Column, Schema, Target},
     standardise::Preprocessing,
     work::Work,
 };
@@ -89,11 +90,13 @@ pub fn differences_of(site: &Schema, told: &Map<String, Value>) -> Option<String
 /// How `told` differs from the site's schema, if it does. The order of features counts, for models have no names inside.
 fn differences(site: &Schema, told: &Schema) -> Option<String> {
     let longest = site.features.len().max(told.features.len());
-    let features = (0..longest).map(|i| (format!("feature {}", i + 1), site.features.get(i), told.features.get(i)));
-    let target = ("the target".to_owned(), Some(&site.target), Some(&told.target));
-    let differing: Vec<_> = features.chain([target]).filter(|(_, here, there)| here != there).collect();
+    let feature = |schema: &Schema, i: usize| schema.features.get(i).map_or_else(|| "nothing".into(), column);
+    let features = (0..longest).map(|i| (format!("feature {}", i + 1), feature(site, i), feature(told, i)));
+    let image = ("an image".to_owned(), image(site), image(told));
+    let target = ("the target".to_owned(), said(&site.target), said(&told.target));
+    let differing: Vec<_> = features.chain([image, target]).filter(|(_, here, there)| here != there).collect();
     let named = differing.iter().take(NAMED).map(|(what, here, there)| {
-        format!("{what} is {} at this site and {} in the federation", column(*here), column(*there))
+        format!("{what} is {} at this site and {} in the federation", excerpt(here, TOLD), excerpt(there, TOLD))
     });
     let more = differing.len().saturating_sub(NAMED);
     let more = (more > 0).then(|| format!("and {more} more"));
@@ -101,11 +104,25 @@ fn differences(site: &Schema, told: &Schema) -> Option<String> {
     (!named.is_empty()).then(|| named.join("; "))
 }
 
-fn column(column: Option<&Column>) -> String {
-    column.map_or_else(
-        || "nothing".into(),
-        |Column { name, unit }| format!("{} in {}", excerpt(name, NAME), excerpt(unit, NAME)),
-    )
+/// The longest description of a column that is said, in bytes.
+const TOLD: usize = 2 * NAME;
+
+fn column(Column { name, unit }: &Column) -> String {
+    format!("{} in {}", excerpt(name, NAME), excerpt(unit, NAME))
+}
+
+fn image(schema: &Schema) -> String {
+    let of = |image: ImageShape| format!("{} × {} with {} channels", image.height, image.width, image.channels);
+    schema.image.map_or_else(|| "nothing".into(), of)
+}
+
+fn said(Target { name, unit, classes }: &Target) -> String {
+    let name = excerpt(name, NAME);
+    if classes.is_empty() {
+        format!("{name} in {}", excerpt(unit, NAME))
+    } else {
+        format!("{name}, one of {}", classes.join(", "))
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +132,8 @@ mod tests {
     fn schema(features: &[(&str, &str)], target: &str) -> Schema {
         let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into() };
         let features = features.iter().map(|(name, unit)| column(name, unit)).collect();
-        Schema { features, target: column(target, "kcal") }
+        let target = Target { name: target.into(), unit: "kcal".into(), classes: vec![] };
+        Schema { features, image: None, target }
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Site {
                 Some(carrier) => Http::carried(&invitation, carrier),
                 None => Http::new(&invitation, config.ca.as_deref(), config.insecure_http)?,
             },
-            most_rows: config.clients.iter().map(|client| client.target.len()).max().unwrap_or(1),
+            most_rows: config.clients.iter().map(|client| client.len()).max().unwrap_or(1),
             statuses: Statuses::new(config.clients.iter().map(|client| &client.name)),
             threads: Arc::new(Semaphore::new(config.threads.max(1))),
             unready: watch::Sender::new(policy.closed(clock.now())),

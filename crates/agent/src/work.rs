@@ -7,7 +7,7 @@ use dure_core::{
     event::Answer,
     model::Params,
     round::{Kind, TaskId},
-    statistics::Statistics,
+    statistics::{Statistics, Sums},
     update::Update,
 };
 use dure_learn::{
@@ -57,14 +57,15 @@ impl Rows {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.data.target.len()
+        self.data.len()
     }
 
     fn split(&self, job: &Job) -> Result<Split, String> {
-        let (rows, name) = (self.len(), &self.data.name);
+        let (held_out, name) = (self.data.held_out, &self.data.name);
+        let rows = self.len() - held_out;
         job.work
             .split
-            .divide(rows, job.seed, name)
+            .divide(rows, held_out, job.seed, name)
             .map_err(|few| format!("{name} has {rows} rows, and the plan's split needs {}", few.needed))
     }
 
@@ -146,7 +147,7 @@ fn encode(task: &TaskView, job: &Job, client: &Client, update: &Update, base: Di
     Ok(Made::Update(MadeUpdate { bytes, sha256, job: job.digest, examples }))
 }
 
-fn evaluated(sums: BTreeMap<String, Statistics>) -> Made {
+fn evaluated(sums: BTreeMap<String, Sums>) -> Made {
     json(&Answer::Evaluated { sums })
 }
 

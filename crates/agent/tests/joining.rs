@@ -32,7 +32,7 @@ async fn a_secret_is_on_disk_before_it_is_sent_and_outlives_the_agent() {
     let joined = fake.nth(1, "PUT", "/clients/person-01").await;
     let first = joined.json();
     assert_eq!(joined.bearer, TOKEN.repeat(32));
-    assert_eq!(first["facts"], serde_json::json!({"device": "a laptop", "rows": data.clients[0].target.len()}));
+    assert_eq!(first["facts"], serde_json::json!({"device": "a laptop", "rows": data.clients[0].len()}));
     assert_eq!(first["ready"], true);
     fake.nth(1, "GET", "/clients/person-01/task").await;
     agent.kill().await;

@@ -54,8 +54,8 @@ impl Scene {
 
     /// The rows that a client trains on.
     fn training_rows(&self) -> u64 {
-        let (spec, rows) = (self.recipe.plan.split, self.data.clients[0].target.len());
-        spec.divide(rows, 1, &self.client).unwrap().training.len() as u64
+        let (spec, rows) = (self.recipe.plan.split, self.data.clients[0].len());
+        spec.divide(rows, 0, 1, &self.client).unwrap().training.len() as u64
     }
 }
 
@@ -479,8 +479,8 @@ async fn a_plan_that_this_version_or_site_cannot_do_is_declined() {
         scene.fake.change(|world| world.plan = dure_core::plan::Plan::new(plan).unwrap());
         let few = |it: &mut dure_agent::AgentConfig| {
             let client = &mut it.clients[0];
-            client.target.truncate(rows);
-            client.features.truncate(rows * 10);
+            let first: Vec<u32> = (0..rows as u32).collect();
+            (client.inputs, client.truth) = (client.inputs.take(&first), client.truth.take(&first));
         };
         let agent = Agent::start(with(config(&scene.fake, &scene.recipe, &scene.data, scene.folder.path()), few));
         scene.fake.ask(&scene.client, Kind::Measure, 0);

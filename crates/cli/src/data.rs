@@ -1,14 +1,25 @@
 //! `dure data`
 
+use std::path::Path;
+
 use dure_core::statistics::Moments;
-use dure_learn::{client::measure_everybody, data::ClientRows, split::Split};
+use dure_learn::{
+    client::measure_everybody,
+    data::{ClientRows, DataSet, Generator},
+    partition::{
+        Parts,
+        picture::{Captions, svg},
+        table::{Row as PartRow, Summary, summarise},
+    },
+    split::Split,
+};
 use dure_sim::clients::split;
 use serde_json::json;
 
 use crate::{
     args::{self, DataArgs, DataCommand, Generate, RecipeArgs},
     fail::Fail,
-    output::Output,
+    output::{Output, write_file},
     show,
     source::{self, Found},
 };
@@ -17,6 +28,7 @@ use crate::{
 pub fn run(args: &args::Data) -> Result<String, Fail> {
     match &args.command {
         DataCommand::Describe { recipe, data, json } => describe(recipe, data, *json),
+        DataCommand::Partition { recipe, data, out, json } => partition(recipe, data, out.as_deref(), *json),
         DataCommand::Generate(args) => generate(args),
     }
 }
@@ -24,12 +36,16 @@ pub fn run(args: &args::Data) -> Result<String, Fail> {
 /// Writes a made-up data set as the file that a site has.
 fn generate(args: &Generate) -> Result<String, Fail> {
     let mut found = source::recipe(&args.recipe)?;
-    let Some(generator) = &mut found.recipe.generator else {
-        return Err(Fail::usage(format!("{}: has no [generator] to make people up by", found.origin)));
-    };
-    generator.people = args.people.unwrap_or(generator.people);
+    match &mut found.recipe.generator {
+        Some(Generator::Activity(made)) => made.people = args.people.unwrap_or(made.people),
+        Some(Generator::Patients(made)) => made.patients = args.people.unwrap_or(made.patients),
+        Some(Generator::Glyphs { .. }) | None => {
+            return Err(Fail::usage(format!("{}: has no [generator] to make people up by", found.origin)));
+        }
+    }
     found.recipe.plan(&found.origin)?;
     let (csv, rows) = source::made_up(&found, args.seed)?;
+    let csv = csv.unwrap_or_default();
     let file = &found.recipe.site.file;
     // It is called as the real one: nobody's data are to be written over by a slip.
     let there = args.out.join(file);
@@ -57,13 +73,66 @@ fn describe(recipe: &RecipeArgs, data: &DataArgs, json: bool) -> Result<String, 
     }
     let header = ["client", "id", "rows", "from", "to", "training", "validation", "test"];
     let clients = show::table(&header, rows.clients.iter().zip(&splits).map(|(c, s)| client_cells(&found, c, s)));
-    let unit =
-        |name: &String| found.recipe.schema.columns().find(|c| c.name == *name).map_or("", |c| &c.unit).to_owned();
+    let unit = |name: &String| {
+        found.recipe.schema.columns().find(|(column, _)| column == name).map_or("", |(_, unit)| unit).to_owned()
+    };
     let column = |(name, m): (&String, &Moments)| {
         vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&m.deviation()))]
     };
     let columns = show::table(&["column", "unit", "mean", "sd"], columns.iter().map(column));
     Ok(format!("{}\n\n{clients}\n\n{columns}\n", source::describe(&rows)))
+}
+
+/// Shows who has which examples.
+fn partition(recipe: &RecipeArgs, data: &DataArgs, out: Option<&Path>, json: bool) -> Result<String, Fail> {
+    let found = source::recipe(recipe)?;
+    found.recipe.plan(&found.origin)?;
+    let rows = source::data(&found, data)?;
+    let summary = summary(&rows);
+    let (classes, names) = (&found.recipe.schema.target.classes, names(&rows));
+    if let Some(out) = out {
+        let title = format!("{}: who has which examples", found.recipe.name);
+        let picture = svg(&summary, Captions { title: &title, clients: &names, labels: classes });
+        write_file(out, picture.as_bytes())?;
+    }
+    if json {
+        let mut told = serde_json::to_value(&summary)?;
+        told["names"] = json!(names);
+        told["classes"] = json!(classes);
+        return Ok(format!("{told:#}\n"));
+    }
+    let cells = |name: &str, row: &PartRow| {
+        let labels = row.labels.iter().map(usize::to_string);
+        [name.to_owned(), row.examples.to_string()].into_iter().chain(labels).collect()
+    };
+    let heads: Vec<&str> = ["client", "examples"].into_iter().chain(classes.iter().map(String::as_str)).collect();
+    let each = names.iter().zip(&summary.clients).map(|(name, row)| cells(name, row));
+    let table = show::table(&heads, each.chain([cells("all", &summary.total)]));
+    let distance = summary.label_distance.map_or_else(String::new, |distance| {
+        format!("; labels are {distance:.3} off everybody's mixture, in total variation, over clients")
+    });
+    let (smallest, largest) = (summary.smallest, summary.largest);
+    let drawn = out.map_or_else(String::new, |out| format!("\ndrawn  {}\n", out.display()));
+    Ok(format!("{}\n\n{table}\n\nfrom {smallest} to {largest} examples{distance}\n{drawn}", source::describe(&rows)))
+}
+
+/// Everybody's examples and labels, those that are held out too.
+pub fn summary(data: &DataSet) -> Summary {
+    let mut end = 0;
+    let part = |client: &ClientRows| {
+        let start = end;
+        end += client.len() as u32;
+        (start..end).collect()
+    };
+    let parts = Parts { clients: data.clients.iter().map(part).collect(), left_out: 0 };
+    let labels: Option<Vec<&[u16]>> = data.clients.iter().map(|client| client.truth.classes()).collect();
+    let labels = labels.map(|labels| labels.concat());
+    summarise(&parts, labels.as_deref())
+}
+
+/// Everybody's names.
+pub fn names(data: &DataSet) -> Vec<String> {
+    data.clients.iter().map(|client| client.name.to_string()).collect()
 }
 
 /// Whose rows they are, where that may be said.
@@ -74,7 +143,7 @@ fn id(found: &Found, client: &ClientRows) -> String {
 fn client_cells(found: &Found, client: &ClientRows, split: &Split) -> Vec<String> {
     let day = |date: Option<&_>| date.map_or_else(String::new, ToString::to_string);
     let dates = &client.dates;
-    let mut cells = vec![client.name.to_string(), id(found, client), client.target.len().to_string()];
+    let mut cells = vec![client.name.to_string(), id(found, client), client.len().to_string()];
     cells.extend([day(dates.first()), day(dates.last())]);
     cells.extend([&split.training, &split.validation, &split.test].map(|rows| rows.len().to_string()));
     cells
@@ -83,7 +152,7 @@ fn client_cells(found: &Found, client: &ClientRows, split: &Split) -> Vec<String
 fn client_json(found: &Found, client: &ClientRows, split: &Split) -> serde_json::Value {
     let day = |date: Option<&_>| date.map(ToString::to_string);
     json!({
-        "name": client.name, "id": id(found, client), "rows": client.target.len(),
+        "name": client.name, "id": id(found, client), "rows": client.len(),
         "from": day(client.dates.first()), "to": day(client.dates.last()),
         "training": split.training.len(), "validation": split.validation.len(), "test": split.test.len(),
     })

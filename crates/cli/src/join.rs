@@ -131,7 +131,7 @@ fn recipe(args: &Join, federation: &str, named: Option<&str>) -> Result<Found, F
         }
         (None, None) => return Err(Fail::usage(format!("federation {federation} names no recipe; {own}"))),
     };
-    source::recipe(&RecipeArgs { recipe: name, overrides: vec![] })
+    source::recipe(&RecipeArgs { recipe: name, overrides: vec![], smoke: false })
 }
 
 /// The recipe that this agent has joined with before.
@@ -225,5 +225,5 @@ fn cores() -> usize {
 }
 
 fn rows(clients: &[ClientRows]) -> usize {
-    clients.iter().map(|client| client.target.len()).sum()
+    clients.iter().map(|client| client.len()).sum()
 }

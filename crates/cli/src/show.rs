@@ -7,6 +7,7 @@ use std::{
 };
 
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
+use dure_core::statistics::{classification, regression};
 use dure_sim::{
     Progress,
     report::{Figures, RoundRow},
@@ -15,8 +16,69 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::words;
 
-/// The figures of a regression, in the order of columns.
-pub const METRICS: [&str; 4] = ["mae", "rmse", "r2", "pearson_r"];
+/// What a model says, and so by which figures it is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// A number.
+    Number,
+    /// A class.
+    Class,
+}
+
+impl Says {
+    /// By how many classes there are, if any.
+    pub fn of(classes: Option<usize>) -> Self {
+        if classes.is_some() { Self::Class } else { Self::Number }
+    }
+
+    /// By figures that there are.
+    pub fn of_figures(figures: &BTreeMap<String, f64>) -> Self {
+        if classification::METRICS.iter().any(|metric| figures.contains_key(*metric)) {
+            Self::Class
+        } else {
+            Self::Number
+        }
+    }
+
+    /// The figures of a round, in the order of columns, with their heads. All have as many.
+    pub fn of_round(self) -> [(&'static str, &'static str); 4] {
+        match self {
+            Self::Number => [("mae", "MAE"), ("rmse", "RMSE"), ("r2", "R²"), ("pearson_r", "r")],
+            Self::Class => [
+                ("accuracy", "accuracy"),
+                ("balanced_accuracy", "balanced"),
+                ("macro_f1", "macro F1"),
+                ("log_loss", "log loss"),
+            ],
+        }
+    }
+
+    /// The figures of test rows, in the order of columns, with their heads.
+    pub fn of_test(self, unit: &str) -> Vec<(&'static str, String)> {
+        let named = |(metric, head): (&'static str, &str)| match metric {
+            "mae" | "rmse" => (metric, format!("{head}, {unit}")),
+            _ => (metric, head.into()),
+        };
+        let scores = (self == Self::Class).then(|| ("auroc", "AUROC".to_owned()));
+        self.of_round().into_iter().map(named).chain(scores).collect()
+    }
+
+    /// All figures, in the order of a file's columns.
+    pub fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Number => &regression::METRICS,
+            Self::Class => &classification::METRICS,
+        }
+    }
+
+    /// The figure that stands for all, and its head.
+    pub fn main(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Number => ("mae", "MAE"),
+            Self::Class => ("macro_f1", "macro F1"),
+        }
+    }
+}
 
 /// A table whose columns but the first are aligned to the right: figures.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
@@ -70,71 +132,83 @@ pub fn bytes(bytes: u64) -> String {
 }
 
 /// The columns of training rounds, and how wide they are where rows come one at a time.
-const ROUNDS: [(&str, u16); 9] = [
-    ("round", 6),
-    ("answers", 9),
-    ("train loss", 12),
-    ("MAE", 9),
-    ("RMSE", 9),
-    ("R²", 9),
-    ("r", 9),
-    ("up", 11),
-    ("time", 10),
-];
+fn columns(says: Says) -> Vec<(&'static str, u16)> {
+    let metrics = says.of_round().map(|(_, head)| (head, 9));
+    [("round", 6), ("answers", 9), ("train loss", 12)]
+        .into_iter()
+        .chain(metrics)
+        .chain([("up", 11), ("time", 10)])
+        .collect()
+}
+
+fn heads(says: Says) -> Vec<&'static str> {
+    columns(says).into_iter().map(|(head, _)| head).collect()
+}
 
 /// The rounds that a table has room for: all of a few, else the first, the last and some between.
-pub fn rounds(rounds: &[RoundRow]) -> Table {
+pub fn rounds(rounds: &[RoundRow], says: Says) -> Table {
     const MOST: usize = 12;
+    // Where only some rounds were judged, those say more.
+    let judged = rounds.iter().any(|row| !row.metrics.is_empty());
+    let rounds: Vec<&RoundRow> = rounds.iter().filter(|row| !judged || !row.metrics.is_empty()).collect();
     let step = rounds.len().div_ceil(MOST).max(1);
     let shown = rounds.iter().enumerate().filter(|(i, _)| i % step == 0 || i + 1 == rounds.len());
-    table(&ROUNDS.map(|(name, _)| name), shown.map(|(_, row)| round_cells(row)))
+    table(&heads(says), shown.map(|(_, row)| round_cells(row, says)))
 }
 
 /// The head of the same table, where rows come one at a time.
-pub fn rounds_head() -> String {
-    let table = fixed([]).to_string();
+pub fn rounds_head(says: Says) -> String {
+    let table = fixed([], says).to_string();
     table.lines().take(2).map(|line| format!("{line}\n")).collect()
 }
 
 /// A row of it.
-pub fn round_line(row: &RoundRow) -> String {
-    let table = fixed([round_cells(row)]).to_string();
+pub fn round_line(row: &RoundRow, says: Says) -> String {
+    let table = fixed([round_cells(row, says)], says).to_string();
     table.lines().skip(2).map(|line| format!("{line}\n")).collect()
 }
 
-fn fixed(rows: impl IntoIterator<Item = Vec<String>>) -> Table {
-    let mut table = table(&ROUNDS.map(|(name, _)| name), rows);
-    for (column, (_, width)) in table.column_iter_mut().zip(ROUNDS) {
+fn fixed(rows: impl IntoIterator<Item = Vec<String>>, says: Says) -> Table {
+    let mut table = table(&heads(says), rows);
+    for (column, (_, width)) in table.column_iter_mut().zip(columns(says)) {
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
     }
     table
 }
 
-fn round_cells(row: &RoundRow) -> Vec<String> {
+fn round_cells(row: &RoundRow, says: Says) -> Vec<String> {
     let RoundRow { round, participants, cohort, train_loss, .. } = row;
     let mut cells = vec![round.to_string(), format!("{participants}/{cohort}"), format!("{train_loss:.4}")];
-    cells.extend(METRICS.iter().map(|metric| figure(row.metrics.get(*metric))));
+    cells.extend(says.of_round().map(|(metric, _)| figure(row.metrics.get(metric))));
     cells.extend([bytes(row.bytes_up), words::span(row.wall_s)]);
     cells
 }
 
 /// Final figures and baselines, each with its spread over clients.
-pub fn figures(last: &BTreeMap<String, Figures>, baselines: &BTreeMap<String, Figures>, unit: &str) -> Table {
+pub fn figures(
+    last: &BTreeMap<String, Figures>,
+    baselines: &BTreeMap<String, Figures>,
+    says: Says,
+    unit: &str,
+) -> Table {
     let names = [("global", "federated"), ("personalised", "federated, fine-tuned per client")];
     let federated = names.iter().filter_map(|(key, name)| Some((*name, last.get(*key)?)));
     let names = [("central", "all rows in one place"), ("local", "every client alone")];
     let baselines = names.iter().filter_map(|(key, name)| Some((*name, baselines.get(*key)?)));
+    let (shown, (main, head)) = (says.of_test(unit), says.main());
     let row = |(name, figures): (&str, &Figures)| {
         let mut cells = vec![name.to_owned()];
-        cells.extend(METRICS.iter().map(|metric| figure(figures.pooled.get(*metric))));
-        cells.push(figures.over_clients.get("mae").map_or_else(
+        cells.extend(shown.iter().map(|(metric, _)| figure(figures.pooled.get(*metric))));
+        cells.push(figures.over_clients.get(main).map_or_else(
             || "–".into(),
             |spread| format!("{} ± {}", figure(Some(&spread.mean)), figure(Some(&spread.sd))),
         ));
         cells
     };
-    let (mae, rmse) = (format!("MAE, {unit}"), format!("RMSE, {unit}"));
-    table(&["on test rows", &mae, &rmse, "R²", "r", "MAE over clients"], federated.chain(baselines).map(row))
+    let over = format!("{head} over clients");
+    let heads: Vec<&str> =
+        ["on test rows"].into_iter().chain(shown.iter().map(|(_, head)| head.as_str())).chain([&*over]).collect();
+    table(&heads, federated.chain(baselines).map(row))
 }
 
 /// The line at the bottom of a terminal that says what goes on; none where standard error is no terminal.

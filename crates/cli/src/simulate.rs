@@ -21,7 +21,7 @@ use crate::{
     fail::Fail,
     federation::{read_journal, standing},
     output::Output,
-    show::{self, Bar, METRICS},
+    show::{self, Bar, Says},
     source::{self, Found},
 };
 
@@ -68,7 +68,7 @@ pub fn train(
         output.write(&[
             (model, models.blob()),
             (journal, run.journal.as_bytes()),
-            (table, rounds_csv(&rounds, &METRICS).as_bytes()),
+            (table, rounds_csv(&rounds, says(found).metrics()).as_bytes()),
             (result, format!("{json}\n").as_bytes()),
         ])?;
     }
@@ -144,11 +144,15 @@ pub fn peak_rss_of(status: &Path) -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
+fn says(found: &Found) -> Says {
+    if found.recipe.schema.is_of_classes() { Says::Class } else { Says::Number }
+}
+
 /// What the run came to, for people.
 fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -> String {
     let Report { model, journal, threads, wall_s, .. } = report;
     let mut said = format!("{}\n{}\n", found.recipe.title, source::describe(clients.data()));
-    said += &format!("\n{}\n", show::rounds(&report.rounds));
+    said += &format!("\n{}\n", show::rounds(&report.rounds, says(found)));
     said += stop_words(run);
     if report.rounds.iter().any(|row| !row.metrics.is_empty()) {
         said += "Metrics are on validation rows. ";
@@ -159,7 +163,8 @@ fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -
     }
     said += "\n";
     if !report.last.is_empty() {
-        said += &format!("\n{}\n", show::figures(&report.last, &report.baselines, &found.recipe.schema.target.unit));
+        let unit = &found.recipe.schema.target.unit;
+        said += &format!("\n{}\n", show::figures(&report.last, &report.baselines, says(found), unit));
     }
     said += &format!("\nmodel    {} parameters, sha256 {}\n", model.parameters, model.sha256);
     said += &format!("journal  {} events, head {}\n", journal.sequence, journal.hash);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dure_learn::{
-    data::{DataSet, Source, people, table},
+    data::{self, DataSet, Source, table},
     recipe::Recipe,
 };
 
@@ -14,7 +14,16 @@ use crate::{
 };
 
 /// The built-in recipes.
-pub const BUILT_IN: &[(&str, &str)] = &[("fitbit", include_str!("../../../recipes/fitbit.toml"))];
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("fitbit", include_str!("../../../recipes/fitbit.toml")),
+    ("news", include_str!("../../../recipes/news.toml")),
+    ("news-all", include_str!("../../../recipes/news-all.toml")),
+    ("mnist-fedavg", include_str!("../../../recipes/mnist-fedavg.toml")),
+    ("fmnist", include_str!("../../../recipes/fmnist.toml")),
+    ("cifar10-resnet18", include_str!("../../../recipes/cifar10-resnet18.toml")),
+    ("cifar10-resnet50", include_str!("../../../recipes/cifar10-resnet50.toml")),
+    ("covid-xray", include_str!("../../../recipes/covid-xray.toml")),
+];
 
 /// The largest recipe that is read, in bytes.
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
@@ -30,7 +39,15 @@ pub struct Found {
 /// The recipe that `args` name, with what they lay over it.
 pub fn recipe(args: &RecipeArgs) -> Result<Found, Fail> {
     let (origin, text) = text(&args.recipe)?;
-    Ok(Found { recipe: Recipe::parse(&origin, &text, &args.overrides)?, origin })
+    let recipe = Recipe::parse(&origin, &text, &args.overrides)?;
+    if !args.smoke {
+        return Ok(Found { recipe, origin });
+    }
+    if recipe.smoke.is_empty() {
+        return Err(Fail::usage(format!("{origin}: has no smoke key that says how to make it small")));
+    }
+    let overrides = [&recipe.smoke[..], &args.overrides].concat();
+    Ok(Found { recipe: Recipe::parse(&origin, &text, &overrides)?, origin })
 }
 
 /// A recipe's text by its name or file.
@@ -58,27 +75,25 @@ pub fn is_built_in(name: &str) -> bool {
 
 /// The rows that a recipe is to be used on: `--data`, else `$DURE_DATA/<data set>`, else made-up ones.
 pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
-    let Recipe { schema, site, data, .. } = &found.recipe;
+    let Recipe { schema, site, data: name, .. } = &found.recipe;
     let shared = std::env::var_os("DURE_DATA").filter(|folder| !folder.is_empty());
-    let Some(folder) = args.data.clone().or_else(|| shared.map(|folder| PathBuf::from(folder).join(data))) else {
+    let Some(folder) = args.data.clone().or_else(|| shared.map(|folder| PathBuf::from(folder).join(name))) else {
         return Ok(made_up(found, args.seed)?.1);
     };
-    let data = table::load(&folder, schema, site)?;
+    let data = data::load(&folder, schema, site)?;
     table::check_rows(&data, &found.recipe.plan.split)?;
     Ok(data)
 }
 
-/// Rows by the recipe's own generator, and the file that they stand in.
-pub fn made_up(found: &Found, seed: u64) -> Result<(String, DataSet), Fail> {
+/// Rows by the recipe's own generator; of a table, the file that they stand in comes with them.
+pub fn made_up(found: &Found, seed: u64) -> Result<(Option<String>, DataSet), Fail> {
     let Found { recipe: Recipe { schema, site, plan, generator, .. }, origin } = found;
     let Some(generator) = generator else {
         return Err(Fail::usage(format!("{origin}: has no [generator]; name the folder of its data set with --data")));
     };
-    let (file, csv) = (Path::new("made-up people"), people::generate(*generator, seed));
-    let rows = table::parse(file, csv.as_bytes(), schema, site, table::Target::Needed)?;
-    let data = table::group(file, rows, schema, site, Source::Generated)?;
+    let (text, data) = data::made_up(*generator, schema, site, seed)?;
     table::check_rows(&data, &plan.split)?;
-    Ok((csv, data))
+    Ok((text, data))
 }
 
 /// A line on where rows are from and how many there are.
@@ -88,5 +103,5 @@ pub fn describe(data: &DataSet) -> String {
         Source::Generated => "made up".into(),
     };
     let (clients, rows, dropped) = (data.clients.len(), data.rows(), data.dropped);
-    format!("{clients} clients, {rows} rows, {dropped} dropped as not worn ({from})")
+    format!("{clients} clients, {rows} examples, {dropped} dropped ({from})")
 }

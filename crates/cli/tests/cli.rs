@@ -62,7 +62,8 @@ impl Folder {
     }
 }
 
-const SMALL: &[&str] = &["rounds=3", "personalise.epochs=2", "generator.people=4", "generator.days=9"];
+const SMALL: &[&str] =
+    &["rounds=3", "personalise.epochs=2", "generator.activity.people=4", "generator.activity.days=9"];
 
 fn simulate(more: &[&str]) -> Vec<String> {
     ["simulate", "fitbit"].iter().chain(SMALL).chain(more).map(|arg| (*arg).to_owned()).collect()
@@ -166,8 +167,17 @@ fn a_replay_repeats_a_run_and_finds_one_changed_byte() {
     let folder = Folder::new();
     assert!(run(&["--out", &folder.text("out"), "--seed", "5"]).status.success());
     let journal = folder.text("out/journal.jsonl");
-    let replay =
-        || dure(&["simulate", "fitbit", "generator.people=4", "generator.days=9", "--replay", &journal, "--json"]);
+    let replay = || {
+        dure(&[
+            "simulate",
+            "fitbit",
+            "generator.activity.people=4",
+            "generator.activity.days=9",
+            "--replay",
+            &journal,
+            "--json",
+        ])
+    };
     let replayed = replay();
     let told: Value = serde_json::from_slice(&replayed.stdout).unwrap_or_else(|_| panic!("{}", text(&replayed.stderr)));
     let result: Value = serde_json::from_slice(&fs::read(folder.path("out/result.json")).unwrap()).unwrap();
@@ -265,7 +275,7 @@ fn wrong_usage_ends_with_2_and_a_next_step() {
     check(&["recipe", "check", "fitbit", "strategy.name=fedmagic"], "one of fedavg");
     check(&["recipe", "check", "fitbit", "model.hidden=[65536,65536]"], "bytes a thread");
     check(&["recipe", "check", "fitbit", &format!("{}b=1", "a.".repeat(60_000))], "sets nothing");
-    check(&["recipe", "check", "fitbit", "generator.people=4000000000"], "1 to 100000 people");
+    check(&["recipe", "check", "fitbit", "generator.activity.people=4000000000"], "1 to 100000 people");
     check(
         &["simulate", "fitbit", "rounds=9", "--replay", "no.jsonl"],
         "rounds=9 does nothing to a replay: the plan is the journal's",
@@ -353,7 +363,7 @@ fn recipes_are_listed_shown_and_checked() {
 #[test]
 fn data_describe_counts_what_a_simulation_uses() {
     let described: Value =
-        serde_json::from_str(&done(&["data", "describe", "fitbit", "generator.people=3", "--json"])).unwrap();
+        serde_json::from_str(&done(&["data", "describe", "fitbit", "generator.activity.people=3", "--json"])).unwrap();
     let clients = described["clients"].as_array().unwrap();
     let sum = |key: &str| clients.iter().map(|client| client[key].as_u64().unwrap()).sum::<u64>();
     assert_eq!(sum("training") + sum("validation") + sum("test"), described["rows"].as_u64().unwrap());
@@ -398,4 +408,34 @@ fn needs_data_five_epochs_and_a_hundred_rounds_reach_the_figures_of_an_independe
     let at_most = [("global mae", 425.0), ("personalised mae", 170.0), ("local mae", 108.0), ("central mae", 234.0)];
     at_least.iter().for_each(|(name, bound)| assert!(means[*name] >= *bound, "{means:?}"));
     at_most.iter().for_each(|(name, bound)| assert!(means[*name] <= *bound, "{means:?}"));
+}
+
+#[test]
+fn every_built_in_recipe_runs_small() {
+    let listed: Value = serde_json::from_str(&done(&["recipe", "list", "--json"])).unwrap();
+    let names: Vec<&str> = listed.as_array().unwrap().iter().map(|recipe| recipe["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"news") && names.len() > 6, "{names:?}");
+    for name in names {
+        let said: Value = serde_json::from_str(&done(&["simulate", name, "--smoke", "--json"])).unwrap();
+        assert_eq!(said["data"]["source"], "generated", "{name}");
+        let figures = &said["final"]["global"];
+        let main = if figures.get("mae").is_some() { "rmse" } else { "auroc" };
+        assert!(figures[main].as_f64().is_some_and(f64::is_finite), "{name}: {figures}");
+    }
+}
+
+#[test]
+fn a_partition_is_shown_and_drawn() {
+    let folder = Folder::new();
+    let picture = folder.text("partition.svg");
+    let overrides = ["generator.glyphs.per_class=12", "generator.glyphs.test_per_class=2"];
+    let partition = "site.partition={name=\"labels_per_client\",clients=5,labels=2}";
+    let args = ["data", "partition", "mnist-fedavg", partition, overrides[0], overrides[1]];
+    let table = done(&[&args[..], &["--out", &picture]].concat());
+    assert!(table.contains("client-05") && table.contains("140"), "{table}");
+    let picture = fs::read_to_string(picture).unwrap();
+    assert!(picture.starts_with("<svg") && picture.contains("client-05"));
+    let told: Value = serde_json::from_str(&done(&[&args[..], &["--json"]].concat())).unwrap();
+    let labels = |client: &Value| client["labels"].as_array().unwrap().iter().filter(|n| n.as_u64() > Some(0)).count();
+    assert!(told["clients"].as_array().unwrap().iter().all(|client| labels(client) == 2), "{told}");
 }

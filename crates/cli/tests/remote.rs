@@ -13,7 +13,14 @@ use tempfile::TempDir;
 /// The journal of a small simulation, and its result.
 fn simulated(more: &[&str]) -> (String, Value) {
     let folder = tempfile::tempdir().unwrap();
-    let small = ["simulate", "fitbit", "rounds=3", "personalise.epochs=2", "generator.people=4", "generator.days=9"];
+    let small = [
+        "simulate",
+        "fitbit",
+        "rounds=3",
+        "personalise.epochs=2",
+        "generator.activity.people=4",
+        "generator.activity.days=9",
+    ];
     let output = dure().args(small).args(more).arg("--out").arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
@@ -439,7 +446,7 @@ fn made_up_data_can_be_simulated_as_a_file() {
     assert!(said.starts_with("3 made-up people with ") && said.contains("dailyActivity_merged.csv"), "{said}");
     let simulate = ["simulate", "fitbit", "rounds=1", "personalise.epochs=1", "--seed", "4", "--json"];
     let result = |more: &[&str]| serde_json::from_str::<Value>(&run(&[&simulate, more].concat())).unwrap();
-    let (file, generated) = (result(&["--data", &data]), result(&["generator.people=3"]));
+    let (file, generated) = (result(&["--data", &data]), result(&["generator.activity.people=3"]));
     assert_eq!(file["data"]["source"], "file");
     assert_eq!(file["model"]["sha256"], generated["model"]["sha256"]);
     let error =

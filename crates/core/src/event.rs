@@ -12,7 +12,7 @@ use crate::{
     name::ClientName,
     plan::Plan,
     round::RoundId,
-    statistics::{Metrics, Statistics},
+    statistics::{Metrics, Statistics, Sums},
     time::Time,
     update::Weight,
 };
@@ -153,8 +153,8 @@ pub enum Answer {
     },
     /// To `measure`: moments of the columns.
     Measured { statistics: Statistics },
-    /// To `evaluate` and `test`: sums of the errors, by the model that made them (`global`, `personalised`).
-    Evaluated { sums: BTreeMap<String, Statistics> },
+    /// To `evaluate` and `test`: sums of the errors and counts of the classes, by the model that made them (`global`, `personalised`).
+    Evaluated { sums: BTreeMap<String, Sums> },
 }
 
 impl Answer {

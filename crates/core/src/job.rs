@@ -227,7 +227,7 @@ impl Job {
     pub fn stop_reason(&self, now: Time) -> Option<Stop> {
         let rules = &self.plan.stop;
         let reached =
-            |target: f64, best: f64| if larger_is_better(&rules.metric) { best >= target } else { best <= target };
+            |target: f64, best: f64| if larger_is_better(self.plan.metric()) { best >= target } else { best <= target };
         let limit = rules.time_limit_s.map(|seconds| Duration((seconds * 1000.0) as u64));
         if matches!((rules.target, self.best), (Some(target), Some((_, best))) if reached(target, best)) {
             Some(Stop::Target)
@@ -251,7 +251,7 @@ impl Job {
     /// Takes in the figures of an evaluation round.
     pub(crate) fn judge(&mut self, round: u32, metrics: &BTreeMap<String, Metrics>) {
         self.evaluated = round;
-        let metric = &self.plan.stop.metric;
+        let metric = self.plan.metric();
         let Some(value) = metrics.get("global").and_then(|figures| figures.get(metric)).copied() else { return };
         let better = |best: f64| if larger_is_better(metric) { value > best } else { value < best };
         if self.best.is_none_or(|(_, best)| better(best)) {

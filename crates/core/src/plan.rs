@@ -9,7 +9,7 @@ use crate::{
     cohort::CohortSpec,
     excerpt::{NAME, excerpt},
     model::Layout,
-    statistics::METRICS,
+    statistics::{classification, regression},
     strategy::{NAMES, StrategySpec},
 };
 
@@ -34,6 +34,9 @@ pub struct PlanSpec {
     pub layout: Layout,
     /// Columns whose moments are measured before training; none, and nothing is measured.
     pub measure: Vec<String>,
+    /// How many classes the model tells apart; absent if it says a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
     /// The scalars that an update bears.
     pub scalars: Vec<String>,
     /// The rows that clients train on.
@@ -65,8 +68,9 @@ pub enum TrainingRows {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopRules {
-    /// The validation metric that `target` and `patience` look at.
-    pub metric: String,
+    /// The validation metric that `target` and `patience` look at; `mae` or `macro_f1` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
     /// Stop as soon as the metric is at least this good.
     pub target: Option<f64>,
     /// Stop after so many evaluations without a new best.
@@ -79,7 +83,7 @@ pub struct StopRules {
 
 impl Default for StopRules {
     fn default() -> Self {
-        Self { metric: "mae".into(), target: None, patience: None, time_limit_s: None, abandoned: 10 }
+        Self { metric: None, target: None, patience: None, time_limit_s: None, abandoned: 10 }
     }
 }
 
@@ -117,6 +121,16 @@ impl PlanError {
     /// A value outside what its key allows, or the beginning of one.
     pub fn value(key: &'static str, value: impl Display, allowed: impl Into<String>) -> Self {
         Self::Value { key, value: excerpt(value, NAME), allowed: allowed.into() }
+    }
+}
+
+/// The most classes that a model can tell apart: their confusion is sent with every evaluation.
+pub const MAX_CLASSES: usize = 256;
+
+impl PlanSpec {
+    /// The validation metric that a job is judged by.
+    pub fn metric(&self) -> &str {
+        self.stop.metric.as_deref().unwrap_or(if self.classes.is_some() { "macro_f1" } else { "mae" })
     }
 }
 
@@ -187,8 +201,15 @@ fn check_values(spec: &PlanSpec) -> Result<(), PlanError> {
     if !(1..=MAX_ROUNDS).contains(&spec.rounds) {
         return refuse("rounds", spec.rounds, "1 to 1000000");
     }
-    if !METRICS.contains(&spec.stop.metric.as_str()) {
-        return refuse("stop.metric", &spec.stop.metric, &format!("one of {}", METRICS.join(", ")));
+    if spec.classes.is_some_and(|classes| !(2..=MAX_CLASSES).contains(&classes)) {
+        return refuse("schema.target.classes", spec.classes.unwrap_or(0), &format!("2 to {MAX_CLASSES} classes"));
+    }
+    let metrics: &[&str] = if spec.classes.is_some() { &classification::METRICS } else { &regression::METRICS };
+    if !metrics.contains(&spec.metric()) {
+        return refuse("stop.metric", spec.metric(), &format!("one of {}", metrics.join(", ")));
+    }
+    if spec.metric() == "auroc" {
+        return refuse("stop.metric", "auroc", "a metric of validation rows; scores are counted on test rows only");
     }
     if spec.stop.patience == Some(0) {
         return refuse("stop.patience", 0, "at least 1");
@@ -276,6 +297,7 @@ pub(crate) mod tests {
             cohort: CohortSpec::default(),
             codec: Codec::F32,
             layout: Layout::new(vec![tensor]).unwrap(),
+            classes: None,
             measure: vec!["x".into()],
             scalars: vec!["train_loss".into()],
             rows: TrainingRows::Training,

@@ -15,7 +15,7 @@ use dure_core::{
     name::ClientName,
     plan::{Plan, PlanSpec, StopRules, TrainingRows},
     round::{Kind, RoundId, TaskId},
-    statistics::{Moments, Statistics, regression},
+    statistics::{Moments, Statistics, Sums, regression},
     time::Time,
     update::Weight,
 };
@@ -30,6 +30,7 @@ fn spec() -> PlanSpec {
         cohort: Default::default(),
         codec: Default::default(),
         layout: Layout::new(vec![tensor]).unwrap(),
+        classes: None,
         measure: vec!["x".into()],
         scalars: vec![],
         rows: TrainingRows::Training,
@@ -153,6 +154,7 @@ fn answer(round: RoundId, from: &ClientName) -> Answer {
         Kind::Evaluate | Kind::Test => {
             let mut sums = Statistics::new();
             regression::add(&mut sums, 1.0, 2.0);
+            let sums = Sums { moments: sums, ..Sums::default() };
             Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }
         }
     }

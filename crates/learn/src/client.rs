@@ -7,12 +7,15 @@ use dure_core::{
     name::ClientName,
     plan::TrainingRows,
     random::{Purpose, Rng as _, SliceRandom, Stream, stream},
-    statistics::{Moments, Scale, Statistics, merge, regression},
+    statistics::{Moments, Scale, Statistics, Sums, classification, merge, regression},
     update::{Update, Weight},
 };
 
 use crate::{
-    data::{ClientRows, DataSet},
+    data::{
+        ClientRows, DataSet,
+        examples::{Inputs, Truth},
+    },
     loss::Targets,
     network::Network,
     schema::Schema,
@@ -32,12 +35,21 @@ pub struct Client {
 }
 
 /// Rows scaled for the model, with the truth in its own unit.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Rows {
-    width: usize,
-    x: Vec<f32>,
+    inputs: Scaled,
+    /// The scaled target, if it is a number.
     y: Vec<f32>,
-    truth: Vec<f64>,
+    truth: Truth,
+}
+
+/// What goes in, as the model sees it.
+#[derive(Clone, Debug)]
+enum Scaled {
+    /// Rows of so many numbers.
+    Table(usize, Vec<f32>),
+    /// Images of so many bytes, and what a byte becomes in each channel.
+    Images(usize, Arc<[u8]>, Vec<[f32; 256]>),
 }
 
 /// Training that cannot go on.
@@ -54,65 +66,121 @@ pub enum TrainError {
     Layout(#[from] LayoutMismatch),
 }
 
-/// The moments of a client's columns over `rows` of its rows: all that a `measure` task lets out.
+/// The moments of a client's columns over `rows` of its rows: all that a `measure` task lets out. Of images it is the moments
+/// of each channel, over all pixels, from 0 to 1.
 pub fn measure(data: &ClientRows, schema: &Schema, rows: &[u32]) -> Statistics {
-    let width = schema.features.len();
-    let mut statistics: Vec<_> = schema.columns().map(|column| (column.name.clone(), Default::default())).collect();
-    for row in rows.iter().map(|row| *row as usize) {
-        let values = data.features[row * width..][..width].iter().chain([&data.target[row]]);
-        for ((_, moments), value) in statistics.iter_mut().zip(values) {
-            Moments::add(moments, *value);
+    let mut statistics = Statistics::new();
+    match &data.inputs {
+        Inputs::Table(width, values) => {
+            for (i, name) in schema.inputs().into_iter().enumerate() {
+                let mut moments = Moments::default();
+                rows.iter().for_each(|row| moments.add(values[*row as usize * width + i]));
+                statistics.insert(name, moments);
+            }
+        }
+        Inputs::Images(size, pixels) => {
+            let names = schema.inputs();
+            let mut counts = vec![[0u64; 256]; names.len()];
+            for row in rows {
+                for pixel in pixels[*row as usize * size..][..*size].chunks_exact(names.len()) {
+                    counts.iter_mut().zip(pixel).for_each(|(counts, byte)| counts[usize::from(*byte)] += 1);
+                }
+            }
+            statistics.extend(names.into_iter().zip(counts.iter().map(of_bytes)));
         }
     }
-    statistics.into_iter().collect()
+    if let Truth::Numbers(numbers) = &data.truth {
+        let mut moments = Moments::default();
+        rows.iter().for_each(|row| moments.add(numbers[*row as usize]));
+        statistics.insert(schema.target.name.clone(), moments);
+    }
+    statistics
+}
+
+/// The moments of bytes from 0 to 1, by how often each was counted.
+fn of_bytes(counts: &[u64; 256]) -> Moments {
+    let value = |byte: usize| byte as f64 / 255.0;
+    let n: u64 = counts.iter().sum();
+    let sum: f64 = counts.iter().enumerate().map(|(byte, count)| *count as f64 * value(byte)).sum();
+    let mean = if n > 0 { sum / n as f64 } else { 0.0 };
+    let m2 = counts.iter().enumerate().map(|(byte, count)| *count as f64 * (value(byte) - mean).powi(2)).sum();
+    Moments { n, mean, m2 }
 }
 
 /// The moments of every column over everybody's rows, merged as a federation would.
 pub fn measure_everybody(data: &DataSet, schema: &Schema) -> Statistics {
     let mut total = Statistics::new();
     for client in &data.clients {
-        let all: Vec<u32> = (0..client.target.len() as u32).collect();
+        let all: Vec<u32> = (0..client.len() as u32).collect();
         merge(&mut total, &measure(client, schema, &all));
     }
     total
 }
 
 impl Rows {
-    /// Scales `features` (a row after another) and `target`.
-    pub fn new(features: &[f64], target: &[f64], schema: &Schema, preprocessing: &Preprocessing) -> Self {
-        let scales = preprocessing.features(schema);
-        let scale = preprocessing.of_column(&schema.target);
-        Self {
-            width: scales.len(),
-            x: features.iter().zip(scales.iter().cycle()).map(|(value, scale)| scale.apply(*value)).collect(),
-            y: target.iter().map(|value| scale.apply(*value)).collect(),
-            truth: target.to_vec(),
-        }
+    /// Scales examples.
+    pub fn new(inputs: &Inputs, truth: &Truth, schema: &Schema, preprocessing: &Preprocessing) -> Self {
+        let scales = preprocessing.inputs(schema);
+        let inputs = match inputs {
+            Inputs::Table(width, values) => {
+                let scaled = values.iter().zip(scales.iter().cycle()).map(|(value, scale)| scale.apply(*value));
+                Scaled::Table(*width, scaled.collect())
+            }
+            Inputs::Images(size, pixels) => {
+                let levels = |scale: &Scale| std::array::from_fn(|byte| scale.apply(byte as f64 / 255.0));
+                Scaled::Images(*size, Arc::clone(pixels), scales.iter().map(levels).collect())
+            }
+        };
+        let scale = preprocessing.of_column(&schema.target.name);
+        let y = match truth {
+            Truth::Numbers(numbers) => numbers.iter().map(|value| scale.apply(*value)).collect(),
+            Truth::Classes(_) => vec![],
+        };
+        Self { inputs, y, truth: truth.clone() }
     }
 
     /// Writes the inputs of a batch.
-    #[inline]
     fn write(&self, batch: &[u32], inputs: &mut [f32]) {
-        for (inputs, row) in inputs.chunks_exact_mut(self.width).zip(batch) {
-            inputs.copy_from_slice(&self.x[*row as usize * self.width..][..self.width]);
+        match &self.inputs {
+            Scaled::Table(width, x) => {
+                for (inputs, row) in inputs.chunks_exact_mut(*width).zip(batch) {
+                    inputs.copy_from_slice(&x[*row as usize * width..][..*width]);
+                }
+            }
+            Scaled::Images(size, pixels, levels) => {
+                for (inputs, row) in inputs.chunks_exact_mut(*size).zip(batch) {
+                    write_image(&pixels[*row as usize * size..][..*size], levels, inputs);
+                }
+            }
         }
     }
 
-    /// The scaled features, a row after another.
+    /// The scaled features of a table, a row after another; none of images.
     pub fn x(&self) -> &[f32] {
-        &self.x
+        match &self.inputs {
+            Scaled::Table(_, x) => x,
+            Scaled::Images(..) => &[],
+        }
     }
 
-    /// The scaled target.
+    /// The scaled target, if it is a number.
     pub fn y(&self) -> &[f32] {
         &self.y
+    }
+}
+
+fn write_image(bytes: &[u8], levels: &[[f32; 256]], inputs: &mut [f32]) {
+    for (inputs, bytes) in inputs.chunks_exact_mut(levels.len()).zip(bytes.chunks_exact(levels.len())) {
+        for ((input, byte), levels) in inputs.iter_mut().zip(bytes).zip(levels) {
+            *input = levels[usize::from(*byte)];
+        }
     }
 }
 
 impl Client {
     /// Scales a client's rows.
     pub fn new(data: &ClientRows, split: Split, schema: &Schema, preprocessing: &Preprocessing) -> Self {
-        Self { name: data.name.clone(), split, rows: Rows::new(&data.features, &data.target, schema, preprocessing) }
+        Self { name: data.name.clone(), split, rows: Rows::new(&data.inputs, &data.truth, schema, preprocessing) }
     }
 
     /// Its scaled rows.
@@ -121,15 +189,21 @@ impl Client {
     }
 }
 
+/// The fewest rows that a model is judged on at a time, if there are as many: weights are read once for all of them.
+pub const JUDGED: usize = 32;
+
 /// The buffers of local training, used for one client after another.
 pub struct Trainer {
     network: Network,
     /// The parameters as a file has them.
     after: Vec<f32>,
-    /// A batch's targets.
+    /// A batch's targets: numbers, or classes.
     y: Vec<f32>,
+    classes: Vec<u16>,
     training: Training,
     target: Scale,
+    /// How many classes there are; 0 for a number.
+    of_classes: usize,
     order: Vec<u32>,
 }
 
@@ -137,11 +211,19 @@ impl Trainer {
     /// For models and training as `work` says, which was checked. `preprocessing` gives predictions their unit.
     /// `most_rows` is the most that any client trains on: a batch is never larger.
     pub fn new(work: &Work, preprocessing: &Preprocessing, most_rows: usize) -> Self {
-        let rows = work.training.batch_size.min(most_rows.max(1));
+        let rows = work.training.batch_size.max(JUDGED).min(most_rows.max(1));
         let network = work.network(rows, 1).expect("the work was checked, and a smaller batch needs less");
         let after = vec![0.0; network.parameters()];
-        let (training, target) = (work.training.clone(), preprocessing.of_column(&work.schema.target));
-        Self { network, after, y: vec![0.0; rows], training, target, order: vec![] }
+        Self {
+            network,
+            after,
+            y: vec![0.0; rows],
+            classes: vec![0; rows],
+            training: work.training.clone(),
+            target: preprocessing.of_column(&work.schema.target.name),
+            of_classes: work.schema.target.classes.len(),
+            order: vec![],
+        }
     }
 
     /// Stop 4 of a round: trains from `base` on the client's rows and returns what changed, weighted by examples.
@@ -186,7 +268,7 @@ impl Trainer {
 
     /// Trains on from where it is, `epochs` times over `rows`. Returns the mean loss over all examples seen.
     pub fn epochs(&mut self, data: &Rows, rows: &[u32], epochs: u32, numbers: &mut Stream) -> f64 {
-        let Self { network, training, order, y, .. } = self;
+        let Self { network, training, order, y, classes, .. } = self;
         let mut total = 0.0;
         let mut draw = if network.draws() { numbers.next_u64() } else { 0 };
         order.clear();
@@ -195,20 +277,41 @@ impl Trainer {
             order.shuffle(numbers);
             for batch in order.chunks(training.batch_size) {
                 data.write(batch, network.inputs(batch.len()));
-                y.iter_mut().zip(batch).for_each(|(y, row)| *y = data.y[*row as usize]);
+                let targets = match &data.truth {
+                    Truth::Numbers(_) => {
+                        y.iter_mut().zip(batch).for_each(|(y, row)| *y = data.y[*row as usize]);
+                        Targets::Numbers(y)
+                    }
+                    Truth::Classes(truth) => {
+                        classes.iter_mut().zip(batch).for_each(|(class, row)| *class = truth[*row as usize]);
+                        Targets::Classes(classes)
+                    }
+                };
                 draw = draw.wrapping_add(1);
-                total += network.step(batch.len(), Targets::Numbers(y), &training.loss, draw) * batch.len() as f64;
+                total += network.step(batch.len(), targets, &training.loss, draw) * batch.len() as f64;
             }
         }
         total / (f64::from(epochs) * rows.len() as f64)
     }
 
-    /// The errors of the model as it is, on `rows`, in the target's unit: sums that add across clients.
-    pub fn evaluate(&mut self, data: &Rows, rows: &[u32]) -> Statistics {
-        let mut sums = Statistics::new();
-        let truth: Vec<f64> = rows.iter().map(|row| data.truth[*row as usize]).collect();
-        let predictions = self.predict(data, rows);
-        truth.iter().zip(predictions).for_each(|(truth, prediction)| regression::add(&mut sums, *truth, prediction));
+    /// What the model as it is comes to on `rows`: sums that add across clients. Errors are in the target's unit; of classes,
+    /// with `scores`, it is also counted how probable each was thought.
+    pub fn evaluate(&mut self, data: &Rows, rows: &[u32], scores: bool) -> Sums {
+        let mut sums = Sums::default();
+        match &data.truth {
+            Truth::Numbers(numbers) => {
+                for (row, prediction) in rows.iter().zip(self.predict(data, rows)) {
+                    regression::add(&mut sums.moments, numbers[*row as usize], prediction);
+                }
+            }
+            Truth::Classes(classes) => {
+                let probabilities = self.probabilities(data, rows);
+                for (row, probabilities) in rows.iter().zip(probabilities.chunks_exact(self.of_classes)) {
+                    let truth = usize::from(classes[*row as usize]);
+                    classification::add(&mut sums.moments, &mut sums.counts, truth, probabilities, scores);
+                }
+            }
+        }
         sums
     }
 
@@ -221,5 +324,20 @@ impl Trainer {
             predictions.extend(said.iter().map(|value| self.target.undo(*value)));
         }
         predictions
+    }
+
+    /// How probable the model as it is thinks each class of each of `rows`, a row after another. What is no number stays so.
+    pub fn probabilities(&mut self, data: &Rows, rows: &[u32]) -> Vec<f32> {
+        let mut probabilities = vec![0.0; rows.len() * self.of_classes];
+        let size = self.network.batch_size();
+        for (batch, to) in rows.chunks(size).zip(probabilities.chunks_mut(size * self.of_classes)) {
+            data.write(batch, self.network.inputs(batch.len()));
+            let outputs = self.network.outputs();
+            let said = self.network.predict(batch.len()).chunks_exact(outputs);
+            for (said, to) in said.zip(to.chunks_exact_mut(self.of_classes)) {
+                self.training.loss.probabilities(said, to);
+            }
+        }
+        probabilities
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use dure_core::plan::PlanError;
 use serde::{Deserialize, Serialize};
 
 /// How a client steps.
@@ -71,6 +72,20 @@ impl Schedule {
         *self == Self::Constant
     }
 
+    /// Holds every number to what it may be.
+    pub fn check(&self) -> Result<(), PlanError> {
+        match *self {
+            Self::Step { every: 0, .. } => Err(PlanError::value("training.schedule.every", 0, "at least 1 round")),
+            Self::Step { factor, .. } if !(factor > 0.0 && factor <= 1.0) => {
+                Err(PlanError::value("training.schedule.factor", factor, "above 0, at most 1"))
+            }
+            Self::Cosine { least } if !(0.0..=1.0).contains(&least) => {
+                Err(PlanError::value("training.schedule.least", least, "a share from 0 to 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the learning rate is multiplied by in round `ordinal` of `rounds`, both counted from 1.
     pub fn factor(self, ordinal: u32, rounds: u32) -> f32 {
         let before = ordinal.saturating_sub(1);
@@ -128,6 +143,26 @@ impl LocalOptimizer {
         let (Self::Sgd { learning_rate, .. } | Self::Adam { learning_rate, .. } | Self::Adamw { learning_rate, .. }) =
             self;
         *learning_rate
+    }
+
+    /// Holds every number to what it may be.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let share = |key, value: f32| {
+            let allowed = "a share from 0 to below 1";
+            if (0.0..1.0).contains(&value) { Ok(()) } else { Err(PlanError::value(key, value, allowed)) }
+        };
+        match *self {
+            Self::Sgd { momentum: 0.0, nesterov: true, .. } => {
+                Err(PlanError::value("training.optimizer.nesterov", true, "a momentum above 0 with it"))
+            }
+            Self::Sgd { momentum, weight_decay, .. } => {
+                share("training.optimizer.momentum", momentum)?;
+                share("training.optimizer.weight_decay", weight_decay)
+            }
+            Self::Adam { weight_decay, .. } | Self::Adamw { weight_decay, .. } => {
+                share("training.optimizer.weight_decay", weight_decay)
+            }
+        }
     }
 
     /// Floats that are remembered of each parameter.

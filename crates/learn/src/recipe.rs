@@ -13,7 +13,7 @@ use dure_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Site, people::Generator},
+    data::{Format, Generator, Site, made_up_vitals::Patients, news, people, vitals},
     schema::Schema,
     split::SplitSpec,
     work::{ModelSpec, Personalise, TRAIN_LOSS, Training, Work},
@@ -30,6 +30,9 @@ pub struct Recipe {
     pub title: String,
     /// The data set's name: the folder below `$DURE_DATA`.
     pub data: String,
+    /// What is laid over it to see in seconds that it works.
+    #[serde(default)]
+    pub smoke: Vec<String>,
     /// What the rows mean.
     pub schema: Schema,
     /// What is done.
@@ -111,7 +114,7 @@ pub enum RecipeError {
     },
 }
 
-const TABLES: [&str; 7] = ["name", "title", "data", "schema", "plan", "site", "generator"];
+const TABLES: [&str; 8] = ["name", "title", "data", "smoke", "schema", "plan", "site", "generator"];
 
 impl Recipe {
     /// Reads a recipe from `text`, with `overrides` (`key=value`) laid over it. A key may leave `plan.` away.
@@ -157,13 +160,14 @@ impl Recipe {
             cohort: keys.cohort.clone(),
             codec: keys.codec,
             layout: work.layout().map_err(error)?,
-            measure: self.schema.columns().map(|column| column.name.clone()).collect(),
+            measure: self.schema.measured(),
+            classes: self.schema.is_of_classes().then_some(self.schema.target.classes.len()),
             scalars: vec![TRAIN_LOSS.into()],
             rows: TrainingRows::Training,
             evaluate_every: keys.evaluate.every,
             stop: keys.stop.clone(),
             refit: keys.refit,
-            test: keys.split.test > 0.0,
+            test: keys.split.tests(),
             work: told,
         })
         .map_err(error)
@@ -178,19 +182,15 @@ impl Recipe {
         if ClientName::new(format!("{}-0000000", self.site.prefix)).is_err() {
             return refuse("site.prefix", &self.site.prefix, "1 to 56 of a-z, 0-9, '.', '_' and '-'");
         }
-        let known: Vec<&str> = self.schema.columns().map(|column| column.name.as_str()).collect();
+        let known: Vec<&str> = self.schema.columns().map(|(name, _)| name).collect();
         let mapped = self.site.columns.keys().map(|name| ("site.columns", name));
         let mut named = mapped.chain(self.site.drop_if_zero.iter().map(|name| ("site.drop_if_zero", name)));
         if let Some((key, name)) = named.find(|(_, name)| !known.contains(&name.as_str())) {
             let near = nearest(name, &known).unwrap_or_default();
             return refuse(key, &format!("{name:?}"), &format!("columns of the schema; did you mean {near:?}?"));
         }
-        if let Some(Generator { people, days }) = self.generator
-            && !((1..=100_000).contains(&people) && (1..=10_000).contains(&days))
-        {
-            let value = format!("{people} people, {days} days");
-            return refuse("generator", &value, "1 to 100000 people, 1 to 10000 days");
-        }
+        self.check_site()?;
+        self.check_generator()?;
         let without = |first: String, why| {
             let second = "split.validation = 0".into();
             Err(PlanError::Contradiction { first, second, why })
@@ -202,6 +202,93 @@ impl Recipe {
             }
             PlanKeys { evaluate: Evaluate { every }, .. } if *every > 0 => {
                 without(format!("evaluate.every = {every}"), "there are no validation rows to judge the model on")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Recipe {
+    /// Whether the site says of its format what it needs.
+    fn check_site(&self) -> Result<(), PlanError> {
+        let Site { format, file, train, test, client, date, .. } = &self.site;
+        let refuse = |key, value: &str, allowed: &str| Err(PlanError::value(key, value, allowed));
+        let table = matches!(format, Format::Csv | Format::Vitals);
+        if table != self.schema.image.is_none() {
+            return refuse(
+                "site.format",
+                &format!("{format:?}"),
+                "csv or vitals for features; idx, cifar10 or folder for an image",
+            );
+        }
+        let held_out = !table && !test.is_empty();
+        if held_out != self.plan.split.held_out && self.generator.is_none() {
+            return refuse(
+                "split.held_out",
+                &self.plan.split.held_out.to_string(),
+                "true if site.test names files, else false",
+            );
+        }
+        match format {
+            Format::Csv if file.is_empty() => refuse("site.file", "\"\"", "the file of the table"),
+            Format::Csv if client.is_empty() => refuse("site.client", "\"\"", "the column that says whose row it is"),
+            Format::Csv if date.is_empty() => refuse("site.date", "\"\"", "the column of the day"),
+            Format::Vitals if file.is_empty() => refuse("site.file", "\"\"", "the file of vital signs"),
+            Format::Vitals if self.schema.features.len() != vitals::COLUMNS.len() => {
+                refuse("schema.features", &format!("{}", self.schema.features.len()), &vitals::COLUMNS.join(", "))
+            }
+            Format::Vitals if self.schema.target.classes.len() != news::BANDS => {
+                let classes = self.schema.target.classes.len();
+                refuse(
+                    "schema.target.classes",
+                    &format!("{classes}"),
+                    "4 classes: 0, 1 to 4, 5 and 6, 7 points and more",
+                )
+            }
+            Format::Idx if train.len() != 2 || ![0, 2].contains(&test.len()) => refuse(
+                "site.train",
+                &format!("{} files", train.len()),
+                "two files, of images and of labels; and so for site.test",
+            ),
+            Format::Cifar10 if train.is_empty() => refuse("site.train", "[]", "at least one batch"),
+            Format::Folder if train.len() > 1 || test.len() > 1 => {
+                refuse("site.train", &format!("{} folders", train.len()), "one folder of folders, and so for site.test")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the generator makes what the schema says, and how much.
+    fn check_generator(&self) -> Result<(), PlanError> {
+        let refuse = |value: String, allowed: &str| Err(PlanError::value("generator", value, allowed));
+        let within = |value: u32, most: u32| (1..=most).contains(&value);
+        match self.generator {
+            Some(Generator::Activity(people::Generator { people, days }))
+                if !(within(people, 100_000) && within(days, 10_000)) =>
+            {
+                refuse(format!("{people} people, {days} days"), "1 to 100000 people, 1 to 10000 days")
+            }
+            Some(Generator::Patients(Patients { patients, hours }))
+                if !(within(patients, 100_000) && within(hours, 10_000)) =>
+            {
+                refuse(format!("{patients} patients, {hours} hours"), "1 to 100000 patients, 1 to 10000 hours")
+            }
+            Some(Generator::Glyphs { per_class, test_per_class })
+                if !within(per_class, 1_000_000) || test_per_class > 1_000_000 =>
+            {
+                refuse(format!("{per_class} images of each class"), "1 to 1000000 images of each class")
+            }
+            Some(Generator::Glyphs { test_per_class, .. }) if (test_per_class > 0) != self.plan.split.held_out => {
+                refuse(format!("test_per_class = {test_per_class}"), "above 0 with split.held_out, and else 0")
+            }
+            Some(Generator::Glyphs { .. }) if self.schema.image.is_none() => {
+                refuse("glyphs".into(), "images in the schema")
+            }
+            Some(Generator::Patients(_)) if self.site.format != Format::Vitals => {
+                refuse("patients".into(), "site.format = \"vitals\"")
+            }
+            Some(Generator::Activity(_)) if self.site.format != Format::Csv => {
+                refuse("activity".into(), "site.format = \"csv\"")
             }
             _ => Ok(()),
         }

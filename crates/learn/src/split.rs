@@ -15,6 +15,9 @@ pub struct SplitSpec {
     pub test: f64,
     /// The share of the rest to choose by.
     pub validation: f64,
+    /// The data set holds rows out to test on, and `test` is 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_out: bool,
 }
 
 /// Row numbers by what they are for, each list ascending.
@@ -43,8 +46,14 @@ impl SplitSpec {
         1 + usize::from(self.test > 0.0) + usize::from(self.validation > 0.0)
     }
 
+    /// Whether there are rows to test on.
+    pub fn tests(&self) -> bool {
+        self.test > 0.0 || self.held_out
+    }
+
     /// Divides `rows` rows: a random `test` of them, at least one; then a random `validation` of the rest, at least one.
-    pub fn divide(&self, rows: usize, seed: u64, client: &ClientName) -> Result<Split, TooFewRows> {
+    /// `held_out` more rows, the last, are to be tested on as well.
+    pub fn divide(&self, rows: usize, held_out: usize, seed: u64, client: &ClientName) -> Result<Split, TooFewRows> {
         if rows < self.needed() {
             return Err(TooFewRows { needed: self.needed() });
         }
@@ -61,6 +70,7 @@ impl SplitSpec {
         let (training, both) = (&order[test + validation..], &order[test..]);
         let [training, validation, both, test] =
             [training, &order[test..test + validation], both, &order[..test]].map(sorted);
+        let test = test.into_iter().chain(rows as u32..(rows + held_out) as u32).collect();
         Ok(Split { training, validation, both, test })
     }
 }
@@ -92,15 +102,15 @@ mod tests {
 
     #[test]
     fn a_month_of_days_is_divided_as_the_recipe_says() {
-        let split = SplitSpec { test: 0.2, validation: 0.2 }.divide(31, 1, &name("a")).unwrap();
+        let split = SplitSpec { test: 0.2, validation: 0.2, held_out: false }.divide(31, 0, 1, &name("a")).unwrap();
         assert_eq!((split.test.len(), split.validation.len(), split.training.len()), (6, 5, 20));
     }
 
     #[test]
     fn too_few_rows_say_how_many_are_needed() {
-        let spec = SplitSpec { test: 0.2, validation: 0.2 };
-        assert_eq!(spec.divide(2, 1, &name("a")), Err(TooFewRows { needed: 3 }));
-        assert_eq!(SplitSpec { validation: 0.0, ..spec }.divide(1, 1, &name("a")), Err(TooFewRows { needed: 2 }));
+        let spec = SplitSpec { test: 0.2, validation: 0.2, held_out: false };
+        assert_eq!(spec.divide(2, 0, 1, &name("a")), Err(TooFewRows { needed: 3 }));
+        assert_eq!(SplitSpec { validation: 0.0, ..spec }.divide(1, 0, 1, &name("a")), Err(TooFewRows { needed: 2 }));
     }
 
     proptest! {
@@ -108,14 +118,14 @@ mod tests {
         fn nothing_is_lost_and_nothing_is_twice(
             rows in 3usize..200, test in 0.0f64..0.99, validation in 0.0f64..0.99, seed: u64,
         ) {
-            let spec = SplitSpec { test, validation };
-            let split = spec.divide(rows, seed, &name("a")).unwrap();
+            let spec = SplitSpec { test, validation, held_out: false };
+            let split = spec.divide(rows, 0, seed, &name("a")).unwrap();
             let mut all: Vec<u32> = [&split.training[..], &split.validation, &split.test].concat();
             all.sort_unstable();
             prop_assert_eq!(all, (0..rows as u32).collect::<Vec<_>>());
             prop_assert_eq!(split.both.len(), split.training.len() + split.validation.len());
             prop_assert!(!split.training.is_empty());
-            prop_assert_eq!(spec.divide(rows, seed, &name("a")).unwrap(), split);
+            prop_assert_eq!(spec.divide(rows, 0, seed, &name("a")).unwrap(), split);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dure_core::statistics::{Scale, Statistics, scales};
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{Column, Schema};
+use crate::schema::Schema;
 
 /// How raw rows become what the model sees, and what it says becomes a figure with a unit. Part of every model version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,18 +19,18 @@ impl Preprocessing {
     }
 
     /// The scale of a column; 0 and 1, which change nothing, for one that was not measured.
-    pub fn of_column(&self, column: &Column) -> Scale {
-        self.0.get(&column.name).copied().unwrap_or(Scale { mean: 0.0, scale: 1.0 })
+    pub fn of_column(&self, column: &str) -> Scale {
+        self.0.get(column).copied().unwrap_or(Scale { mean: 0.0, scale: 1.0 })
     }
 
-    /// Whether every column of `schema` has a mean and a scale that rows can have. What comes from a file is held to it.
+    /// Whether all that `schema` has measured has a mean and a scale that rows can have. What comes from a file is held to it.
     pub fn fits(&self, schema: &Schema) -> bool {
         let usable = |scale: &Scale| scale.mean.abs() <= 1e30 && (1e-30..=1e31).contains(&scale.scale);
-        schema.columns().all(|column| self.0.get(&column.name).is_some_and(usable))
+        schema.measured().iter().all(|column| self.0.get(column).is_some_and(usable))
     }
 
-    /// The scales of the features, in the order of the model's inputs.
-    pub fn features(&self, schema: &Schema) -> Vec<Scale> {
-        schema.features.iter().map(|column| self.of_column(column)).collect()
+    /// The scales of what goes in: of each feature, or of each channel of an image.
+    pub fn inputs(&self, schema: &Schema) -> Vec<Scale> {
+        schema.inputs().iter().map(|column| self.of_column(column)).collect()
     }
 }

@@ -8,7 +8,7 @@ use dure_core::{
     plan::TrainingRows,
     random::{Purpose, stream},
     round::{Kind, RoundId},
-    statistics::{Moments, Statistics},
+    statistics::{Moments, Sums},
     update::Update,
 };
 
@@ -39,8 +39,8 @@ pub struct Task<'a> {
 pub enum Done {
     /// What training changed.
     Trained(Update),
-    /// Sums of the errors, by the model that made them (`global`, `personalised`).
-    Evaluated(BTreeMap<String, Statistics>),
+    /// Sums of the errors and counts of the classes, by the model that made them (`global`, `personalised`).
+    Evaluated(BTreeMap<String, Sums>),
 }
 
 impl<'a> Task<'a> {
@@ -60,31 +60,33 @@ impl<'a> Task<'a> {
             Kind::Test => self.test(trainer, client).map(Done::Evaluated),
             Kind::Evaluate | Kind::Measure => {
                 trainer.load(self.base)?;
-                let sums = judge(trainer, client, &client.split.validation)?;
+                let sums = judge(trainer, client, &client.split.validation, false)?;
                 Ok(Done::Evaluated(BTreeMap::from([("global".into(), sums)])))
             }
         }
     }
 
     /// The final model on test rows, as it is and as the client makes it its own.
-    fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Statistics>, TrainError> {
+    fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Sums>, TrainError> {
         let (epochs, rows) = (self.work.personalise.epochs, client.split.rows(self.rows));
         trainer.load(self.base)?;
-        let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test)?)]);
+        let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test, true)?)]);
         if epochs > 0 {
             let mut numbers = stream(self.seed, Purpose::Personalise, client.name.as_str(), 0);
             trainer.scale_rate(1.0);
             trainer.epochs(client.rows(), rows, epochs, &mut numbers);
             // Fine-tuning that diverges is this client's loss alone: it has no personal model, and figures say how many have.
-            sums.extend(judge(trainer, client, &client.split.test).ok().map(|sums| ("personalised".into(), sums)));
+            sums.extend(
+                judge(trainer, client, &client.split.test, true).ok().map(|sums| ("personalised".into(), sums)),
+            );
         }
         Ok(sums)
     }
 }
 
-/// The errors of the trainer's model on some of a client's rows.
-fn judge(trainer: &mut Trainer, client: &Client, rows: &[u32]) -> Result<Statistics, TrainError> {
-    let sums = trainer.evaluate(client.rows(), rows);
-    let possible = sums.values().all(Moments::is_possible);
+/// What the trainer's model comes to on some of a client's rows.
+fn judge(trainer: &mut Trainer, client: &Client, rows: &[u32], scores: bool) -> Result<Sums, TrainError> {
+    let sums = trainer.evaluate(client.rows(), rows, scores);
+    let possible = sums.moments.values().all(Moments::is_possible);
     if possible { Ok(sums) } else { Err(TrainError::Unpredictable(client.name.clone())) }
 }

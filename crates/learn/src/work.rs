@@ -5,11 +5,12 @@ use std::fmt::Display;
 use dure_core::{
     excerpt::{SENTENCE, excerpt},
     model::Layout,
-    plan::{Plan, PlanError},
+    plan::{MAX_CLASSES, Plan, PlanError},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    client::JUDGED,
     local_optimizer::{LocalOptimizer, Schedule},
     loss::Loss,
     network::{
@@ -86,20 +87,6 @@ impl ModelSpec {
             Self::Layers { layers } => spec::numbered(layers.iter().cloned()),
         }
     }
-
-    /// The perceptron that has these tensors, if one has: its inputs, itself, and its outputs.
-    pub fn mlp_of(layout: &Layout) -> Option<(usize, Self, usize)> {
-        let shapes: Vec<_> =
-            layout.tensors().map(|(tensor, _)| &tensor.shape).filter(|shape| shape.len() == 2).collect();
-        let (inputs, outputs) = (shapes.first()?[1], shapes.last()?[0]);
-        let hidden = shapes[..shapes.len() - 1].iter().map(|shape| shape[0]).collect();
-        let model = Self::Mlp { hidden };
-        let body = Body::new(Shape::Flat(inputs), 1, &model.layers(outputs)).ok()?;
-        let same = layout.tensors().count() == body.tensors.len();
-        let alike =
-            layout.tensors().zip(&body.tensors).all(|((a, _), b)| (&a.name, &a.shape) == (&b.spec.name, &b.spec.shape));
-        (same && alike).then_some((inputs, model, outputs))
-    }
 }
 
 /// One round of local training.
@@ -156,13 +143,16 @@ impl Work {
             return refuse("personalise.epochs", self.personalise.epochs, "0 to 100000");
         }
         check_schema(&self.schema)?;
-        self.training.check()?;
+        if self.split.held_out && self.split.test > 0.0 {
+            return refuse("split.test", self.split.test, "0 where the data set holds rows out to test on");
+        }
+        self.training.check(&self.schema)?;
         if let ModelSpec::Mlp { hidden } = &self.model
             && (hidden.len() > 64 || hidden.iter().any(|units| !(1..=1 << 16).contains(units)))
         {
             return refuse("model.hidden", format!("{hidden:?}"), "up to 64 layers of 1 to 65536 units");
         }
-        let bytes = self.body(self.training.batch_size)?.floats.saturating_mul(4);
+        let bytes = self.body(self.training.batch_size.max(JUDGED))?.floats.saturating_mul(4);
         if bytes > MAX_TRAINER_BYTES {
             let allowed = format!("a model and batch whose training takes at most {MAX_TRAINER_BYTES} bytes a thread");
             let asked = format!("one with batches of {} ({bytes} bytes)", self.training.batch_size);
@@ -173,12 +163,12 @@ impl Work {
 
     /// What goes into the model.
     pub fn input(&self) -> Shape {
-        Shape::Flat(self.schema.features.len())
+        self.schema.input()
     }
 
     /// The model, for batches of up to `rows` examples.
     pub fn body(&self, rows: usize) -> Result<Body, PlanError> {
-        Body::new(self.input(), rows, &self.model.layers(1))
+        Body::new(self.input(), rows, &self.model.layers(self.schema.outputs()))
     }
 
     /// The model's tensors.
@@ -192,30 +182,48 @@ impl Work {
     }
 }
 
-/// Holds names and units to what a model file's header can carry.
+/// Holds names, units and classes to what a model file's header can carry.
 fn check_schema(schema: &Schema) -> Result<(), PlanError> {
-    if !(1..=MAX_FEATURES).contains(&schema.features.len()) {
-        return refuse("schema.features", format!("{} columns", schema.features.len()), "1 to 4096 columns");
+    match schema.image {
+        None if !(1..=MAX_FEATURES).contains(&schema.features.len()) => {
+            return refuse("schema.features", format!("{} columns", schema.features.len()), "1 to 4096 columns");
+        }
+        Some(_) if !schema.features.is_empty() => {
+            return refuse("schema.image", "images beside features", "one of the two");
+        }
+        Some(image) if image.bytes().is_err() || ![1, 3].contains(&image.channels) => {
+            let allowed = "1 to 4096 rows and columns of 1 or 3 channels";
+            return refuse("schema.image", format!("{image:?}"), allowed);
+        }
+        Some(_) if !schema.is_of_classes() => {
+            return refuse("schema.target", "a number of images", "classes; numbers are predicted from features");
+        }
+        _ => {}
     }
     let plain =
         |text: &str, most: usize| text.len() <= most && !text.chars().any(|c| c.is_control() || c == '"' || c == '\\');
     let mut names = std::collections::BTreeSet::new();
-    for column in schema.columns() {
-        let good = !column.name.is_empty()
-            && plain(&column.name, 128)
-            && plain(&column.unit, 64)
-            && names.insert(&column.name);
+    for (name, unit) in schema.columns() {
+        let good = !name.is_empty() && plain(name, 128) && plain(unit, 64) && names.insert(name);
         if !good {
-            let named = format!("{:?} in {:?}", excerpt(&column.name, 40), excerpt(&column.unit, 40));
+            let named = format!("{:?} in {:?}", excerpt(name, 40), excerpt(unit, 40));
             let allowed = "names of up to 128 bytes, each once, units of up to 64, without quotes, backslashes and control characters";
             return Err(PlanError::Value { key: "schema", value: named, allowed: allowed.into() });
         }
+    }
+    let mut classes = std::collections::BTreeSet::new();
+    let good = |class: &String| !class.is_empty() && plain(class, 128) && classes.insert(class.clone());
+    let several = schema.target.classes.len() != 1 && schema.target.classes.len() <= MAX_CLASSES;
+    if !several || !schema.target.classes.iter().all(good) {
+        let allowed =
+            "2 to 256 classes, each once, of up to 128 bytes without quotes, backslashes and control characters";
+        return refuse("schema.target.classes", format!("{} classes", schema.target.classes.len()), allowed);
     }
     Ok(())
 }
 
 impl Training {
-    fn check(&self) -> Result<(), PlanError> {
+    fn check(&self, schema: &Schema) -> Result<(), PlanError> {
         let rate = self.optimizer.learning_rate();
         if !(1..=100_000).contains(&self.epochs) {
             return refuse("training.epochs", self.epochs, "1 to 100000");
@@ -226,9 +234,25 @@ impl Training {
         if !(rate.is_finite() && rate > 0.0) {
             return refuse("training.optimizer.learning_rate", rate, "a number above 0");
         }
-        match self.loss {
-            Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => {
+        if self.loss.is_of_classes() != schema.is_of_classes() {
+            let allowed = if schema.is_of_classes() { "cross_entropy or bce_with_logits" } else { "huber or mse" };
+            return refuse("training.loss", "a loss of another kind of target", allowed);
+        }
+        self.optimizer.check()?;
+        self.schedule.check()?;
+        match &self.loss {
+            Loss::Huber { delta } if !(delta.is_finite() && *delta > 0.0) => {
                 refuse("training.loss.delta", delta, "a number above 0")
+            }
+            Loss::CrossEntropy { class_weights: Some(weights) } => {
+                let positive = weights.iter().all(|weight| weight.is_finite() && *weight > 0.0);
+                let enough = weights.len() == schema.target.classes.len();
+                let allowed = "a number above 0 for each class";
+                if positive && enough {
+                    Ok(())
+                } else {
+                    refuse("training.loss.class_weights", format!("{weights:?}"), allowed)
+                }
             }
             _ => Ok(()),
         }

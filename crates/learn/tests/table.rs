@@ -6,8 +6,10 @@ use dure_core::name::ClientName;
 use dure_learn::{
     data::{
         Source,
+        examples::{Inputs, Truth},
+        load,
         people::{Generator, generate},
-        table::{Target, check_rows, group, load, parse},
+        table::{Target, check_rows, group, parse},
     },
     recipe::Recipe,
 };
@@ -40,14 +42,15 @@ fn rows_become_clients_in_the_order_of_their_ids_and_days() {
     assert_eq!((data.clients.len(), data.rows(), data.dropped), (2, 3, 1));
     let second = &data.clients[1];
     assert_eq!((second.name.clone(), second.id.as_str()), (ClientName::new("person-02").unwrap(), "7"));
-    assert_eq!((&second.features[..], &second.target[..]), (&[90.0, 1.0, 100.0, 1.5][..], &[1900.0, 2000.0][..]));
+    assert_eq!(second.inputs, Inputs::Table(2, vec![90.0, 1.0, 100.0, 1.5]));
+    assert_eq!(second.truth, Truth::Numbers(vec![1900.0, 2000.0]));
     assert_eq!(second.dates[0].to_string(), "2016-04-11");
 }
 
 #[test]
 fn columns_are_found_by_name_wherever_they_stand() {
     let moved = "Calories,Km,more,Steps,ActivityDate,Id\n2000,1.5,x,100,2016-04-12,7\n";
-    assert_eq!(read(moved).unwrap().clients[0].features, [100.0, 1.5]);
+    assert_eq!(read(moved).unwrap().clients[0].inputs, Inputs::Table(2, vec![100.0, 1.5]));
     let bom = format!("\u{feff}{GOOD}");
     assert_eq!(read(&bom).unwrap(), read(GOOD).unwrap());
 }

@@ -161,7 +161,7 @@ pub fn job_of_member(job: &Job) -> JobView {
         limit: job.limit,
         version: job.version,
         trained: job.trained,
-        best: job.best.map(|(round, value)| Best { round, metric: job.plan.stop.metric.clone(), value }),
+        best: job.best.map(|(round, value)| Best { round, metric: job.plan.metric().into(), value }),
         plan: job.plan.as_ref().clone().into(),
         statistics: job.statistics.clone(),
     }

@@ -7,11 +7,14 @@ use dure_core::{
     job::Job,
     model::Params,
     random::{Purpose, stream},
-    statistics::Statistics,
+    statistics::Sums,
 };
 use dure_learn::{
     client::{Rows, TrainError, Trainer, measure},
-    data::ClientRows,
+    data::{
+        ClientRows,
+        examples::{Inputs, Truth},
+    },
     split::Split,
     standardise::Preprocessing,
     work::Work,
@@ -25,19 +28,20 @@ use crate::{clients::Clients, report::Figures};
 pub fn central(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     let (work, data) = (clients.work(), &clients.data().clients);
     let preprocessing = Preprocessing::of(&job.statistics.clone().unwrap_or_default());
-    let (mut features, mut target, mut rows, mut tests) = (vec![], vec![], vec![], vec![]);
+    let (mut first, mut rows, mut tests) = (0, vec![], vec![]);
     for (client, split) in data.iter().zip(clients.splits()) {
-        let first = target.len() as u32;
-        features.extend_from_slice(&client.features);
-        target.extend_from_slice(&client.target);
         rows.extend(split.rows(job.plan.rows).iter().map(|row| first + row));
         tests.push(split.test.iter().map(|row| first + row).collect::<Vec<u32>>());
+        first += client.len() as u32;
     }
-    let everything = Rows::new(&features, &target, &work.schema, &preprocessing);
+    let inputs = Inputs::join(data.iter().map(|client| &client.inputs));
+    let truth = Truth::join(data.iter().map(|client| &client.truth));
+    let Some((inputs, truth)) = inputs.zip(truth) else { return Ok(Figures::of(std::iter::empty())) };
+    let everything = Rows::new(&inputs, &truth, &work.schema, &preprocessing);
     let mut trainer = Trainer::new(work, &preprocessing, rows.len());
     trainer.load(&initial(job))?;
     trainer.epochs(&everything, &rows, epochs(job, work), &mut stream(job.seed, Purpose::Baseline, "", 0));
-    let sums: Vec<Statistics> = tests.iter().map(|test| trainer.evaluate(&everything, test)).collect();
+    let sums: Vec<Sums> = tests.iter().map(|test| trainer.evaluate(&everything, test, true)).collect();
     Ok(Figures::of(sums.iter()))
 }
 
@@ -47,16 +51,15 @@ pub fn local(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     let start = initial(job);
     let alone = |(client, split): (&ClientRows, &Split)| {
         let preprocessing = Preprocessing::of(&measure(client, &work.schema, split.rows(job.plan.rows)));
-        let rows = Rows::new(&client.features, &client.target, &work.schema, &preprocessing);
+        let rows = Rows::new(&client.inputs, &client.truth, &work.schema, &preprocessing);
         let mut trainer = Trainer::new(work, &preprocessing, split.both.len());
         trainer.load(&start)?;
         let mut numbers = stream(job.seed, Purpose::Baseline, client.name.as_str(), 0);
         trainer.epochs(&rows, split.rows(job.plan.rows), epochs(job, work), &mut numbers);
-        Ok(trainer.evaluate(&rows, &split.test))
+        Ok(trainer.evaluate(&rows, &split.test, true))
     };
     let everybody = clients.data().clients.par_iter().zip(clients.splits());
-    let sums: Vec<Statistics> =
-        clients.threads().install(|| everybody.map(alone).collect::<Result<_, TrainError>>())?;
+    let sums: Vec<Sums> = clients.threads().install(|| everybody.map(alone).collect::<Result<_, TrainError>>())?;
     Ok(Figures::of(sums.iter()))
 }
 

@@ -14,7 +14,7 @@ use dure_core::{
 };
 use dure_learn::{
     client::{Client, TrainError, Trainer, measure},
-    data::DataSet,
+    data::{ClientRows, DataSet},
     split::{Split, SplitSpec, TooFewRows},
     standardise::Preprocessing,
     task::{Done, Task},
@@ -156,7 +156,8 @@ impl Clients {
 
 /// Divides everybody's rows.
 pub fn split(data: &DataSet, spec: &SplitSpec, seed: u64) -> Result<Vec<Split>, TooFewRows> {
-    data.clients.iter().map(|client| spec.divide(client.target.len(), seed, &client.name)).collect()
+    let divide = |client: &ClientRows| spec.divide(client.len() - client.held_out, client.held_out, seed, &client.name);
+    data.clients.iter().map(divide).collect()
 }
 
 /// Stops 5 and 6 of a round: what was done becomes an answer. An update is encoded, and read back as a server would.

@@ -12,6 +12,7 @@ use dure_core::{
     job::{Collection, Job},
     name::ClientName,
     round::RoundId,
+    statistics::Sums,
     update::Update,
 };
 use dure_learn::work::Work;
@@ -183,7 +184,7 @@ fn brief(answer: &Answer) -> String {
             format!("moments of {} columns over {rows} rows", statistics.len())
         }
         Answer::Evaluated { sums } => {
-            let rows = sums.values().flat_map(|sums| sums.values()).next().map_or(0, |moments| moments.n);
+            let rows = sums.values().next().map_or(0, Sums::rows);
             format!("errors over {rows} rows")
         }
     }

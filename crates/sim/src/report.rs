@@ -7,7 +7,7 @@ use dure_core::{
     event::Answer,
     job::Collection,
     journal::Head,
-    statistics::{Metrics, Moments, Statistics, merge, regression},
+    statistics::{Metrics, Moments, Sums},
 };
 use serde::Serialize;
 
@@ -117,11 +117,11 @@ pub struct Spread {
 
 impl Figures {
     /// From each client's sums, in the order of names.
-    pub fn of<'a>(sums: impl Iterator<Item = &'a Statistics>) -> Self {
-        let (mut total, mut spreads) = (Statistics::new(), BTreeMap::<String, (Moments, f64, f64)>::new());
+    pub fn of<'a>(sums: impl Iterator<Item = &'a Sums>) -> Self {
+        let (mut total, mut spreads) = (Sums::default(), BTreeMap::<String, (Moments, f64, f64)>::new());
         for client in sums {
-            merge(&mut total, client);
-            for (metric, value) in regression::metrics(client) {
+            total.merge(client);
+            for (metric, value) in client.metrics() {
                 let (moments, min, max) = spreads.entry(metric).or_insert((Moments::default(), f64::MAX, f64::MIN));
                 moments.add(value);
                 (*min, *max) = (min.min(value), max.max(value));
@@ -130,12 +130,12 @@ impl Figures {
         let spread = |(metric, (moments, min, max)): (String, (Moments, f64, f64))| {
             (metric, Spread { clients: moments.n, mean: moments.mean, sd: moments.deviation(), min, max })
         };
-        Self { pooled: regression::metrics(&total), over_clients: spreads.into_iter().map(spread).collect() }
+        Self { pooled: total.metrics(), over_clients: spreads.into_iter().map(spread).collect() }
     }
 
     /// Those of a test round, by the model that was tested.
     pub fn of_test(round: &Collection) -> BTreeMap<String, Self> {
-        let mut sections = BTreeMap::<&str, Vec<&Statistics>>::new();
+        let mut sections = BTreeMap::<&str, Vec<&Sums>>::new();
         for answer in round.answers.values() {
             if let Answer::Evaluated { sums } = answer {
                 sums.iter().for_each(|(section, sums)| sections.entry(section).or_default().push(sums));

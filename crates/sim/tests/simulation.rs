@@ -10,6 +10,7 @@ use dure_core::{
     journal,
     name::ClientName,
 };
+use dure_learn::data::examples::Truth;
 use dure_sim::{SimError, clients::Clients, replay, report::Figures, simulate};
 use dure_wire::decode_model;
 
@@ -138,7 +139,8 @@ fn a_replay_on_other_data_says_so() {
     let mut others = clients(6, &recipe(&["rounds=1", "training.epochs=9"]), 9, 1);
     assert!(replay(&records, &mut others, &mut |_| {}).is_ok());
     let mut data = others.data().clone();
-    data.clients[2].target[3] += 1.0;
+    let Truth::Numbers(target) = &mut data.clients[2].truth else { panic!("a number is predicted") };
+    target[3] += 1.0;
     let mut others = Clients::new(data, recipe(FEW).work(), 8, 1).unwrap();
     let error = replay(&records, &mut others, &mut |_| {}).err().unwrap().to_string();
     assert!(error.contains("came out otherwise"), "{error}");

@@ -8,7 +8,11 @@ use std::{
 use dure_agent::{AgentConfig, Clock, Ended, Invitation, Memory, Place, Policy, run_at};
 use dure_core::{journal::Head, name::ClientName, random::Stream};
 use dure_learn::{
-    data::{ClientRows, date::Date},
+    data::{
+        ClientRows,
+        date::Date,
+        examples::{Inputs, Truth},
+    },
     recipe::Recipe,
 };
 use dure_machine::Machine;
@@ -213,11 +217,12 @@ pub fn rows(number: usize, clients: usize) -> ClientRows {
     let day = Date::parse("2026-01-01").unwrap_or_else(|| unreachable!("it is a date"));
     let dates = std::iter::successors(Some(day), |day| Some(day.next())).take(ROWS).collect();
     let name = client(number);
-    ClientRows { id: name.to_string(), name, line: 1, dates, features, target }
+    let (inputs, truth) = (Inputs::Table(clients, features), Truth::Numbers(target));
+    ClientRows { id: name.to_string(), name, line: 1, dates, inputs, truth, held_out: 0 }
 }
 
 fn config(token: &str, rows: ClientRows) -> AgentConfig {
-    let clients = rows.features.len() / ROWS;
+    let Inputs::Table(clients, _) = rows.inputs else { unreachable!("a site's rows are a table") };
     let recipe = recipe(clients);
     let invitation = Invitation::parse(&format!("http://world/{FEDERATION}#{token}"));
     AgentConfig {

@@ -50,6 +50,23 @@ pub enum DataCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Who has which examples: a table, and a picture of clients and labels
+    #[command(after_help = "\
+Examples:
+  dure data partition mnist-fedavg --out partition.svg
+  dure data partition mnist-fedavg 'site.partition={name=\"dirichlet_labels\",clients=10,alpha=0.1}'")]
+    Partition {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        #[command(flatten)]
+        data: DataArgs,
+        /// Draw the picture into this SVG file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Make up a data set and write it as the file that the recipe's sites have
     Generate(Generate),
 }

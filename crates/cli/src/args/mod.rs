@@ -66,6 +66,9 @@ pub struct RecipeArgs {
     /// Override any key of the recipe: rounds=100 training.epochs=5
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Make it small first, by what the recipe's `smoke` says: to see in seconds that it works
+    #[arg(long)]
+    pub smoke: bool,
 }
 
 /// Whose rows.

@@ -32,8 +32,8 @@ const ALIKE: [&str; 4] = ["split.test=0", "split.validation=0", "evaluate.every=
 /// Ours, then each of the others.
 pub fn run(args: &BenchArgs, data: &Path) -> Result<Vec<Row>, Fail> {
     let overrides: Vec<String> = ALIKE.iter().map(|text| (*text).to_owned()).collect();
-    let alike = source::recipe(&RecipeArgs { recipe: "fitbit".into(), overrides })?;
-    let as_it_is = source::recipe(&RecipeArgs { recipe: "fitbit".into(), overrides: vec![] })?;
+    let alike = source::recipe(&RecipeArgs { recipe: "fitbit".into(), overrides, smoke: false })?;
+    let as_it_is = source::recipe(&RecipeArgs { recipe: "fitbit".into(), overrides: vec![], smoke: false })?;
     let work_ms = local_work_ms(&alike, data)?;
     let round_ms = round_ms(&alike, data)?;
     let evaluated_ms = self::round_ms(&as_it_is, data)?;
@@ -92,11 +92,8 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
     let all = |n: usize| (0..n as u32).collect::<Vec<u32>>();
     let preprocessing = Preprocessing::of(&measure_everybody(&rows, schema));
     let split = |n| Split { training: all(n), both: all(n), ..Split::default() };
-    let clients: Vec<Client> = rows
-        .clients
-        .iter()
-        .map(|client| Client::new(client, split(client.target.len()), schema, &preprocessing))
-        .collect();
+    let clients: Vec<Client> =
+        rows.clients.iter().map(|client| Client::new(client, split(client.len()), schema, &preprocessing)).collect();
     let mut trainer = Trainer::new(&found.recipe.work(), &preprocessing, 32);
     let mut params = Params::initial(plan.layout.clone().into(), 0);
     let mut times = vec![];

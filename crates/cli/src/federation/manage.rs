@@ -44,7 +44,7 @@ fn recipe(args: &Create) -> Result<Option<String>, Fail> {
 
 /// A recipe's name, and what it says rows mean.
 fn meaning(recipe: &str) -> Result<(String, Map<String, Value>), Fail> {
-    let found = source::recipe(&RecipeArgs { recipe: recipe.into(), overrides: vec![] })?;
+    let found = source::recipe(&RecipeArgs { recipe: recipe.into(), overrides: vec![], smoke: false })?;
     found.recipe.plan(&found.origin)?;
     let Value::Object(schema) = serde_json::to_value(&found.recipe.schema)? else {
         unreachable!("a struct is an object")

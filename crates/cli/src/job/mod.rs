@@ -43,7 +43,10 @@ fn start(args: &Start, remote: &RemoteArgs) -> Result<String, Fail> {
             return Err(Fail::usage(format!("job {job} has its plan and its seed; to change them make another one")));
         }
         Some(_) => None,
-        None => Some(spec(&RecipeArgs { recipe: what.clone(), overrides: overrides.clone() }, seed.unwrap_or(0))?),
+        None => Some(spec(
+            &RecipeArgs { recipe: what.clone(), overrides: overrides.clone(), smoke: false },
+            seed.unwrap_or(0),
+        )?),
     };
     let (remote, federation) = Remote::federation(remote)?;
     let (job, told) = match new {

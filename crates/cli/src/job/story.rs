@@ -17,7 +17,7 @@ use dure_sim::{
 };
 
 use crate::{
-    show,
+    show::{self, Says},
     words::{count, plain, word},
 };
 
@@ -191,12 +191,13 @@ impl Story {
     /// The row that waited.
     fn flush(&mut self) -> Vec<Said> {
         let Some(row) = self.row.take() else { return vec![] };
+        let says = self.job().map_or(Says::Number, |job| Says::of(job.plan.classes));
         let head = if std::mem::replace(&mut self.headed, true) {
             String::new()
         } else {
-            format!("\n{}", show::rounds_head())
+            format!("\n{}", show::rounds_head(says))
         };
-        vec![Told(head + &show::round_line(&row))]
+        vec![Told(head + &show::round_line(&row, says))]
     }
 
     fn end(&mut self, outcome: Outcome, reason: &str) -> Vec<Said> {
@@ -205,7 +206,10 @@ impl Story {
         if let Some(job) = self.job().filter(|_| outcome == Outcome::Completed) {
             let tested = job.last.as_ref().filter(|last| last.id.kind == Kind::Test).map(Figures::of_test);
             if let Some(figures) = tested.filter(|figures| !figures.is_empty()) {
-                said.push(Told(format!("\n{}\n", show::figures(&figures, &BTreeMap::new(), &unit(job)))));
+                said.push(Told(format!(
+                    "\n{}\n",
+                    show::figures(&figures, &BTreeMap::new(), Says::of(job.plan.classes), &unit(job))
+                )));
             }
             let rounds = count(job.completed as usize, "round");
             let version = job.version.map_or_else(String::new, |version| format!("; its model is version {version}"));

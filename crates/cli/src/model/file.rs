@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use dure_core::{model::Params, statistics::regression};
+use dure_core::{
+    model::{Layout, Params},
+    statistics::Metrics,
+};
 use dure_learn::{
     client::{Rows, Trainer},
     data::{
         Site, Source,
+        examples::{Inputs, Truth},
         table::{self, Row, Target, read_bounded},
     },
     local_optimizer::{LocalOptimizer, Schedule},
@@ -26,7 +30,7 @@ use crate::{
     args::ModelArgs,
     fail::Fail,
     output::write_file,
-    show::{self, METRICS},
+    show::{self, Says},
     source::{self, BUILT_IN},
 };
 
@@ -56,8 +60,12 @@ impl Model {
         if !preprocessing.fits(&schema) {
             return Err(anyhow!("{shown}: its preprocessing does not fit its schema").into());
         }
+        if schema.image.is_some() {
+            return Err(anyhow!("{shown}: its model is given images; this command takes rows of a table").into());
+        }
         let site = site(args.recipe.as_deref(), &recipe)?;
-        let trainer = trainer(&shown, &params, &schema, &preprocessing)?;
+        let model: ModelSpec = read(&shown, "model", told("model"))?;
+        let trainer = trainer(&shown, &params, (&schema, model), &preprocessing)?;
         Ok(Self { schema, preprocessing, site, trainer })
     }
 
@@ -69,8 +77,34 @@ impl Model {
         Ok((file, rows))
     }
 
-    fn scale(&self, features: &[f64], target: &[f64]) -> Rows {
-        Rows::new(features, target, &self.schema, &self.preprocessing)
+    /// What stands over what is said of a row: the target and its unit, or the class and how probable each is.
+    fn heads(&self) -> Vec<String> {
+        let target = &self.schema.target;
+        if target.classes.is_empty() {
+            return vec![format!("{} ({})", target.name, target.unit)];
+        }
+        std::iter::once(target.name.clone()).chain(target.classes.iter().map(|class| format!("P({class})"))).collect()
+    }
+
+    /// What is said of each row, as fields of a line, and whether all of it is finite.
+    fn say(&mut self, scaled: &Rows, all: &[u32]) -> Vec<(String, bool)> {
+        let classes = &self.schema.target.classes;
+        if classes.is_empty() {
+            let predictions = self.trainer.predict(scaled, all);
+            return predictions.iter().map(|said| (format!("{}", *said as f32), said.is_finite())).collect();
+        }
+        let probabilities = self.trainer.probabilities(scaled, all);
+        let said = |row: &[f32]| {
+            let most = (0..row.len()).fold(0, |most, i| if row[i] > row[most] { i } else { most });
+            let fields = row.iter().map(f32::to_string);
+            let fields: Vec<String> = std::iter::once(quoted(&classes[most])).chain(fields).collect();
+            (fields.join(","), row.iter().all(|p| p.is_finite()))
+        };
+        probabilities.chunks_exact(classes.len()).map(said).collect()
+    }
+
+    fn scale(&self, inputs: &Inputs, truth: &Truth) -> Rows {
+        Rows::new(inputs, truth, &self.schema, &self.preprocessing)
     }
 }
 
@@ -95,19 +129,27 @@ fn read<T: DeserializeOwned>(file: &str, key: &str, value: serde_json::Value) ->
 }
 
 /// A trainer that has loaded the model, to predict with.
-fn trainer(file: &str, params: &Params, schema: &Schema, preprocessing: &Preprocessing) -> Result<Trainer, Fail> {
-    let mlp = ModelSpec::mlp_of(params.layout())
-        .filter(|(inputs, _, outputs)| (*inputs, *outputs) == (schema.features.len(), 1));
-    let (_, model, _) = mlp.ok_or_else(|| anyhow!("{file}: its tensors are not those of an MLP for its schema"))?;
-    let (loss, optimizer) = (Loss::Mse {}, LocalOptimizer::sgd(1.0));
+fn trainer(
+    file: &str,
+    params: &Params,
+    (schema, model): (&Schema, ModelSpec),
+    preprocessing: &Preprocessing,
+) -> Result<Trainer, Fail> {
+    let loss = if schema.is_of_classes() { Loss::CrossEntropy { class_weights: None } } else { Loss::Mse {} };
+    let optimizer = LocalOptimizer::sgd(1.0);
     let work = Work {
         schema: schema.clone(),
-        split: SplitSpec { test: 0.0, validation: 0.0 },
+        split: SplitSpec { test: 0.0, validation: 0.0, held_out: false },
         model,
         training: Training { epochs: 1, batch_size: BATCH, loss, optimizer, schedule: Schedule::Constant },
         personalise: Personalise { epochs: 0 },
     };
     work.check().map_err(|error| anyhow!("{file}: {error}"))?;
+    let layout = work.layout().map_err(|error| anyhow!("{file}: {error}"))?;
+    let named = |layout: &Layout| layout.tensors().map(|(t, _)| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>();
+    if named(&layout) != named(params.layout()) {
+        return Err(anyhow!("{file}: its tensors are not those of the model that it names").into());
+    }
     let mut trainer = Trainer::new(&work, preprocessing, BATCH);
     trainer.load(params).map_err(|error| anyhow!("{file}: {error}"))?;
     Ok(trainer)
@@ -118,21 +160,20 @@ pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
     let (file, rows) = model.rows(&args.data, Target::Ignored)?;
     let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
-    let scaled = model.scale(&features, &[]);
+    let scaled = model.scale(&Inputs::Table(model.schema.features.len(), features), &Truth::Numbers(vec![]));
     let all: Vec<u32> = (0..rows.len() as u32).collect();
-    let predictions = model.trainer.predict(&scaled, &all);
-    let target = &model.schema.target;
-    let header = [model.site.client.clone(), model.site.date.clone(), format!("{} ({})", target.name, target.unit)];
-    let mut csv = header.map(|name| quoted(&name)).join(",") + "\n";
-    for (row, prediction) in rows.iter().zip(predictions) {
-        if !prediction.is_finite() {
+    let mut header = vec![model.site.client.clone(), model.site.date.clone()];
+    header.extend(model.heads());
+    let mut csv = header.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",") + "\n";
+    for (row, (said, finite)) in rows.iter().zip(model.say(&scaled, &all)) {
+        if !finite {
             let (file, line) = (file.display(), row.line);
             return Err(anyhow!(
                 "{file}:{line}: the model says nothing finite of this row; its values are far from any it saw"
             )
             .into());
         }
-        csv.push_str(&format!("{},{},{}\n", quoted(&row.id), row.date, prediction as f32));
+        csv.push_str(&format!("{},{},{said}\n", quoted(&row.id), row.date));
     }
     match out {
         Some(out) => {
@@ -155,24 +196,21 @@ pub fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
     let data = table::group(&file, rows, &model.schema, &model.site, Source::File(file.clone()))?;
     let mut sums = Vec::new();
     for client in &data.clients {
-        let scaled = model.scale(&client.features, &client.target);
-        let all: Vec<u32> = (0..client.target.len() as u32).collect();
-        sums.push(model.trainer.evaluate(&scaled, &all));
+        let scaled = model.scale(&client.inputs, &client.truth);
+        let all: Vec<u32> = (0..client.len() as u32).collect();
+        sums.push(model.trainer.evaluate(&scaled, &all, true));
     }
     let figures = Figures::of(sums.iter());
     if json {
         return Ok(serde_json::to_string_pretty(&figures)? + "\n");
     }
-    let pooled = std::iter::once("all rows".to_owned())
-        .chain(METRICS.iter().map(|m| show::figure(figures.pooled.get(*m))))
-        .collect();
-    let each = data.clients.iter().zip(&sums).map(|(client, sums)| {
-        let metrics = regression::metrics(sums);
-        let cells = METRICS.iter().map(|metric| show::figure(metrics.get(*metric)));
-        std::iter::once(client.name.to_string()).chain(cells).collect()
-    });
-    let unit = &model.schema.target.unit;
-    let (mae, rmse) = (format!("MAE, {unit}"), format!("RMSE, {unit}"));
-    let table = show::table(&["rows of", &mae, &rmse, "R²", "r"], each.chain([pooled]));
+    let says = if model.schema.is_of_classes() { Says::Class } else { Says::Number };
+    let shown = says.of_test(&model.schema.target.unit);
+    let cells = |name: String, metrics: &Metrics| {
+        std::iter::once(name).chain(shown.iter().map(|(metric, _)| show::figure(metrics.get(*metric)))).collect()
+    };
+    let each = data.clients.iter().zip(&sums).map(|(client, sums)| cells(client.name.to_string(), &sums.metrics()));
+    let heads: Vec<&str> = std::iter::once("rows of").chain(shown.iter().map(|(_, head)| head.as_str())).collect();
+    let table = show::table(&heads, each.chain([cells("all rows".into(), &figures.pooled)]));
     Ok(format!("{}\n\n{table}\n", source::describe(&data)))
 }

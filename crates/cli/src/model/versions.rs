@@ -8,7 +8,7 @@ use crate::{
     args::RemoteArgs,
     fail::Fail,
     remote::{Remote, RemoteError, checked},
-    show::{self, METRICS, figure, or_dash},
+    show::{self, Says, figure, or_dash},
     words::plain,
 };
 
@@ -22,11 +22,15 @@ pub fn list(args: &RemoteArgs, json: bool) -> Result<String, Fail> {
     if views.is_empty() {
         return Ok("no model version yet; `dure job start RECIPE` makes some\n".into());
     }
-    let header = ["version", "job", "round", "recipe", "evaluated MAE", "tested MAE", "names", "sha256"];
+    let header = ["version", "job", "round", "recipe", "evaluated", "tested", "names", "sha256"];
     let row = |view: &VersionView| {
-        let mae = |kind: &str| figure(view.metrics.get(kind).and_then(|metrics| metrics.get("mae")));
+        let main = |kind: &str| {
+            let Some(metrics) = view.metrics.get(kind) else { return figure(None) };
+            let (metric, head) = Says::of_figures(metrics).main();
+            metrics.get(metric).map_or_else(|| figure(None), |value| format!("{head} {}", figure(Some(value))))
+        };
         let mut cells = [view.version, view.job, view.round].map(|number| number.to_string()).to_vec();
-        cells.extend([plain(&view.recipe), mae("evaluate"), mae("test"), names(view)]);
+        cells.extend([plain(&view.recipe), main("evaluate"), main("test"), names(view)]);
         cells.push(view.sha256.to_string()[..12].to_owned());
         cells
     };
@@ -70,11 +74,14 @@ pub fn show(which: Option<&str>, args: &RemoteArgs, json: bool) -> Result<String
         ("names", names),
     ]);
     if !view.metrics.is_empty() {
+        let shown = view.metrics.values().next().map_or(Says::Number, Says::of_figures).of_test("");
         let row = |(kind, metrics): (&String, &Metrics)| {
-            let cells = METRICS.iter().map(|metric| figure(metrics.get(*metric)));
+            let cells = shown.iter().map(|(metric, _)| figure(metrics.get(*metric)));
             std::iter::once(plain(kind)).chain(cells).collect()
         };
-        said += &format!("\n{}\n", show::table(&["rows to", "MAE", "RMSE", "R²", "r"], view.metrics.iter().map(row)));
+        let heads = shown.iter().map(|(_, head)| head.trim_end_matches(", "));
+        let heads: Vec<&str> = std::iter::once("rows to").chain(heads).collect();
+        said += &format!("\n{}\n", show::table(&heads, view.metrics.iter().map(row)));
     }
     Ok(said)
 }

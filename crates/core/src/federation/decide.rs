@@ -10,7 +10,7 @@ use crate::{
     name::ClientName,
     plan::Plan,
     round::{Kind, NotTaken, Round, RoundId, TaskId},
-    statistics::{Moments, Statistics, regression},
+    statistics::{Moments, Statistics, Sums, classification, regression},
     time::Time,
 };
 
@@ -320,7 +320,7 @@ fn check(answer: &Answer, kind: Kind, plan: &Plan) -> Result<(), String> {
                     let section = excerpt(section, NAME);
                     Err(format!("there are no sums called {section:?}; allowed are {}", allowed.join(", ")))
                 }
-                None => sums.values().try_for_each(check_sums),
+                None => sums.values().try_for_each(|sums| check_sums(sums, plan.classes)),
             }
         }
         _ => Err(format!("it is not an answer to a {kind} task")),
@@ -338,15 +338,25 @@ fn check_scalars(scalars: &BTreeMap<String, f64>, plan: &Plan) -> Result<(), Str
     }
 }
 
-/// Sums of a regression: all of its columns over the same rows, or none if there was no row.
-fn check_sums(sums: &Statistics) -> Result<(), String> {
-    let rows = sums.values().next().map(|moments| moments.n);
-    let whole = sums.len() == regression::COLUMNS.len()
-        && regression::COLUMNS.iter().all(|column| sums.get(*column).map(|moments| moments.n) == rows);
-    if !sums.is_empty() && !whole {
+/// Sums of the plan's kind: all of its columns over the same rows, or none if there was no row.
+fn check_sums(sums: &Sums, classes: Option<usize>) -> Result<(), String> {
+    let Sums { moments, counts } = sums;
+    if moments.is_empty() && counts.is_empty() {
+        return Ok(());
+    }
+    if let Some(classes) = classes {
+        let possible = classification::is_possible(moments, counts, classes);
+        let wanted =
+            || format!("its sums are to be log_loss and the confusion of {classes} classes, over the same rows");
+        return if possible { Ok(()) } else { Err(wanted()) };
+    }
+    let rows = moments.values().next().map(|moments| moments.n);
+    let whole = moments.len() == regression::COLUMNS.len()
+        && regression::COLUMNS.iter().all(|column| moments.get(*column).map(|moments| moments.n) == rows);
+    if !whole || !counts.is_empty() {
         return Err(format!("its sums are to be {}, over the same rows", regression::COLUMNS.join(", ")));
     }
-    check_moments(sums)
+    check_moments(moments)
 }
 
 fn check_moments(statistics: &Statistics) -> Result<(), String> {

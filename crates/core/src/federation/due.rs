@@ -8,7 +8,7 @@ use crate::{
     event::{Answer, Event, Outcome},
     job::{Collection, Job, Next, Stage, Status},
     round::{Kind, Round, RoundId},
-    statistics::{Metrics, Statistics, merge, regression},
+    statistics::{Metrics, Statistics, Sums, merge},
     time::{Duration, Time},
 };
 
@@ -115,11 +115,11 @@ fn measured(collection: &Collection) -> Statistics {
 }
 
 fn evaluated(collection: &Collection) -> BTreeMap<String, Metrics> {
-    let mut totals = BTreeMap::<String, Statistics>::new();
+    let mut totals = BTreeMap::<String, Sums>::new();
     for answer in collection.answers.values() {
         if let Answer::Evaluated { sums } = answer {
-            sums.iter().for_each(|(section, sums)| merge(totals.entry(section.clone()).or_default(), sums));
+            sums.iter().for_each(|(section, sums)| totals.entry(section.clone()).or_default().merge(sums));
         }
     }
-    totals.into_iter().map(|(section, sums)| (section, regression::metrics(&sums))).collect()
+    totals.into_iter().map(|(section, sums)| (section, sums.metrics())).collect()
 }

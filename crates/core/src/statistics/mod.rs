@@ -28,7 +28,7 @@ pub struct Moments {
 /// Moments by column.
 pub type Statistics = BTreeMap<String, Moments>;
 
-/// Figures by name, which is one of [`METRICS`]. A figure that the rows do not define is absent.
+/// Figures by name, which is one of [`regression::METRICS`] or [`classification::METRICS`]. A figure that the rows do not define is absent.
 pub type Metrics = BTreeMap<String, f64>;
 
 impl Moments {
@@ -82,6 +82,40 @@ pub fn merge(total: &mut Statistics, other: &Statistics) {
     }
 }
 
+/// What a model came to on some rows: sums that add across clients. Moments alone are a regression's; with counts beside
+/// them they are a classification's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Moments of errors.
+    #[serde(flatten)]
+    pub moments: Statistics,
+    /// Counts of classes.
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub counts: Counts,
+}
+
+impl Sums {
+    /// Adds those of other rows.
+    pub fn merge(&mut self, other: &Self) {
+        merge(&mut self.moments, &other.moments);
+        counts::merge(&mut self.counts, &other.counts);
+    }
+
+    /// Over how many rows they are.
+    pub fn rows(&self) -> u64 {
+        self.moments.values().next().map_or(0, |moments| moments.n)
+    }
+
+    /// The figures that come of them.
+    pub fn metrics(&self) -> Metrics {
+        if self.counts.is_empty() {
+            regression::metrics(&self.moments)
+        } else {
+            classification::metrics(&self.moments, &self.counts)
+        }
+    }
+}
+
 /// Takes one value of a column in.
 fn add(sums: &mut Statistics, column: &str, value: f64) {
     match sums.get_mut(column) {
@@ -127,10 +161,6 @@ impl Scale {
     }
 }
 
-/// The metrics that a job can be stopped by: those of a regression, then those of a classification.
-pub const METRICS: [&str; 9] =
-    ["mae", "rmse", "r2", "pearson_r", "accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"];
-
 /// Whether more of the metric is better: the errors and losses are best small, everything else large.
 pub fn larger_is_better(metric: &str) -> bool {
     !matches!(metric, "mae" | "rmse" | "log_loss")
@@ -168,8 +198,8 @@ mod tests {
 
     #[test]
     fn every_metric_belongs_to_one_kind_of_task() {
-        assert_eq!([&regression::METRICS[..], &classification::METRICS].concat(), METRICS);
-        let small: Vec<&str> = METRICS.into_iter().filter(|metric| !larger_is_better(metric)).collect();
+        let all = [&regression::METRICS[..], &classification::METRICS].concat();
+        let small: Vec<&str> = all.into_iter().filter(|metric| !larger_is_better(metric)).collect();
         assert_eq!(small, ["mae", "rmse", "log_loss"]);
     }
 

@@ -1,5 +1,7 @@
 //! Data sets: rows by client, from a file or made up.
 
+pub mod examples;
+
 pub mod date;
 pub mod people;
 pub mod table;
@@ -15,34 +17,98 @@ pub mod made_up_vitals;
 pub mod news;
 pub mod vitals;
 
-use std::path::PathBuf;
+mod divide;
+mod load;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 use dure_core::name::ClientName;
 use serde::{Deserialize, Serialize};
 
+use crate::partition::Partition;
 use date::Date;
+use examples::{Inputs, Truth};
+
+pub use load::{load, made_up};
 
 /// Where a site keeps its rows and what it calls its columns. It never leaves the site.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Site {
-    /// The file, within the folder of the data set.
+    /// What the files are.
+    #[serde(default)]
+    pub format: Format,
+    /// The file of a table, within the folder of the data set.
+    #[serde(default)]
     pub file: String,
-    /// The column that says whose row it is.
+    /// The files of images to train on: two IDX files (images, labels), batches of CIFAR-10, or a folder of folders.
+    #[serde(default)]
+    pub train: Vec<String>,
+    /// As `train`, of the images that the data set holds out to test on.
+    #[serde(default)]
+    pub test: Vec<String>,
+    /// The column of a table that says whose row it is.
+    #[serde(default)]
     pub client: String,
     /// What clients are called: this, a hyphen and a number, in the order of that column's values.
     pub prefix: String,
-    /// The column of the day.
+    /// The column of a table that has the day.
+    #[serde(default)]
     pub date: String,
     /// A row in which all of these are 0 is dropped and counted: the device was not worn.
     #[serde(default)]
     pub drop_if_zero: Vec<String>,
     /// The site's name of a column, where it differs from the schema's.
     #[serde(default)]
-    pub columns: std::collections::BTreeMap<String, String>,
+    pub columns: BTreeMap<String, String>,
     /// Whether the data are public anyway, so that a client may be called by whom it stands for.
     #[serde(default)]
     pub public: bool,
+    /// Who gets which example; by whom they are of, if absent.
+    #[serde(default = "natural")]
+    pub partition: Partition,
+    /// What the partition is drawn by. It is not the job's seed: who has which example does not change from job to job.
+    #[serde(default)]
+    pub partition_seed: u64,
+}
+
+fn natural() -> Partition {
+    Partition::Natural { largest: None }
+}
+
+/// What a site's files are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// A table of comma-separated values, a row a client and day.
+    #[default]
+    Csv,
+    /// Vital signs as charted in MIMIC-IV-ED, of which hourly rows are made.
+    Vitals,
+    /// Images and labels as MNIST has them.
+    Idx,
+    /// Batches as CIFAR-10 has them.
+    Cifar10,
+    /// A folder of images for each class.
+    Folder,
+}
+
+/// What is made up where there is no data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Generator {
+    /// A table of people's daily activity.
+    Activity(people::Generator),
+    /// A table of patients' vital signs.
+    Patients(made_up_vitals::Patients),
+    /// Images.
+    Glyphs {
+        /// Images of each class to train on.
+        per_class: u32,
+        /// Images of each class that are held out to test on.
+        #[serde(default)]
+        test_per_class: u32,
+    },
 }
 
 /// Everybody's rows.
@@ -59,33 +125,47 @@ pub struct DataSet {
 /// Where rows are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A file.
+    /// A file, or a folder.
     File(PathBuf),
     /// The recipe's generator.
     Generated,
 }
 
-/// One client's rows, in the order of their days.
+/// One client's examples; those of a table in the order of their days.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientRows {
     /// Its name in the federation.
     pub name: ClientName,
-    /// Whose rows they are, as the file has it.
+    /// Whose rows they are, as the file has it; empty if they were dealt out.
     pub id: String,
-    /// The line of its first row.
+    /// The line of its first row in a table.
     pub line: u64,
-    /// The days.
+    /// The days of a table's rows.
     pub dates: Vec<Date>,
-    /// The features, a row a day.
-    pub features: Vec<f64>,
-    /// The target, one a day.
-    pub target: Vec<f64>,
+    /// What goes in.
+    pub inputs: Inputs,
+    /// What is true.
+    pub truth: Truth,
+    /// How many examples, the last, the data set holds out to test on.
+    pub held_out: usize,
+}
+
+impl ClientRows {
+    /// How many examples it has.
+    pub fn len(&self) -> usize {
+        self.truth.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.truth.is_empty()
+    }
 }
 
 impl DataSet {
     /// How many rows there are.
     pub fn rows(&self) -> usize {
-        self.clients.iter().map(|client| client.target.len()).sum()
+        self.clients.iter().map(ClientRows::len).sum()
     }
 }
 

@@ -8,11 +8,11 @@ use std::{
 
 use dure_core::{
     excerpt::{NAME, SENTENCE, excerpt},
-    name::ClientName,
+    name::NameError,
 };
 
-use super::{ClientRows, DataSet, Site, Source, date::Date};
-use crate::{schema::Schema, split::SplitSpec};
+use super::{ClientRows, DataSet, Site, Source, date::Date, divide::Whole, images::ImageError};
+use crate::{partition::PartitionError, schema::Schema, split::SplitSpec};
 
 /// What is wrong with a data file. Nothing of it is used.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,15 @@ pub enum DataError {
         /// The day.
         date: Date,
     },
+    /// Images that cannot be had.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Examples that cannot be dealt out.
+    #[error("site.partition: {0}")]
+    Partition(#[from] PartitionError),
+    /// A name that no client can have.
+    #[error("site.prefix: {0}")]
+    Name(#[from] NameError),
     /// A client that cannot be divided into training, validation and test rows.
     #[error(
         "{file}:{line}: {id:?} has {rows} usable row{s}, and {needed} are needed to train, choose and test; add rows of it, or remove them",
@@ -146,14 +155,6 @@ pub fn read_bounded(file: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Reads the data set of `site` in `folder`.
-pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, DataError> {
-    let file = folder.join(&site.file);
-    let bytes = read_bounded(&file, MAX_BYTES).map_err(|why| DataError::Unreadable { file: file.clone(), why })?;
-    let rows = parse(&file, &bytes, schema, site, Target::Needed)?;
-    group(&file, rows, schema, site, Source::File(file.clone()))
-}
-
 /// Reads rows of a file that is `bytes`.
 pub fn parse(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, target: Target) -> Result<Vec<Row>, DataError> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
@@ -200,13 +201,15 @@ struct Columns<'a> {
     date: usize,
     features: Vec<usize>,
     target: Option<usize>,
+    /// None if the target is a number.
+    classes: &'a [String],
 }
 
 impl<'a> Columns<'a> {
     fn find(
         file: &Path,
         header: &'a csv::StringRecord,
-        schema: &Schema,
+        schema: &'a Schema,
         site: &Site,
         target: Target,
     ) -> Result<Self, DataError> {
@@ -225,6 +228,7 @@ impl<'a> Columns<'a> {
             date: find(site.date.clone())?,
             features: schema.features.iter().map(|column| find(own(&column.name))).collect::<Result<_, _>>()?,
             target: (target == Target::Needed).then(|| find(own(&schema.target.name))).transpose()?,
+            classes: &schema.target.classes,
         })
     }
 
@@ -240,6 +244,11 @@ impl<'a> Columns<'a> {
             Ok(value) if value.abs() <= MAX_VALUE => Ok(value),
             _ => Err(bad(column, "a number between -1e30 and 1e30")),
         };
+        let class = |column: usize| {
+            let class = self.classes.iter().position(|class| *class == record[column]);
+            class.map(|class| class as f64).ok_or_else(|| bad(column, "one of schema.target.classes"))
+        };
+        let target = |column: usize| if self.classes.is_empty() { number(column) } else { class(column) };
         if record[self.client].is_empty() {
             return Err(bad(self.client, "anybody's name"));
         }
@@ -249,7 +258,7 @@ impl<'a> Columns<'a> {
             date: Date::parse(&record[self.date])
                 .ok_or_else(|| bad(self.date, "a day like 4/12/2016 or 2016-04-12"))?,
             features: self.features.iter().map(|column| number(*column)).collect::<Result<_, _>>()?,
-            target: self.target.map(number).transpose()?,
+            target: self.target.map(target).transpose()?,
         })
     }
 }
@@ -310,34 +319,17 @@ pub fn group(file: &Path, rows: Vec<Row>, schema: &Schema, site: &Site, source: 
         dropped += before - days.len();
     }
     by_id.retain(|_, days| !days.is_empty());
-    let width = by_id.len().to_string().len().max(2);
-    let clients = by_id.into_iter().enumerate().map(|(i, (id, days))| {
-        let name = format!("{}-{:0width$}", site.prefix, i + 1);
-        let name = ClientName::new(name).map_err(|error| DataError::Row {
-            file: file.into(),
-            line: 1,
-            why: error.to_string(),
-        })?;
-        Ok(client(name, id, days))
-    });
-    let clients: Vec<ClientRows> = clients.collect::<Result<_, _>>()?;
-    if clients.is_empty() {
+    if by_id.is_empty() {
         let columns = excerpt(site.drop_if_zero.join(" and "), SENTENCE);
         let why = format!("all {dropped} rows were dropped: {columns} are 0 in each");
         return Err(DataError::Row { file: file.into(), line: 2, why });
     }
-    Ok(DataSet { source, clients, dropped })
-}
-
-fn client(name: ClientName, id: String, days: BTreeMap<Date, Row>) -> ClientRows {
-    let line = days.values().map(|row| row.line).min().unwrap_or(0);
-    let mut client = ClientRows { name, id, line, dates: vec![], features: vec![], target: vec![] };
-    for (date, row) in days {
-        client.dates.push(date);
-        client.features.extend(&row.features);
-        client.target.extend(row.target);
+    let mut whole = Whole::of_table(schema, source, dropped);
+    for row in by_id.into_values().flat_map(BTreeMap::into_values) {
+        let target = row.target.unwrap_or_default();
+        whole.push((row.id, row.line), Some(row.date), &row.features, target);
     }
-    client
+    whole.divide(site)
 }
 
 /// The columns that are all zero when a device was not worn.
@@ -366,11 +358,16 @@ pub fn check_rows(data: &DataSet, split: &SplitSpec) -> Result<(), DataError> {
         Source::Generated => PathBuf::from("generated"),
     };
     let needed = split.needed();
-    match data.clients.iter().find(|client| client.target.len() < needed) {
+    match data.clients.iter().find(|client| client.len() - client.held_out < needed) {
         Some(client) => {
-            let (line, id, rows) = (client.line, excerpt(&client.id, NAME), client.target.len());
+            let (line, id, rows) = (client.line, excerpt(named(client), NAME), client.len() - client.held_out);
             Err(DataError::TooFewRows { file, line, id, rows, needed })
         }
         None => Ok(()),
     }
+}
+
+/// Whose rows they are, or what it is called.
+fn named(client: &ClientRows) -> &str {
+    if client.id.is_empty() { client.name.as_str() } else { &client.id }
 }

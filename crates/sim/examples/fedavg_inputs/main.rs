@@ -21,8 +21,7 @@ fn main() {
         }
         [_, folder, rounds] => {
             let recipe = common::recipe(&[&format!("rounds={rounds}")]);
-            let data =
-                dure_learn::data::table::load(Path::new(folder), &recipe.schema, &recipe.site).expect("the data set");
+            let data = dure_learn::data::load(Path::new(folder), &recipe.schema, &recipe.site).expect("the data set");
             inputs::prepare(&recipe, data, 1)
         }
         _ => panic!("usage: fedavg_inputs FILE [FOLDER ROUNDS]"),

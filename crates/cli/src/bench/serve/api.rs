@@ -138,6 +138,7 @@ fn plan(clients: usize) -> Result<PlanSpec> {
         cohort: CohortSpec { min_clients: Some(clients), ..CohortSpec::default() },
         codec: Codec::F32,
         layout: layout()?,
+        classes: None,
         measure: vec![],
         scalars: vec![],
         rows: TrainingRows::Training,

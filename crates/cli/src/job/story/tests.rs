@@ -25,7 +25,7 @@ impl Play {
     /// A job of the fitbit recipe with these overrides, started.
     fn begin(overrides: &[&str]) -> Self {
         let overrides = ["split.test=0", "refit=false"].iter().chain(overrides).map(|o| (*o).to_owned()).collect();
-        let found = source::recipe(&RecipeArgs { recipe: "fitbit".into(), overrides }).unwrap();
+        let found = source::recipe(&RecipeArgs { recipe: "fitbit".into(), overrides, smoke: false }).unwrap();
         let plan: PlanSpec = found.recipe.plan("fitbit").unwrap().into();
         let plan = Plan::new(PlanSpec { measure: vec![], ..plan }).unwrap();
         let (federation, head, lines) = (Federation::default(), Head::default(), vec![]);
@@ -78,7 +78,12 @@ impl Play {
                     weight: Weight::new(2.0).unwrap(),
                     scalars: BTreeMap::from([("train_loss".into(), 0.25)]),
                 },
-                _ => Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums())]) },
+                _ => Answer::Evaluated {
+                    sums: BTreeMap::from([(
+                        "global".into(),
+                        dure_core::statistics::Sums { moments: sums(), ..Default::default() },
+                    )]),
+                },
             };
             self.does(Command::Report { task, answer });
         }

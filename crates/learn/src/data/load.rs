@@ -1,0 +1,138 @@
+//! From files, or from a generator, to everybody's examples.
+
+use std::path::Path;
+
+use super::{
+    DataSet, Format, Generator, Site, Source, cifar,
+    divide::Whole,
+    examples::{Inputs, Truth},
+    folder::{self, drop_copies, drop_repeats},
+    glyphs::{self, Glyphs},
+    idx,
+    images::{ImageError, ImageShape, Images},
+    made_up_vitals, people,
+    table::{self, DataError},
+    vitals::{self, Hourly},
+};
+use crate::schema::Schema;
+
+/// What a generator's table is called in messages.
+const GENERATED: &str = "generated";
+
+/// Reads the data set of `site` in `folder`.
+pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, DataError> {
+    let file = folder.join(&site.file);
+    match site.format {
+        Format::Csv => {
+            let bytes = table::read_bounded(&file, table::MAX_BYTES);
+            let bytes = bytes.map_err(|why| DataError::Unreadable { file: file.clone(), why })?;
+            of_csv(&file, &bytes, schema, site, Source::File(file.clone()))
+        }
+        Format::Vitals => of_vitals(vitals::read(&file, &site.columns)?, schema, site, Source::File(file)),
+        Format::Idx | Format::Cifar10 | Format::Folder => of_images(folder, schema, site),
+    }
+}
+
+/// Makes a data set up. The text of a table, as a site would have it, comes with it.
+pub fn made_up(
+    generator: Generator,
+    schema: &Schema,
+    site: &Site,
+    seed: u64,
+) -> Result<(Option<String>, DataSet), DataError> {
+    let file = Path::new(GENERATED);
+    match generator {
+        Generator::Activity(people) => {
+            let csv = people::generate(people, seed);
+            let data = of_csv(file, csv.as_bytes(), schema, site, Source::Generated)?;
+            Ok((Some(csv), data))
+        }
+        Generator::Patients(patients) => {
+            let csv = made_up_vitals::generate(patients, seed);
+            let hourly = vitals::parse(file, csv.as_bytes(), &Default::default())?;
+            Ok((Some(csv), of_vitals(hourly, schema, site, Source::Generated)?))
+        }
+        Generator::Glyphs { per_class, test_per_class } => {
+            let shape = schema.image.unwrap_or(ImageShape { height: 28, width: 28, channels: 1 });
+            let glyphs = Glyphs { shape, classes: schema.target.classes.len() as u16, per_class };
+            let train = glyphs::generate(glyphs, 0, seed)?;
+            let test = glyphs::generate(Glyphs { per_class: test_per_class, ..glyphs }, u64::from(per_class), seed)?;
+            let test = (test_per_class > 0).then_some(test);
+            Ok((None, whole_of(Source::Generated, train, test, 0).divide(site)?))
+        }
+    }
+}
+
+fn of_csv(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, source: Source) -> Result<DataSet, DataError> {
+    let rows = table::parse(file, bytes, schema, site, table::Target::Needed)?;
+    table::group(file, rows, schema, site, source)
+}
+
+fn of_vitals(hourly: Hourly, schema: &Schema, site: &Site, source: Source) -> Result<DataSet, DataError> {
+    let Hourly { rows, dropped } = hourly;
+    let mut whole = Whole::of_table(schema, source, dropped.incomplete);
+    for row in rows {
+        whole.push((row.subject, row.line), None, &row.values, f64::from(row.band));
+    }
+    whole.divide(site)
+}
+
+fn of_images(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, DataError> {
+    let Some(shape) = schema.image else {
+        let why = std::io::Error::other("the schema has no image, and these are images");
+        return Err(DataError::Unreadable { file: folder.into(), why });
+    };
+    let (train, test, dropped) = match site.format {
+        Format::Folder => folders(folder, schema, site, shape)?,
+        _ => {
+            let read = |files: &[String]| files_of(folder, schema, site, files);
+            let test = if site.test.is_empty() { None } else { Some(read(&site.test)?) };
+            (read(&site.train)?, test, 0)
+        }
+    };
+    for images in [Some(&train), test.as_ref()].into_iter().flatten() {
+        if images.shape != shape {
+            let (found, want) = (images.shape, shape);
+            let of = |shape: ImageShape| format!("{} × {} × {}", shape.height, shape.width, shape.channels);
+            let why = format!("its images are {}, and schema.image is {}", of(found), of(want));
+            return Err(DataError::Unreadable { file: folder.into(), why: std::io::Error::other(why) });
+        }
+    }
+    whole_of(Source::File(folder.into()), train, test, dropped).divide(site)
+}
+
+fn files_of(folder: &Path, schema: &Schema, site: &Site, files: &[String]) -> Result<Images, ImageError> {
+    let paths: Vec<_> = files.iter().map(|file| folder.join(file)).collect();
+    match (site.format, &paths[..]) {
+        (Format::Idx, [images, labels]) => idx::read(images, labels, schema.target.classes.len()),
+        _ => cifar::read(&paths),
+    }
+}
+
+/// Images of folders. Copies within the training images are dropped, and those of training images among the test images.
+fn folders(
+    folder: &Path,
+    schema: &Schema,
+    site: &Site,
+    shape: ImageShape,
+) -> Result<(Images, Option<Images>, usize), ImageError> {
+    let read = |name: &String| folder::read(&folder.join(name), &schema.target.classes, shape);
+    let (train, mut dropped) = match site.train.first() {
+        Some(name) => drop_repeats(read(name)?),
+        None => drop_repeats(folder::read(folder, &schema.target.classes, shape)?),
+    };
+    let Some(name) = site.test.first() else { return Ok((train.images, None, dropped)) };
+    let (test, copies) = drop_copies(&train, read(name)?);
+    let (test, repeats) = drop_repeats(test);
+    dropped += copies + repeats;
+    Ok((train.images, Some(test.images), dropped))
+}
+
+fn whole_of(source: Source, train: Images, test: Option<Images>, dropped: usize) -> Whole {
+    let examples = |images: Images| {
+        let size = images.shape.height * images.shape.width * images.shape.channels;
+        (Inputs::Images(size, images.pixels.into()), Truth::Classes(images.labels))
+    };
+    let (inputs, truth) = examples(train);
+    Whole { source, inputs, truth, ids: vec![], dates: vec![], held_out: test.map(examples), dropped }
+}
