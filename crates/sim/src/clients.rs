@@ -7,6 +7,7 @@ use dure_core::{
     digest::Digest,
     event::Answer,
     job::{Collection, Job},
+    model::Params,
     name::ClientName,
     plan::TrainingRows,
     statistics::Statistics,
@@ -126,6 +127,21 @@ impl Clients {
         };
         replies.sort_by_key(|(position, _)| *position);
         replies.into_iter().map(|(_, reply)| reply).collect()
+    }
+
+    /// Everybody's test rows, in the order of names: the truth, and what the model `params` of `job` says, in the target's unit.
+    pub fn predictions(&mut self, job: &Job, params: &Params) -> Result<Vec<(f64, f64)>, TrainError> {
+        self.prepare(job);
+        let Some((_, clients, trainers)) = &mut self.prepared else { unreachable!("just prepared") };
+        let Some(trainer) = trainers.first_mut() else { return Ok(vec![]) };
+        trainer.load(params)?;
+        let mut pairs = Vec::new();
+        for (client, data) in clients.iter().zip(&self.data.clients) {
+            let test = &client.split.test;
+            let truths = test.iter().map(|row| data.target[*row as usize]);
+            pairs.extend(truths.zip(trainer.predict(client.rows(), test)));
+        }
+        Ok(pairs)
     }
 
     /// Where a client stands among the data set's.

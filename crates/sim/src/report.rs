@@ -7,6 +7,7 @@ use dure_core::{
     event::Answer,
     job::Collection,
     journal::Head,
+    name::ClientName,
     statistics::{Metrics, Moments, Statistics, merge, regression},
 };
 use serde::Serialize;
@@ -98,6 +99,9 @@ pub struct Figures {
     pub pooled: Metrics,
     /// Over clients, by metric.
     pub over_clients: BTreeMap<String, Spread>,
+    /// Each client's own. `result.json` leaves them out.
+    #[serde(skip)]
+    pub by_client: BTreeMap<ClientName, Metrics>,
 }
 
 /// How a figure spreads over the clients that have it.
@@ -117,28 +121,32 @@ pub struct Spread {
 
 impl Figures {
     /// From each client's sums, in the order of names.
-    pub fn of<'a>(sums: impl Iterator<Item = &'a Statistics>) -> Self {
+    pub fn of<'a>(sums: impl Iterator<Item = (&'a ClientName, &'a Statistics)>) -> Self {
         let (mut total, mut spreads) = (Statistics::new(), BTreeMap::<String, (Moments, f64, f64)>::new());
-        for client in sums {
-            merge(&mut total, client);
-            for (metric, value) in regression::metrics(client) {
+        let mut by_client = BTreeMap::new();
+        for (client, sums) in sums {
+            merge(&mut total, sums);
+            let metrics = regression::metrics(sums);
+            for (metric, value) in metrics.clone() {
                 let (moments, min, max) = spreads.entry(metric).or_insert((Moments::default(), f64::MAX, f64::MIN));
                 moments.add(value);
                 (*min, *max) = (min.min(value), max.max(value));
             }
+            by_client.insert(client.clone(), metrics);
         }
         let spread = |(metric, (moments, min, max)): (String, (Moments, f64, f64))| {
             (metric, Spread { clients: moments.n, mean: moments.mean, sd: moments.deviation(), min, max })
         };
-        Self { pooled: regression::metrics(&total), over_clients: spreads.into_iter().map(spread).collect() }
+        let over_clients = spreads.into_iter().map(spread).collect();
+        Self { pooled: regression::metrics(&total), over_clients, by_client }
     }
 
     /// Those of a test round, by the model that was tested.
     pub fn of_test(round: &Collection) -> BTreeMap<String, Self> {
-        let mut sections = BTreeMap::<&str, Vec<&Statistics>>::new();
-        for answer in round.answers.values() {
+        let mut sections = BTreeMap::<&str, Vec<(&ClientName, &Statistics)>>::new();
+        for (client, answer) in &round.answers {
             if let Answer::Evaluated { sums } = answer {
-                sums.iter().for_each(|(section, sums)| sections.entry(section).or_default().push(sums));
+                sums.iter().for_each(|(section, sums)| sections.entry(section).or_default().push((client, sums)));
             }
         }
         sections.into_iter().map(|(section, sums)| (section.to_owned(), Self::of(sums.into_iter()))).collect()
