@@ -17,6 +17,7 @@ mod output;
 mod process;
 mod recipe;
 mod remote;
+mod report;
 mod serve;
 mod show;
 mod simulate;

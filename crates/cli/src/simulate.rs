@@ -21,12 +21,13 @@ use crate::{
     fail::Fail,
     federation::{read_journal, standing},
     output::Output,
+    report,
     show::{self, Bar, Says},
     source::{self, Found},
 };
 
 /// The files of a run, in the order in which they appear: the last one names the digests of the others.
-const RESULTS: [&str; 4] = ["model.safetensors", "journal.jsonl", "rounds.csv", "result.json"];
+const RESULTS: [&str; 5] = ["model.safetensors", "journal.jsonl", "rounds.csv", "report.html", "result.json"];
 
 /// Trains a whole federation, or repeats a journal.
 pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
@@ -60,15 +61,17 @@ pub fn train(
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
     let baselines = if args.baselines { baselines(&clients, &run)? } else { BTreeMap::new() };
-    let report = report(found, args.data.seed, &clients, &run, baselines, (threads, started));
+    let report = came(found, args.data.seed, &clients, &run, baselines, (threads, started));
     let json = serde_json::to_string_pretty(&report)?;
     if let (Some(output), Some(models)) = (&output, &run.models) {
         let rounds = [&report.rounds[..], &report.refit].concat();
-        let [model, journal, table, result] = RESULTS;
+        let [model, journal, table, page, result] = RESULTS;
+        let html = report::html(&report::fill::filled(args, found, &mut clients, &run, &report)?);
         output.write(&[
             (model, models.blob()),
             (journal, run.journal.as_bytes()),
             (table, rounds_csv(&rounds, says(found).metrics()).as_bytes()),
+            (page, html.as_bytes()),
             (result, format!("{json}\n").as_bytes()),
         ])?;
     }
@@ -97,7 +100,7 @@ fn baselines(clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Fig
 }
 
 /// What the run came to.
-fn report(
+fn came(
     found: &Found,
     seed: u64,
     clients: &Clients,
@@ -144,7 +147,8 @@ pub fn peak_rss_of(status: &Path) -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-fn says(found: &Found) -> Says {
+/// What the recipe's model says.
+pub fn says(found: &Found) -> Says {
     if found.recipe.schema.is_of_classes() { Says::Class } else { Says::Number }
 }
 

@@ -74,7 +74,7 @@ fn run(more: &[&str]) -> Output {
     dure(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-const RESULTS: [&str; 4] = ["journal.jsonl", "model.safetensors", "result.json", "rounds.csv"];
+const RESULTS: [&str; 5] = ["journal.jsonl", "model.safetensors", "report.html", "result.json", "rounds.csv"];
 
 #[test]
 fn help_says_what_there_is() {
@@ -145,6 +145,26 @@ fn a_simulation_writes_its_results_whole() {
     let csv = fs::read_to_string(folder.path("out/rounds.csv")).unwrap();
     assert!(csv.starts_with("job,round,attempt,cohort,participants,train_loss,mae,rmse,r2,pearson_r,bytes_up,"));
     assert_eq!(csv.lines().count(), 7);
+}
+
+#[test]
+fn a_report_tells_what_was_run_and_how_to_run_it_again() {
+    let folder = Folder::new();
+    assert!(run(&["--out", &folder.text("out"), "--baselines", "--seed", "3"]).status.success());
+    let page = fs::read_to_string(folder.path("out/report.html")).unwrap();
+    let result: Value = serde_json::from_str(&fs::read_to_string(folder.path("out/result.json")).unwrap()).unwrap();
+    let command =
+        format!("<span>dure {}</span> <span>--seed 3</span> <span>--baselines</span>", simulate(&[]).join(" "));
+    let mae = format!("{:.1}<small>", result["final"]["global"]["mae"].as_f64().unwrap());
+    let sha256 = result["model"]["sha256"].as_str().unwrap();
+    for told in
+        ["The data are made up.", &command, &mae, sha256, "local only", "Predicted Calories against true", "person-"]
+    {
+        assert!(page.contains(told), "{told} is not in the page");
+    }
+    for bad in ["NaN", "http", "<script"] {
+        assert!(!page.contains(bad), "{bad} is in the page");
+    }
 }
 
 #[test]

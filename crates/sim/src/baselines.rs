@@ -42,7 +42,7 @@ pub fn central(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     trainer.load(&initial(job))?;
     trainer.epochs(&everything, &rows, epochs(job, work), &mut stream(job.seed, Purpose::Baseline, "", 0));
     let sums: Vec<Sums> = tests.iter().map(|test| trainer.evaluate(&everything, test, true)).collect();
-    Ok(Figures::of(sums.iter()))
+    Ok(Figures::of(data.iter().map(|client| &client.name).zip(&sums)))
 }
 
 /// Each client's sums on its test rows, of a model trained on its own rows alone, with its own statistics.
@@ -60,7 +60,7 @@ pub fn local(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     };
     let everybody = clients.data().clients.par_iter().zip(clients.splits());
     let sums: Vec<Sums> = clients.threads().install(|| everybody.map(alone).collect::<Result<_, TrainError>>())?;
-    Ok(Figures::of(sums.iter()))
+    Ok(Figures::of(clients.data().clients.iter().map(|client| &client.name).zip(&sums)))
 }
 
 fn initial(job: &Job) -> Params {

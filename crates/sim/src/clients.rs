@@ -7,6 +7,7 @@ use dure_core::{
     digest::Digest,
     event::Answer,
     job::{Collection, Job},
+    model::Params,
     name::ClientName,
     plan::TrainingRows,
     statistics::Statistics,
@@ -14,7 +15,7 @@ use dure_core::{
 };
 use dure_learn::{
     client::{Client, TrainError, Trainer, measure},
-    data::{ClientRows, DataSet},
+    data::{ClientRows, DataSet, examples::Truth},
     split::{Split, SplitSpec, TooFewRows},
     standardise::Preprocessing,
     task::{Done, Task},
@@ -126,6 +127,22 @@ impl Clients {
         };
         replies.sort_by_key(|(position, _)| *position);
         replies.into_iter().map(|(_, reply)| reply).collect()
+    }
+
+    /// Everybody's test rows, in the order of names: the truth, and what the model `params` of `job` says, in the target's unit.
+    /// None of a model that says classes.
+    pub fn predictions(&mut self, job: &Job, params: &Params) -> Result<Vec<(f64, f64)>, TrainError> {
+        self.prepare(job);
+        let Some((_, clients, trainers)) = &mut self.prepared else { unreachable!("just prepared") };
+        let Some(trainer) = trainers.first_mut() else { return Ok(vec![]) };
+        trainer.load(params)?;
+        let mut pairs = Vec::new();
+        for (client, data) in clients.iter().zip(&self.data.clients) {
+            let (test, Truth::Numbers(target)) = (&client.split.test, &data.truth) else { return Ok(vec![]) };
+            let truths = test.iter().map(|row| target[*row as usize]);
+            pairs.extend(truths.zip(trainer.predict(client.rows(), test)));
+        }
+        Ok(pairs)
     }
 
     /// Where a client stands among the data set's.

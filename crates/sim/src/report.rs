@@ -7,7 +7,8 @@ use dure_core::{
     event::Answer,
     job::Collection,
     journal::Head,
-    statistics::{Metrics, Moments, Sums},
+    name::ClientName,
+    statistics::{Counts, Metrics, Moments, Sums},
 };
 use serde::Serialize;
 
@@ -98,6 +99,12 @@ pub struct Figures {
     pub pooled: Metrics,
     /// Over clients, by metric.
     pub over_clients: BTreeMap<String, Spread>,
+    /// Each client's own. `result.json` leaves them out.
+    #[serde(skip)]
+    pub by_client: BTreeMap<ClientName, Metrics>,
+    /// Counts of classes on pooled rows, of which confusion and figures of each class come.
+    #[serde(skip)]
+    pub counts: Counts,
 }
 
 /// How a figure spreads over the clients that have it.
@@ -117,28 +124,32 @@ pub struct Spread {
 
 impl Figures {
     /// From each client's sums, in the order of names.
-    pub fn of<'a>(sums: impl Iterator<Item = &'a Sums>) -> Self {
+    pub fn of<'a>(sums: impl Iterator<Item = (&'a ClientName, &'a Sums)>) -> Self {
         let (mut total, mut spreads) = (Sums::default(), BTreeMap::<String, (Moments, f64, f64)>::new());
-        for client in sums {
-            total.merge(client);
-            for (metric, value) in client.metrics() {
+        let mut by_client = BTreeMap::new();
+        for (client, sums) in sums {
+            total.merge(sums);
+            let metrics = sums.metrics();
+            for (metric, value) in metrics.clone() {
                 let (moments, min, max) = spreads.entry(metric).or_insert((Moments::default(), f64::MAX, f64::MIN));
                 moments.add(value);
                 (*min, *max) = (min.min(value), max.max(value));
             }
+            by_client.insert(client.clone(), metrics);
         }
         let spread = |(metric, (moments, min, max)): (String, (Moments, f64, f64))| {
             (metric, Spread { clients: moments.n, mean: moments.mean, sd: moments.deviation(), min, max })
         };
-        Self { pooled: total.metrics(), over_clients: spreads.into_iter().map(spread).collect() }
+        let over_clients = spreads.into_iter().map(spread).collect();
+        Self { pooled: total.metrics(), over_clients, by_client, counts: total.counts }
     }
 
     /// Those of a test round, by the model that was tested.
     pub fn of_test(round: &Collection) -> BTreeMap<String, Self> {
-        let mut sections = BTreeMap::<&str, Vec<&Sums>>::new();
-        for answer in round.answers.values() {
+        let mut sections = BTreeMap::<&str, Vec<(&ClientName, &Sums)>>::new();
+        for (client, answer) in &round.answers {
             if let Answer::Evaluated { sums } = answer {
-                sums.iter().for_each(|(section, sums)| sections.entry(section).or_default().push(sums));
+                sums.iter().for_each(|(section, sums)| sections.entry(section).or_default().push((client, sums)));
             }
         }
         sections.into_iter().map(|(section, sums)| (section.to_owned(), Self::of(sums.into_iter()))).collect()

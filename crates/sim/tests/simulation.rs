@@ -9,6 +9,7 @@ use dure_core::{
     federation::Federation,
     journal,
     name::ClientName,
+    statistics::{Statistics, regression},
 };
 use dure_learn::data::examples::Truth;
 use dure_sim::{SimError, clients::Clients, replay, report::Figures, simulate};
@@ -167,6 +168,23 @@ fn everything_is_chosen_on_validation_rows_and_reported_on_test_rows() {
     let tested = Figures::of_test(&run.tested.unwrap());
     assert_eq!(tested.keys().collect::<Vec<_>>(), ["global", "personalised"]);
     assert_eq!(tested["global"].over_clients["mae"].clients, 5);
+}
+
+#[test]
+fn predictions_of_the_last_model_are_those_that_it_was_judged_by() {
+    let recipe = recipe(FEW);
+    let mut clients = clients(5, &recipe, 1, 2);
+    let run = simulate(recipe.plan("fitbit").unwrap(), 1, &mut clients, &mut |_| {}).unwrap();
+    let figures = &Figures::of_test(&run.tested.unwrap())["global"];
+    let pairs = clients.predictions(run.federation.jobs.last().unwrap(), run.models.unwrap().params()).unwrap();
+    let mut sums = Statistics::new();
+    pairs.iter().for_each(|(truth, said)| regression::add(&mut sums, *truth, *said));
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs();
+    for (metric, value) in regression::metrics(&sums) {
+        assert!(near(value, figures.pooled[&metric]), "{metric}: {value} and {}", figures.pooled[&metric]);
+    }
+    let mean = figures.by_client.values().map(|metrics| metrics["mae"]).sum::<f64>() / 5.0;
+    assert!(figures.by_client.len() == 5 && near(mean, figures.over_clients["mae"].mean), "{mean}");
 }
 
 #[test]

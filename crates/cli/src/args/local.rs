@@ -18,7 +18,7 @@ pub struct Simulate {
     pub recipe: RecipeArgs,
     #[command(flatten)]
     pub data: DataArgs,
-    /// Write result.json, rounds.csv, model.safetensors and journal.jsonl to this folder
+    /// Write report.html, result.json, rounds.csv, model.safetensors and journal.jsonl to this folder
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Threads that train; the result does not depend on it. All cores if absent

@@ -200,7 +200,7 @@ pub fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
         let all: Vec<u32> = (0..client.len() as u32).collect();
         sums.push(model.trainer.evaluate(&scaled, &all, true));
     }
-    let figures = Figures::of(sums.iter());
+    let figures = Figures::of(data.clients.iter().map(|client| &client.name).zip(&sums));
     if json {
         return Ok(serde_json::to_string_pretty(&figures)? + "\n");
     }
