@@ -424,7 +424,7 @@ mod tests {
         let bad = FITBIT.replace("batch_size = 32", "batchsize = 32");
         let error = Recipe::parse("my.toml", &bad, &[]).unwrap_err().to_string();
         assert!(
-            error.starts_with("my.toml:43: plan.training.batchsize: no such key; did you mean \"batch_size\"?"),
+            error.starts_with("my.toml:44: plan.training.batchsize: no such key; did you mean \"batch_size\"?"),
             "{error}"
         );
     }
@@ -437,13 +437,13 @@ mod tests {
                 Recipe::parse("my.toml", &FITBIT.replace("refit = true", set), &overrides).unwrap_err().to_string();
             assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
         };
-        check("\"\" = 7", &["rounds=7"], "my.toml:28: plan.\"\": no such key. Known here: rounds, refit");
+        check("\"\" = 7", &["rounds=7"], "my.toml:29: plan.\"\": no such key. Known here: rounds, refit");
         check(
             "\"roun`ds\" = 7",
             &[],
             "my.toml: plan.roun`ds: no such key; did you mean \"rounds\"? Known here: rounds,",
         );
-        check("ro = 7", &["rounds=7"], "my.toml:28: plan.ro: no such key; did you mean \"rounds\"?");
+        check("ro = 7", &["rounds=7"], "my.toml:29: plan.ro: no such key; did you mean \"rounds\"?");
     }
 
     #[test]
