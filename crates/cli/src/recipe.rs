@@ -1,11 +1,11 @@
 //! `dure recipe`
 
-use dure_learn::recipe::Recipe;
+use dure_learn::{network::build::Line, recipe::Recipe, work::Work};
 
 use crate::{
     args::{self, RecipeArgs, RecipeCommand},
     fail::Fail,
-    show::bytes,
+    show::{self, bytes},
     source::{self, BUILT_IN},
 };
 
@@ -22,7 +22,7 @@ pub fn run(args: &args::Recipe) -> Result<String, Fail> {
 /// As it was written, or, with something laid over it, as it is read.
 fn show(args: &RecipeArgs) -> Result<String, Fail> {
     let found = source::recipe(args)?;
-    if args.overrides.is_empty() {
+    if args.overrides.is_empty() && !args.smoke {
         return Ok(source::text(&args.recipe)?.1);
     }
     toml::to_string_pretty(&found.recipe).map_err(|error| Fail::Failed(error.into()))
@@ -38,9 +38,26 @@ fn check(args: &RecipeArgs) -> Result<String, Fail> {
     let plan = found.recipe.plan(&found.origin)?;
     let (origin, rounds, strategy, parameters) =
         (found.origin, plan.rounds, &plan.strategy.name, plan.layout.parameters());
-    let bytes = bytes((parameters * plan.codec.width()) as u64);
+    let update = bytes((parameters * plan.codec.width()) as u64);
+    let said = format!("{rounds} rounds of {strategy}, {parameters} parameters, about {update} per update");
+    Ok(format!("{origin}: holds together\n{said}\n\n{}\n", layers(&found.recipe.work())?))
+}
+
+/// What the model is made of, and what an example costs it forward.
+fn layers(work: &Work) -> Result<String, Fail> {
+    let body = work.body(work.training.batch_size).map_err(|error| Fail::usage(error.to_string()))?;
+    let row = |line: &Line| {
+        let parameters = if line.parameters > 0 { line.parameters.to_string() } else { "–".into() };
+        let flops = if line.multiply_adds > 0 { (2 * line.multiply_adds).to_string() } else { "–".into() };
+        vec![line.layer.clone(), line.name.clone(), line.output.clone(), parameters, flops]
+    };
+    let table = show::listing(&["layer", "tensors", "output", "parameters", "FLOPs"], body.lines.iter().map(row));
+    let flops: u64 = body.lines.iter().map(|line| 2 * line.multiply_adds).sum();
+    let memory = bytes(body.floats.saturating_mul(4));
     Ok(format!(
-        "{origin}: holds together\n{rounds} rounds of {strategy}, {parameters} parameters, about {bytes} per update\n"
+        "{table}\n\ninput {}; {flops} FLOPs an example forward; a thread trains batches of {} in {memory}",
+        work.input(),
+        work.training.batch_size
     ))
 }
 
@@ -51,5 +68,5 @@ fn list(json: bool) -> Result<String, Fail> {
         let row = |r: &Recipe| serde_json::json!({"name": r.name, "title": r.title, "data": r.data});
         return Ok(format!("{:#}\n", recipes.iter().map(row).collect::<serde_json::Value>()));
     }
-    Ok(recipes.iter().map(|recipe| format!("{:12} {}\n", recipe.name, recipe.title)).collect())
+    Ok(recipes.iter().map(|recipe| format!("{:17} {}\n", recipe.name, recipe.title)).collect())
 }

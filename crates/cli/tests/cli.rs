@@ -377,7 +377,9 @@ fn recipes_are_listed_shown_and_checked() {
     fs::write(folder.path("mine.toml"), &shown).unwrap();
     assert_eq!(done(&["recipe", "show", &folder.text("mine.toml")]), shown);
     let checked = done(&["recipe", "check", &folder.text("mine.toml")]);
-    assert!(checked.ends_with("7 rounds of fedavg, 6977 parameters, about 27.9 kB per update\n"), "{checked}");
+    assert!(checked.contains("7 rounds of fedavg, 6977 parameters, about 27.9 kB per update\n"), "{checked}");
+    let layers = done(&["recipe", "check", "cifar10-resnet18"]);
+    assert!(layers.contains("basic_block 512, stride 2") && layers.contains("512×4×4"), "{layers}");
 }
 
 #[test]

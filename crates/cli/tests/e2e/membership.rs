@@ -52,6 +52,7 @@ fn who_joins_late_takes_part_from_the_next_round_and_who_leaves_is_not_waited_fo
         server.start_job(&["rounds=400", "refit=false", "training.epochs=30", "cohort.quorum=3"]);
         server.until_round(1, 2).await;
         let second = server.join("second", &invitation, &people, &["--part", "2/2"]);
+        server.until_clients(6).await;
         let joined_at = server.job(1).await["completed"].as_u64().unwrap();
         server.until_round(1, joined_at + 3).await;
         assert!(first.stop().await.success(), "{}", first.log());
