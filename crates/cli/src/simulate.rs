@@ -60,7 +60,7 @@ pub fn train(
     let mut bar = Bar::new(started);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
-    let baselines = if args.baselines { baselines(&clients, &run)? } else { BTreeMap::new() };
+    let baselines = if args.baselines { baselines(found, &clients, &run)? } else { BTreeMap::new() };
     let report = came(found, args.data.seed, &clients, &run, baselines, (threads, started));
     let json = serde_json::to_string_pretty(&report)?;
     if let (Some(output), Some(models)) = (&output, &run.models) {
@@ -91,11 +91,12 @@ fn threads(asked: Option<usize>) -> Result<usize, Fail> {
     }
 }
 
-fn baselines(clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
+fn baselines(found: &Found, clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
     let Some(job) = run.federation.jobs.last().filter(|job| job.completed > 0) else { return Ok(BTreeMap::new()) };
+    let (alone, rounds) = found.recipe.alone().unwrap_or_else(|| (clients.work().clone(), job.completed));
     Ok(BTreeMap::from([
         ("central".into(), baselines::central(clients, job)?),
-        ("local".into(), baselines::local(clients, job)?),
+        ("local".into(), baselines::local(clients, job, (&alone, rounds))?),
     ]))
 }
 

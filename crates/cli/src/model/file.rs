@@ -142,16 +142,21 @@ fn trainer(
         split: SplitSpec { test: 0.0, validation: 0.0, held_out: false },
         model,
         training: Training { epochs: 1, batch_size: BATCH, loss, optimizer, schedule: Schedule::Constant },
-        personalise: Personalise { epochs: 0 },
+        personalise: Personalise::default(),
     };
     work.check().map_err(|error| anyhow!("{file}: {error}"))?;
     let layout = work.layout().map_err(|error| anyhow!("{file}: {error}"))?;
     let named = |layout: &Layout| layout.tensors().map(|(t, _)| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>();
-    if named(&layout) != named(params.layout()) {
+    let (want, got) = (named(&layout), named(params.layout()));
+    if got.len() < want.len() && got.iter().all(|tensor| want.contains(tensor)) {
+        let missing = want.iter().find(|tensor| !got.contains(tensor)).map_or("", |(name, _)| name);
+        return Err(anyhow!("{file}: has the shared layers only; each client keeps its own ({missing}, …)").into());
+    }
+    if want != got {
         return Err(anyhow!("{file}: its tensors are not those of the model that it names").into());
     }
-    let mut trainer = Trainer::new(&work, preprocessing, BATCH);
-    trainer.load(params).map_err(|error| anyhow!("{file}: {error}"))?;
+    let mut trainer = Trainer::new(&work, preprocessing, BATCH, 1);
+    trainer.load(params, &[]).map_err(|error| anyhow!("{file}: {error}"))?;
     Ok(trainer)
 }
 
