@@ -156,16 +156,9 @@ impl Work {
 
     /// Holds every value to what it may be.
     pub fn check(&self) -> Result<(), PlanError> {
-        for (key, share) in [("split.test", self.split.test), ("split.validation", self.split.validation)] {
-            if !(0.0..1.0).contains(&share) {
-                return refuse(key, share, "a share from 0 to below 1");
-            }
-        }
+        self.split.check()?;
         self.personalise.check()?;
         check_schema(&self.schema)?;
-        if self.split.held_out && self.split.test > 0.0 {
-            return refuse("split.test", self.split.test, "0 where the data set holds rows out to test on");
-        }
         self.training.check(&self.schema)?;
         if let ModelSpec::Mlp { hidden } = &self.model
             && (hidden.len() > 64 || hidden.iter().any(|units| !(1..=1 << 16).contains(units)))

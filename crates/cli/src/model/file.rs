@@ -139,7 +139,7 @@ fn trainer(
     let optimizer = LocalOptimizer::sgd(1.0);
     let work = Work {
         schema: schema.clone(),
-        split: SplitSpec { test: 0.0, validation: 0.0, held_out: false },
+        split: SplitSpec::default(),
         model,
         training: Training { epochs: 1, batch_size: BATCH, loss, optimizer, schedule: Schedule::Constant },
         personalise: Personalise::default(),
