@@ -38,7 +38,7 @@ impl Client {
         let cell = site.jobs.cell((id, measured));
         let fetch = async {
             let view = self.call(&calls::job(id)).await?.map_err(|problem| Halt::Decline(problem.detail))?;
-            Job::of(view, &site.schema, site.most_rows).map(Arc::new).map_err(Halt::Decline)
+            Job::of(view, &site.schema, (site.most_rows, site.threads_each)).map(Arc::new).map_err(Halt::Decline)
         };
         cell.get_or_try_init(|| fetch).await.cloned()
     }

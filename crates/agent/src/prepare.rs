@@ -40,12 +40,13 @@ pub struct Job {
     pub preprocessing: Option<Preprocessing>,
     trainers: Mutex<Vec<Trainer>>,
     most_rows: usize,
+    threads: usize,
 }
 
 impl Job {
-    /// Checks a job. `schema` is the site's; `most_rows` is the most rows that any of its clients has. Returns why the
-    /// site cannot do it.
-    pub fn of(view: Value, schema: &Schema, most_rows: usize) -> Result<Self, String> {
+    /// Checks a job. `schema` is the site's; `most_rows` is the most rows that any of its clients has, and `threads` is how many
+    /// a large step may use. Returns why the site cannot do it.
+    pub fn of(view: Value, schema: &Schema, (most_rows, threads): (usize, usize)) -> Result<Self, String> {
         let unknown = |why: String| format!("this version cannot do the job: {}", excerpt(why, SENTENCE));
         let view: JobView = serde_json::from_value(view).map_err(|error| unknown(error.to_string()))?;
         let json = serde_json::to_vec(&view.plan).map_err(|error| unknown(error.to_string()))?;
@@ -67,7 +68,8 @@ impl Job {
             Some(statistics) => Some(Preprocessing::of(&statistics)),
             None => plan.measure.is_empty().then(|| Preprocessing::of(&Statistics::new())),
         };
-        Ok(Self { seed, digest, rounds, plan, work, layout, preprocessing, trainers: Mutex::default(), most_rows })
+        let trainers = Mutex::default();
+        Ok(Self { seed, digest, rounds, plan, work, layout, preprocessing, trainers, most_rows, threads })
     }
 
     /// The most bytes that an honest file of its model has.
@@ -78,7 +80,7 @@ impl Job {
     /// Trains with one of the job's trainers: their buffers serve one client after another.
     pub fn with_trainer<T>(&self, preprocessing: &Preprocessing, train: impl FnOnce(&mut Trainer) -> T) -> T {
         let kept = self.trainers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut trainer = kept.unwrap_or_else(|| Trainer::new(&self.work, preprocessing, self.most_rows, 1));
+        let mut trainer = kept.unwrap_or_else(|| Trainer::new(&self.work, preprocessing, self.most_rows, self.threads));
         let done = train(&mut trainer);
         self.trainers.lock().unwrap_or_else(PoisonError::into_inner).push(trainer);
         done

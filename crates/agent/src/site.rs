@@ -44,6 +44,8 @@ pub struct Site {
     pub schema: Schema,
     /// The most rows that any of its clients has.
     pub most_rows: usize,
+    /// Threads that a large step of a client may use: the process has some for each of its clients.
+    pub threads_each: usize,
     /// The journal's last head.
     pub witness: Witness,
     /// How clients stand.
@@ -113,6 +115,7 @@ impl Site {
                 None => Http::new(&invitation, config.ca.as_deref(), config.insecure_http)?,
             },
             most_rows: config.clients.iter().map(|client| client.len()).max().unwrap_or(1),
+            threads_each: (config.threads / config.clients.len().max(1)).max(1),
             statuses: Statuses::new(config.clients.iter().map(|client| &client.name)),
             threads: Arc::new(Semaphore::new(config.threads.max(1))),
             unready: watch::Sender::new(policy.closed(clock.now())),

@@ -21,7 +21,7 @@ use dure_sim::{
 use indicatif::ProgressBar;
 
 use crate::{
-    args::{DataArgs, Simulate},
+    args::{Baseline, DataArgs, Simulate},
     fail::Fail,
     federation::{read_journal, standing},
     output::Output,
@@ -82,9 +82,10 @@ fn train(args: &Simulate, found: &Found, which: &str, started: Instant) -> Resul
     let mut bar = Bar::new(which, started);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
-    let line = args.baselines.then(show::live).flatten();
+    let line = args.baselines.and_then(|_| show::live());
     line.iter().for_each(|line| line.set_message(format!("{which}training the baselines")));
-    let baselines = if args.baselines { baselines(found, &clients, &run)? } else { BTreeMap::new() };
+    let baselines =
+        args.baselines.map(|which| baselines(which, found, &clients, &run)).transpose()?.unwrap_or_default();
     line.iter().for_each(ProgressBar::finish_and_clear);
     let report = came(found, args.data.seed, &clients, &run, baselines, (threads, started));
     if let (Some(output), Some(models)) = (&output, &run.models) {
@@ -112,13 +113,25 @@ fn threads(asked: Option<usize>) -> Result<usize, Fail> {
     }
 }
 
-fn baselines(found: &Found, clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
+fn baselines(
+    which: Baseline,
+    found: &Found,
+    clients: &Clients,
+    run: &Simulation,
+) -> Result<BTreeMap<String, Figures>, Fail> {
     let Some(job) = run.federation.jobs.last().filter(|job| job.completed > 0) else { return Ok(BTreeMap::new()) };
-    let (alone, rounds) = found.recipe.alone().unwrap_or_else(|| (clients.work().clone(), job.completed));
-    Ok(BTreeMap::from([
-        ("central".into(), baselines::central(clients, job)?),
-        ("local".into(), baselines::local(clients, job, (&alone, rounds))?),
-    ]))
+    // As many rounds as a client took part in, on average.
+    let answers: usize = run.rounds.iter().filter(|row| row.job == job.id).map(|row| row.participants).sum();
+    let rounds = (answers as f64 / clients.data().clients.len() as f64).round().max(1.0) as u32;
+    let (alone, alone_rounds) = found.recipe.alone().unwrap_or_else(|| (clients.work().clone(), rounds));
+    let mut figures = BTreeMap::new();
+    if which != Baseline::Local {
+        figures.insert("central".into(), baselines::central(clients, job, rounds)?);
+    }
+    if which != Baseline::Central {
+        figures.insert("local".into(), baselines::local(clients, job, (&alone, alone_rounds))?);
+    }
+    Ok(figures)
 }
 
 /// What the run came to.

@@ -82,7 +82,8 @@ impl SplitSpec {
                 Err(PlanError::value("split.fold", value, "a number from 1 up, of 2 to 1000 folds"))
             }
             Some(_) if self.held_out || self.test > 0.0 => {
-                let allowed = "folds only where split.test = 0 and split.held_out = false: each fold is tested on in turn";
+                let allowed =
+                    "folds only where split.test = 0 and split.held_out = false: each fold is tested on in turn";
                 Err(PlanError::value("split.fold", "set", allowed))
             }
             _ => Ok(()),
@@ -147,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_month_of_days_is_divided_as_the_recipe_says() {
-        let split = SplitSpec { test: 0.2, validation: 0.2, ..SplitSpec::default() }.divide(31, 0, 1, &name("a")).unwrap();
+        let split =
+            SplitSpec { test: 0.2, validation: 0.2, ..SplitSpec::default() }.divide(31, 0, 1, &name("a")).unwrap();
         assert_eq!((split.test.len(), split.validation.len(), split.training.len()), (6, 5, 20));
     }
 

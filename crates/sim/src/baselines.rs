@@ -23,9 +23,9 @@ use rayon::prelude::*;
 
 use crate::{clients::Clients, report::Figures};
 
-/// Each client's sums on its test rows, of one model trained on everybody's rows as if they were in one place: an epoch
-/// for every epoch that a client had in the job.
-pub fn central(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
+/// Each client's sums on its test rows, of one model trained on everybody's rows as if they were in one place, for `rounds`
+/// rounds of the plan's epochs.
+pub fn central(clients: &Clients, job: &Job, rounds: u32) -> Result<Figures, TrainError> {
     let (work, data) = (clients.work(), &clients.data().clients);
     let preprocessing = Preprocessing::of(&job.statistics.clone().unwrap_or_default());
     let (mut first, mut rows, mut tests) = (0, vec![], vec![]);
@@ -41,7 +41,7 @@ pub fn central(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     let mut numbers = stream(job.seed, Purpose::Baseline, "", 0);
     let sums: Vec<Sums> = clients.threads().install(|| -> Result<_, TrainError> {
         let mut trainer = Trainer::new(work, &preprocessing, rows.len(), clients.threads().current_num_threads());
-        train(&mut trainer, work, job, (&everything, &rows), job.completed, &mut numbers)?;
+        train(&mut trainer, work, job, (&everything, &rows), rounds, &mut numbers)?;
         Ok(tests.iter().map(|test| trainer.evaluate(&everything, test, true)).collect())
     })?;
     Ok(Figures::of(data.iter().map(|client| &client.name).zip(&sums)))

@@ -145,7 +145,7 @@ impl Clients {
             replies
         };
         let mut replies: Vec<(usize, Result<Made, TrainError>)> = match &mut trainers[..] {
-            [alone] => take(alone),
+            [alone] if self.threads.current_num_threads() == 1 => take(alone),
             trainers => self.threads.install(|| trainers.par_iter_mut().flat_map_iter(take).collect()),
         };
         replies.sort_by_key(|(position, _)| *position);
@@ -204,8 +204,11 @@ impl Clients {
         let client = |(data, split): (_, &Split)| Client::new(data, split.clone(), &self.work.schema, &preprocessing);
         let clients = self.data.clients.iter().zip(&self.splits).map(client).collect();
         let most_rows = self.splits.iter().map(|split| split.both.len().max(split.test.len())).max().unwrap_or(1);
-        let trainer = |_| Trainer::new(&self.work, &preprocessing, most_rows, 1);
-        let trainers = (0..self.threads.current_num_threads()).map(trainer).collect();
+        // A thread for each client of a round; where there are more, a large step shares out its work.
+        let threads = self.threads.current_num_threads();
+        let at_once = threads.min(job.plan.cohort.size.unwrap_or(usize::MAX)).clamp(1, self.data.clients.len().max(1));
+        let trainer = |_| Trainer::new(&self.work, &preprocessing, most_rows, threads / at_once);
+        let trainers = (0..at_once).map(trainer).collect();
         let beginning = self.work.own(job.seed).expect("the work was checked");
         let (own, pending) = (BTreeMap::new(), BTreeMap::new());
         self.prepared = Some(Prepared { job: job.id, clients, trainers, beginning, own, pending });

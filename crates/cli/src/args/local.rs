@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Arguments, Subcommand};
+use clap::{Args as Arguments, Subcommand, ValueEnum};
 
 use super::{DataArgs, RecipeArgs};
 
@@ -25,9 +25,9 @@ pub struct Simulate {
     /// Threads that train; the result does not depend on it. All cores if absent
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Train the centralised and the local-only model as well, on the same splits and budget
-    #[arg(long)]
-    pub baselines: bool,
+    /// Train the centralised and the local-only model as well, on the same splits and budget; or one of them
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub baselines: Option<Baseline>,
     /// Run with N seeds, from --seed on, and with every fold if the recipe has folds: means, differences and their intervals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeat: Option<u32>,
@@ -37,6 +37,17 @@ pub struct Simulate {
     /// Print result.json instead of tables
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a federation is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Baseline {
+    /// Both
+    All,
+    /// All rows in one place
+    Central,
+    /// Every client alone
+    Local,
 }
 
 #[derive(Debug, Arguments)]

@@ -17,7 +17,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Classes, Metric, Model, Partition, Predictions, Report, number};
-use crate::{args::Simulate, fail::Fail, simulate::says, source::Found, words};
+use crate::{
+    args::{Baseline, Simulate},
+    fail::Fail,
+    simulate::says,
+    source::Found,
+    words,
+};
 
 /// The most characters of one choice: a model may be a list of a hundred layers.
 const CHOICE: usize = 240;
@@ -230,8 +236,11 @@ fn command(args: &Simulate, made_up: bool, data: &str) -> String {
         None => {}
     }
     words.push(format!("--seed {}", args.data.seed));
-    if args.baselines {
-        words.push("--baselines".into());
+    match args.baselines {
+        None => {}
+        Some(Baseline::All) => words.push("--baselines".into()),
+        Some(Baseline::Central) => words.push("--baselines=central".into()),
+        Some(Baseline::Local) => words.push("--baselines=local".into()),
     }
     words.join(" ")
 }

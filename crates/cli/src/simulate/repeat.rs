@@ -82,7 +82,8 @@ pub fn run(args: &Simulate, found: &Found, seeds: u32, started: Instant) -> Resu
     if args.json {
         return Ok(serde_json::to_string_pretty(&repeated)? + "\n");
     }
-    let written = args.out.as_ref().map(|out| format!("written  {0}/{SUMMARY}, and a folder for each run\n", out.display()));
+    let written =
+        args.out.as_ref().map(|out| format!("written  {0}/{SUMMARY}, and a folder for each run\n", out.display()));
     Ok(tables(found, &repeated, started) + &written.unwrap_or_default())
 }
 

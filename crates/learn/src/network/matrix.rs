@@ -5,7 +5,7 @@ use gemm::Parallelism;
 use super::layer::Pass;
 
 /// Products of fewer multiply-adds stay on one thread: handing them out would cost more.
-const WORTH_THREADS: usize = 1 << 20;
+pub const WORTH_THREADS: usize = 1 << 20;
 
 /// A matrix somewhere in a slice: element (i, j) is `values[i * row + j * column]`.
 #[derive(Clone, Copy)]

@@ -10,9 +10,10 @@ use super::Conv2d;
 use crate::network::{
     kernels::Lanes,
     layer::Pass,
-    matrix::{View, multiply},
+    matrix::{View, WORTH_THREADS, multiply},
     simd::Kernel,
 };
+use rayon::prelude::*;
 
 /// Channels are a multiple of this, the widest vector.
 const CHANNELS: usize = 16;
@@ -80,6 +81,13 @@ impl Winograd {
         }
     }
 
+    /// How a batch's products are made: each on one thread, and whether threads share out the places of a tile. What comes of
+    /// a place does not depend on the thread that makes it.
+    fn share_out(&self, pass: &Pass) -> (Pass, bool) {
+        let work = self.kernels() * self.tiles_at_once(pass.rows);
+        (Pass { threads: 1, ..*pass }, pass.threads > 1 && work >= WORTH_THREADS)
+    }
+
     /// Places of a tile: T².
     fn places(&self) -> usize {
         (self.kernel + MADE - 1).pow(2)
@@ -129,12 +137,25 @@ impl Winograd {
         let (kernels, scratch) = scratch.split_at_mut(self.kernels());
         pass.simd.kernel(Kernels::<K, T> { weight, kernels, size: inputs * outputs });
         let (v, m) = scratch.split_at_mut(self.tiles_at_once(pass.rows) * T * T * inputs);
+        let (alone, share_out) = self.share_out(pass);
         for (first, tiles) in self.parts(pass.rows) {
             pass.simd.kernel(Tiles::<T> { way: self, first, tiles, x, v });
-            for place in 0..T * T {
-                let (v, m) = (part(v, place, tiles * inputs), part_mut(m, place, tiles * outputs));
-                let kernel = part(kernels, place, inputs * outputs);
-                multiply(pass, (tiles, inputs, outputs), View::rows(v, inputs), View::rows(kernel, outputs), m, false);
+            let product = |(place, m): (usize, &mut [f32])| {
+                let (v, kernel) = (part(v, place, tiles * inputs), part(kernels, place, inputs * outputs));
+                multiply(
+                    &alone,
+                    (tiles, inputs, outputs),
+                    View::rows(v, inputs),
+                    View::rows(kernel, outputs),
+                    m,
+                    false,
+                );
+            };
+            let (size, all) = (tiles * outputs, &mut m[..T * T * tiles * outputs]);
+            if share_out {
+                all.par_chunks_exact_mut(size).enumerate().for_each(product);
+            } else {
+                all.chunks_exact_mut(size).enumerate().for_each(product);
             }
             pass.simd.kernel(Outputs::<T> { way: self, first, tiles, m, y });
         }
@@ -162,6 +183,7 @@ impl Winograd {
         let (kernels, scratch) = scratch.split_at_mut(self.kernels());
         let (slopes, scratch) = scratch.split_at_mut(self.kernels());
         let (v, m) = scratch.split_at_mut(self.tiles_at_once(pass.rows) * T * T * inputs);
+        let (alone, share_out) = self.share_out(pass);
         if let Some(dx) = dx.as_deref_mut() {
             pass.simd.kernel(Kernels::<K, T> { weight, kernels, size });
             dx.fill(0.0);
@@ -169,14 +191,19 @@ impl Winograd {
         for (first, tiles) in self.parts(pass.rows) {
             pass.simd.kernel(Tiles::<T> { way: self, first, tiles, x, v });
             pass.simd.kernel(OutputSlopes::<T> { way: self, first, tiles, dy, m });
-            for place in 0..T * T {
-                let v = part_mut(v, place, tiles * inputs);
-                let (m, slope) = (View::rows(part(m, place, tiles * outputs), outputs), part_mut(slopes, place, size));
-                multiply(pass, (inputs, tiles, outputs), View::columns(v, inputs), m, slope, first > 0);
+            let products = |(place, (v, slope)): (usize, (&mut [f32], &mut [f32]))| {
+                let m = View::rows(part(m, place, tiles * outputs), outputs);
+                multiply(&alone, (inputs, tiles, outputs), View::columns(v, inputs), m, slope, first > 0);
                 if dx.is_some() {
                     let kernel = View::columns(part(kernels, place, size), outputs);
-                    multiply(pass, (tiles, outputs, inputs), m, kernel, v, false);
+                    multiply(&alone, (tiles, outputs, inputs), m, kernel, v, false);
                 }
+            };
+            let (width, all) = (tiles * inputs, &mut v[..T * T * tiles * inputs]);
+            if share_out {
+                all.par_chunks_exact_mut(width).zip(slopes.par_chunks_exact_mut(size)).enumerate().for_each(products);
+            } else {
+                all.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(size)).enumerate().for_each(products);
             }
             if let Some(dx) = dx.as_deref_mut() {
                 pass.simd.kernel(InputSlopes::<T> { way: self, first, tiles, v, dx });
@@ -219,10 +246,6 @@ impl Winograd {
 
 fn part(of: &[f32], place: usize, size: usize) -> &[f32] {
     &of[place * size..][..size]
-}
-
-fn part_mut(of: &mut [f32], place: usize, size: usize) -> &mut [f32] {
-    &mut of[place * size..][..size]
 }
 
 /// A place that a tile does not have: read as zero, and not written.
