@@ -135,6 +135,8 @@ fn said(Target { name, unit, classes }: &Target) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dure_learn::recipe::Recipe;
+
     use super::*;
 
     fn schema(features: &[(&str, &str)], target: &str) -> Schema {
@@ -168,6 +170,23 @@ mod tests {
             "{odd}"
         );
         assert!(odd.chars().count() < 300, "{odd}");
+    }
+
+    #[test]
+    fn a_job_that_would_keep_layers_here_is_declined() {
+        let recipe = include_str!("../../../recipes/fitbit.toml");
+        let job = |overrides: &[String]| {
+            let recipe = Recipe::parse("fitbit", recipe, overrides).unwrap();
+            let plan: dure_core::plan::PlanSpec = recipe.plan("fitbit").unwrap().into();
+            let view = serde_json::json!({
+                "job": 1, "status": "running", "waiting": null, "seed": "7", "refit_of": null, "completed": 0, "rounds": 1,
+                "limit": null, "version": null, "trained": null, "best": null, "round": null, "plan": plan, "statistics": null,
+            });
+            Job::of(view, &recipe.schema, (10, 1)).map(|_| ())
+        };
+        assert_eq!(job(&[]), Ok(()));
+        let error = job(&["personalise.layers=[\"layers.6\"]".into()]).unwrap_err();
+        assert!(error.contains("it would keep layers.6 with each client"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,11 @@ use std::{
 };
 
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle, Width};
-use dure_core::statistics::{classification, regression};
+use dure_core::statistics::{
+    classification::{self, ClassFigures},
+    regression,
+};
+use dure_learn::schema::Schema;
 use dure_sim::{
     Progress,
     report::{Figures, RoundRow},
@@ -29,6 +33,11 @@ impl Says {
     /// By how many classes there are, if any.
     pub fn of(classes: Option<usize>) -> Self {
         if classes.is_some() { Self::Class } else { Self::Number }
+    }
+
+    /// By what a schema's model says.
+    pub fn of_schema(schema: &Schema) -> Self {
+        if schema.is_of_classes() { Self::Class } else { Self::Number }
     }
 
     /// By figures that there are.
@@ -182,6 +191,26 @@ fn round_cells(row: &RoundRow, says: Says) -> Vec<String> {
     cells.extend(says.of_round().map(|(metric, _)| figure(row.metrics.get(metric))));
     cells.extend([bytes(row.bytes_up), words::span(row.wall_s)]);
     cells
+}
+
+/// The most classes whose confusion a terminal has room for.
+const CONFUSABLE: usize = 12;
+
+/// The figures of each class, and what was said of its rows, where it is not too much.
+pub fn classes(names: &[String], figures: &Figures) -> Option<Table> {
+    let confusion = figures.confusion.as_ref().filter(|confusion| confusion.len() == names.len())?;
+    let confusable = names.len() <= CONFUSABLE;
+    let heads = ["test rows of", "rows", "recall", "precision", "F1", "AUROC"].map(str::to_owned).into_iter();
+    let said = names.iter().filter(|_| confusable).map(|name| format!("said {name}"));
+    let heads: Vec<String> = heads.chain(said).collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let row = |((name, class), said): ((&String, &ClassFigures), &Vec<u32>)| {
+        let ClassFigures { recall, precision, f1, auroc, support } = class;
+        let figures = [recall, precision, f1, auroc].map(|value| figure(value.as_ref()));
+        let said = said.iter().filter(|_| confusable).map(u32::to_string);
+        [name.clone(), support.to_string()].into_iter().chain(figures).chain(said).collect()
+    };
+    Some(table(&heads, names.iter().zip(&figures.classes).zip(confusion).map(row)))
 }
 
 /// What each model of a report is called.

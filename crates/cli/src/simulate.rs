@@ -96,7 +96,7 @@ fn train(args: &Simulate, found: &Found, which: &str, started: Instant) -> Resul
         output.write(&[
             (model, models.blob()),
             (journal, run.journal.as_bytes()),
-            (table, rounds_csv(&rounds, says(found).metrics()).as_bytes()),
+            (table, rounds_csv(&rounds, Says::of_schema(&found.recipe.schema).metrics()).as_bytes()),
             (page, html.as_bytes()),
             (result, format!("{json}\n").as_bytes()),
         ])?;
@@ -182,16 +182,11 @@ pub fn peak_rss_of(status: &Path) -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// What the recipe's model says.
-pub fn says(found: &Found) -> Says {
-    if found.recipe.schema.is_of_classes() { Says::Class } else { Says::Number }
-}
-
 /// What the run came to, for people.
 fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -> String {
     let Report { model, journal, threads, wall_s, .. } = report;
     let mut said = format!("{}\n{}\n", found.recipe.title, source::describe(clients.data()));
-    said += &format!("\n{}\n", show::rounds(&report.rounds, says(found)));
+    said += &format!("\n{}\n", show::rounds(&report.rounds, Says::of_schema(&found.recipe.schema)));
     said += stop_words(run);
     if report.rounds.iter().any(|row| !row.metrics.is_empty()) {
         said += "Metrics are on validation rows. ";
@@ -203,8 +198,14 @@ fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -
     said += "\n";
     if !report.last.is_empty() {
         let unit = &found.recipe.schema.target.unit;
-        said += &format!("\n{}\n", show::figures(&report.last, &report.baselines, says(found), unit));
+        said += &format!(
+            "\n{}\n",
+            show::figures(&report.last, &report.baselines, Says::of_schema(&found.recipe.schema), unit)
+        );
     }
+    let classes =
+        report.last.get("global").and_then(|figures| show::classes(&found.recipe.schema.target.classes, figures));
+    said += &classes.map_or_else(String::new, |table| format!("\n{table}\n"));
     said += &format!("\nmodel    {} parameters, sha256 {}\n", model.parameters, model.sha256);
     said += &format!("journal  {} events, head {}\n", journal.sequence, journal.hash);
     let memory = show::bytes(report.peak_rss_bytes);

@@ -8,7 +8,10 @@ use dure_core::{
     job::Collection,
     journal::Head,
     name::ClientName,
-    statistics::{Counts, Metrics, Moments, Sums},
+    statistics::{
+        Metrics, Moments, Sums,
+        classification::{self, ClassFigures},
+    },
 };
 use serde::Serialize;
 
@@ -102,9 +105,12 @@ pub struct Figures {
     /// Each client's own. `result.json` leaves them out.
     #[serde(skip)]
     pub by_client: BTreeMap<ClientName, Metrics>,
-    /// Counts of classes on pooled rows, of which confusion and figures of each class come.
-    #[serde(skip)]
-    pub counts: Counts,
+    /// Rows of each class, in the order of classes, by the class that was said of them; none of a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Vec<Vec<u32>>>,
+    /// Figures of each class; none of a number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassFigures>,
 }
 
 /// How a figure spreads over the clients that have it.
@@ -141,7 +147,8 @@ impl Figures {
             (metric, Spread { clients: moments.n, mean: moments.mean, sd: moments.deviation(), min, max })
         };
         let over_clients = spreads.into_iter().map(spread).collect();
-        Self { pooled: total.metrics(), over_clients, by_client, counts: total.counts }
+        let (confusion, classes) = (classification::confusion(&total.counts), classification::per_class(&total.counts));
+        Self { pooled: total.metrics(), over_clients, by_client, confusion, classes }
     }
 
     /// Those of a test round, by the model that was tested.

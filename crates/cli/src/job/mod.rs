@@ -129,3 +129,16 @@ fn act(remote: &Remote, job: u32, action: JobAction, rounds: Option<u32>, json: 
     let (_, view): (bool, JobView) = remote.post(&format!("jobs/{job}/{}", action.word()), run.as_ref())?;
     show::told(&view, json)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_agent_is_asked_to_keep_layers() {
+        let recipe = |name: &str| RecipeArgs { recipe: name.into(), overrides: vec![], smoke: false };
+        let error = spec(&recipe("fitbit-personal"), 0).err().map(|fail| fail.to_string()).unwrap_or_default();
+        assert!(error.contains("personalise.layers keeps layers.5 with each client"), "{error}");
+        assert!(spec(&recipe("fitbit"), 0).is_ok());
+    }
+}

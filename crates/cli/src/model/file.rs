@@ -209,7 +209,7 @@ pub fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
     if json {
         return Ok(serde_json::to_string_pretty(&figures)? + "\n");
     }
-    let says = if model.schema.is_of_classes() { Says::Class } else { Says::Number };
+    let says = Says::of_schema(&model.schema);
     let shown = says.of_test(&model.schema.target.unit);
     let cells = |name: String, metrics: &Metrics| {
         std::iter::once(name).chain(shown.iter().map(|(metric, _)| show::figure(metrics.get(*metric)))).collect()

@@ -1,13 +1,6 @@
 //! What a simulation has for the page.
 
-use dure_core::{
-    event::Stop,
-    job::Job,
-    statistics::{
-        classification::{confusion, per_class},
-        larger_is_better,
-    },
-};
+use dure_core::{event::Stop, job::Job, statistics::larger_is_better};
 use dure_learn::{
     data::{DataSet, Source},
     partition::picture,
@@ -20,7 +13,7 @@ use super::{Classes, Metric, Model, Partition, Predictions, Report, number};
 use crate::{
     args::{Baseline, Simulate},
     fail::Fail,
-    simulate::says,
+    show::Says,
     source::Found,
     words,
 };
@@ -47,7 +40,11 @@ pub fn filled(
         made_up,
         facts: facts(found, clients, run, came),
         command: command(args, made_up, &recipe.data),
-        metrics: says(found).metrics().iter().map(|key| metric(key, &recipe.schema.target.unit)).collect(),
+        metrics: Says::of_schema(&recipe.schema)
+            .metrics()
+            .iter()
+            .map(|key| metric(key, &recipe.schema.target.unit))
+            .collect(),
         models: models(came),
         rounds: came.rounds.clone(),
         refit: came.refit.clone(),
@@ -89,9 +86,9 @@ fn predictions(clients: &mut Clients, run: &Simulation) -> Result<Option<Predict
 
 /// How the federated model does on each class.
 fn classes(found: &Found, came: &Run) -> Option<Classes> {
-    let counts = &came.last.get("global")?.counts;
+    let figures = came.last.get("global")?;
     let names = found.recipe.schema.target.classes.clone();
-    Some(Classes { names, confusion: confusion(counts)?, figures: per_class(counts) })
+    Some(Classes { names, confusion: figures.confusion.clone()?, figures: figures.classes.clone() })
 }
 
 fn partition(data: &DataSet, classes: &[String]) -> Partition {

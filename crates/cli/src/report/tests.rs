@@ -25,7 +25,8 @@ fn figures(clients: usize, metrics: &[(&str, f64)], shift: usize) -> Figures {
     Figures {
         pooled: metrics.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect(),
         over_clients: metrics.iter().map(spread).collect(),
-        counts: Default::default(),
+        confusion: None,
+        classes: vec![],
         by_client: (0..clients).map(client).collect(),
     }
 }

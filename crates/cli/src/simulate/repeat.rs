@@ -9,7 +9,7 @@ use dure_sim::{
 };
 use serde::Serialize;
 
-use super::{says, train, warn};
+use super::{train, warn};
 use crate::{
     args::Simulate,
     fail::Fail,
@@ -121,7 +121,7 @@ fn sum_up(found: &Found, runs: Vec<Run>) -> Repeated {
     let personal = runs.iter().any(|run| run.report.last.contains_key("personalised"));
     let of = if personal { "personalised" } else { "global" };
     let mut differences = vec![];
-    for metric in compared(says(found)) {
+    for metric in compared(Says::of_schema(&found.recipe.schema)) {
         for minus in ["central", "local"] {
             let pair = |run| Some((figures(run, of)?, figures(run, minus)?));
             let pairs: Vec<_> = runs.iter().filter_map(|run| pair(&run.report)).collect();
@@ -149,7 +149,7 @@ fn compared(says: Says) -> &'static [&'static str] {
 /// What the runs came to, for people.
 fn tables(found: &Found, repeated: &Repeated, started: Instant) -> String {
     let Repeated { runs, over_runs, differences, .. } = repeated;
-    let (says, unit) = (says(found), &found.recipe.schema.target.unit);
+    let (says, unit) = (Says::of_schema(&found.recipe.schema), &found.recipe.schema.target.unit);
     let (main, head) = says.main();
     let there = show::MODELS.iter().map(|(key, _)| *key).filter(|key| over_runs.contains_key(*key));
     let models: Vec<&str> = there.collect();
