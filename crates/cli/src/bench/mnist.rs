@@ -13,7 +13,7 @@ use super::{Peer, Row, median, script};
 use crate::{
     args::{BenchArgs, RecipeArgs},
     fail::Fail,
-    source,
+    source::{self, Found},
 };
 
 const SCRIPT: (&str, &str) = ("peer_mnist.py", include_str!("peer_mnist.py"));
@@ -59,11 +59,35 @@ pub fn run(args: &BenchArgs, folder: &Path, say: &dyn Fn(String)) -> Result<Vec<
 
 /// Seconds of each round but the first.
 fn rounds_s(folder: &Path, threads: usize) -> Result<Vec<f64>, Fail> {
-    let mut overrides: Vec<String> = ALIKE.iter().map(|text| (*text).to_owned()).collect();
-    overrides.push(format!("rounds={ROUNDS}"));
-    let found = source::recipe(&RecipeArgs { recipe: "mnist-fedavg".into(), overrides, smoke: false })?;
+    let found = alike()?;
     let rows = data::load(folder, &found.recipe.schema, &found.recipe.site)?;
     let mut clients = Clients::new(rows, found.recipe.work(), 0, threads)?;
     let run = simulate(found.recipe.plan(&found.origin)?, 0, &mut clients, &mut |_| {})?;
     Ok(run.rounds.iter().skip(1).map(|row| row.wall_s).collect())
+}
+
+fn alike() -> Result<Found, Fail> {
+    let mut overrides: Vec<String> = ALIKE.iter().map(|text| (*text).to_owned()).collect();
+    overrides.push(format!("rounds={ROUNDS}"));
+    source::recipe(&RecipeArgs { recipe: "mnist-fedavg".into(), overrides, smoke: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use dure_learn::{local_optimizer::LocalOptimizer, work::ModelSpec};
+
+    use super::*;
+
+    #[test]
+    fn the_recipe_does_what_the_script_does() {
+        let found = alike().unwrap();
+        let (plan, work) = (found.recipe.plan(&found.origin).unwrap(), found.recipe.work());
+        assert_eq!((plan.rounds, plan.cohort.size, plan.evaluate_every), (ROUNDS, Some(10), 0));
+        assert_eq!((work.training.epochs, work.training.batch_size), (1, 32));
+        assert_eq!((work.training.optimizer, work.model), (LocalOptimizer::sgd(0.05), ModelSpec::Cnn {}));
+        let script = SCRIPT.1;
+        for line in ["CLIENTS = 100", "COHORT = 10", "BATCH = 32", "LEARNING_RATE = 0.05"] {
+            assert!(script.contains(&format!("\n{line}\n")), "{line}");
+        }
+    }
 }

@@ -149,17 +149,19 @@ pub fn step(what: &str) -> Result<String> {
 
 impl Workload {
     /// Time and memory of the step, ours and a peer's.
-    fn rows(&self, ours: &[Stepped], name: &str, theirs: &[Stepped]) -> [Row; 3] {
+    fn rows(&self, ours: &[Stepped], name: &str, theirs: &[Stepped]) -> Vec<Row> {
         let row = |what, unit, of: fn(&Stepped) -> f64| {
             let median = |all: &[Stepped]| median(&mut all.iter().map(of).collect::<Vec<_>>());
             let peer = (!theirs.is_empty()).then(|| Peer { name: name.into(), value: median(theirs) });
             Row::new(format!("{} step, batch {BATCH}, one thread{what}", self.what), unit, median(ours), peer)
         };
-        [
-            row("", "µs", |stepped| stepped.us),
-            row(": memory that it adds, at most", "MiB", |stepped| stepped.added_bytes / 1048576.0),
-            row(": memory of the process, at most", "MiB", |stepped| stepped.peak_bytes / 1048576.0),
-        ]
+        let mut rows = vec![row("", "µs", |stepped| stepped.us)];
+        // A perceptron's is lost in what a process takes anyway.
+        if matches!(self.input, Shape::Image(_)) {
+            rows.push(row(": memory that it adds, at most", "MiB", |stepped| stepped.added_bytes / 1048576.0));
+            rows.push(row(": memory of the process, at most", "MiB", |stepped| stepped.peak_bytes / 1048576.0));
+        }
+        rows
     }
 
     /// Forward, loss, backward and optimiser, in microseconds: the median of some runs.
