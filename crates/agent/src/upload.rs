@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dure_core::{digest::Digest, federation::TaskState};
 use dure_wire::{
+    LEVEL,
     api::{Problem, TaskView},
     compress,
 };
@@ -19,9 +20,6 @@ use crate::{
     status::{Left, State},
     work::MadeUpdate,
 };
-
-/// How hard updates are packed: numbers hardly get smaller.
-const LEVEL: i32 = 3;
 
 /// Why a kept answer is not to be had.
 enum Unread {

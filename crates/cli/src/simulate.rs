@@ -172,13 +172,13 @@ fn came(
 
 /// The most memory that this process has held; 0 where the system does not tell.
 fn peak_rss_bytes() -> u64 {
-    peak_rss_of(Path::new("/proc/self/status")).unwrap_or(0)
+    memory_of(Path::new("/proc/self/status"), "VmHWM").unwrap_or(0)
 }
 
-/// The same of any process, by its status file.
-pub fn peak_rss_of(status: &Path) -> Option<u64> {
+/// What the status file of a process says about its memory, in bytes: `VmHWM` is the most that it has held.
+pub fn memory_of(status: &Path, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(status).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 

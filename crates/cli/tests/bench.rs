@@ -1,15 +1,48 @@
-//! The benchmark of a server, with few clients: that it comes to its end and says everything. No figure is held to anything.
+//! Benchmarks with little to do: that they come to their end and say everything. No time is held to anything.
 
 use std::process::Command;
 
 use serde_json::Value;
 
+/// What a benchmark says as JSON.
+fn told(args: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dure"));
+    let output = command.arg("bench").args(args).env_remove("DURE_DATA").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_step_says_its_time_and_its_memory() {
+    let told = told(&["step", "mnist-cnn"]);
+    let [us, added, peak] = ["us", "added_bytes", "peak_bytes"].map(|key| told[key].as_f64().unwrap());
+    assert!(us > 0.0 && 0.0 < added && added < peak, "{told}");
+}
+
+#[test]
+fn a_model_and_an_update_are_coded_in_five_formats_and_a_recipe_is_trained_with_two() {
+    let told = told(&["codec", "--models", "news", "--examples", "32", "--recipes", "fitbit", "--json"]);
+    let rows = told["sizes"].as_array().unwrap();
+    let bytes = |i: usize| rows[i]["ours"]["bytes"].as_f64().unwrap();
+    let parameters = 4804.0;
+    for (i, row) in rows.iter().enumerate() {
+        let (values, format) = [("weights", 0), ("delta", 5)][i / 5];
+        let formats = ["JSON", "f32", "f32 + zstd", "bf16", "bf16 + zstd"];
+        assert_eq!((&row["values"], &row["format"]), (&values.into(), &formats[i - format].into()));
+        assert!(row["ours"]["encode_ms"].as_f64().unwrap() > 0.0 && row["peer"].is_null(), "{row}");
+    }
+    assert_eq!(rows.len(), 10);
+    // Two bytes a value less, but for what the header says of them.
+    assert!((bytes(1) - bytes(3) - 2.0 * parameters).abs() < 64.0, "{told:#}");
+    assert!(bytes(0) > bytes(1) && bytes(3) > bytes(4), "{told:#}");
+    let figures = told["figures"].as_array().unwrap();
+    assert_eq!(figures[0]["figure"], "MAE, kcal");
+    assert!(figures.iter().all(|figure| figure["f32"].is_number() && figure["bf16"].is_number()), "{told:#}");
+}
+
 #[test]
 fn a_server_is_measured_from_its_start_to_many_events() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dure"));
-    let output = command.args(["bench", "serve", "--clients", "3", "--json"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = told(&["serve", "--clients", "3", "--json"]);
     let rows = told["rows"].as_array().unwrap();
     let wants = [
         "start → its first line, new folder",

@@ -21,9 +21,6 @@ const ROOM_BYTES: usize = 256 << 20;
 /// The unit of room, in bytes.
 const KIB: u64 = 1024;
 
-/// The level at which model files are compressed.
-const LEVEL: i32 = 3;
-
 /// The frames that are kept.
 pub struct Frames {
     /// The one that was asked for last is at the back.
@@ -74,7 +71,8 @@ impl Frames {
         let length = store.blobs().model_len(sha256).await.map_err(stored)?;
         let room = self.room_for(length, sha256).ok_or(None)?;
         let file = store.blobs().model(sha256).await.map_err(stored)?;
-        let pack = move || Bytes::from_owner(Frame { bytes: dure_wire::compress(&file, LEVEL), _room: room });
+        let pack =
+            move || Bytes::from_owner(Frame { bytes: dure_wire::compress(&file, dure_wire::LEVEL), _room: room });
         store.machine().work(pack).await.map_err(|_| Some(Refused::Internal))
     }
 

@@ -12,6 +12,9 @@ const WINDOW_LOG: u32 = 23;
 /// The highest level whose window is no larger.
 const MAX_LEVEL: i32 = 19;
 
+/// The level at which models and updates travel: numbers hardly get smaller at a higher one.
+pub const LEVEL: i32 = 3;
+
 /// `bytes` as one zstd frame. `level` 1 is fast and 19 small; a higher one counts as 19, 0 is zstd's default.
 pub fn compress(bytes: &[u8], level: i32) -> Vec<u8> {
     zstd::bulk::compress(bytes, level.min(MAX_LEVEL))

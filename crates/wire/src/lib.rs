@@ -37,7 +37,7 @@ pub mod api;
 
 pub mod json;
 
-pub use compress::{compress, decompress};
+pub use compress::{LEVEL, compress, decompress};
 pub use error::{DecodeError, WrongLayout};
 pub use model::{MAX_HEADER, decode_model, encode_model};
 pub use models::{AdvanceError, Models};

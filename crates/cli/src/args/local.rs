@@ -65,6 +65,9 @@ pub struct Demo {
 Examples:
   taskset -c 1 dure bench train --python .venv/bin/python
   taskset -c 1 dure bench simulate --data DIR --python .venv/bin/python
+  dure bench simulate --task mnist-cnn --data DIR --python .venv/bin/python
+  dure bench codec --python .venv/bin/python
+  dure bench codec --models mnist-fedavg --recipes mnist-fedavg,news
   dure bench serve --python .venv/bin/python")]
 pub struct Bench {
     #[command(subcommand)]
@@ -73,16 +76,21 @@ pub struct Bench {
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// A training step, beside PyTorch's
+    /// A training step and the memory that it takes, beside PyTorch's
     Train(BenchArgs),
     /// A simulated round and a whole run, beside a plain PyTorch loop, pfl-research and Flower
     Simulate {
         #[command(flatten)]
         bench: BenchArgs,
-        /// The folder of the Fitbit data set
+        /// The folder of the task's data set: Fitbit's, or MNIST's
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+        /// What is simulated
+        #[arg(long, value_name = "TASK", value_enum, default_value_t)]
+        task: SimulateTask,
     },
+    /// Bytes and coding times of models and updates as JSON, f32 and bf16, beside Python's; and what bf16 does to accuracy
+    Codec(Codec),
     /// A server on loopback: its start, its memory, how soon waiting clients have a task; beside Flower's
     Serve {
         #[command(flatten)]
@@ -97,6 +105,40 @@ pub enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take steps in this process, and say as JSON how long they took and how much memory: for `bench train`
+    #[command(hide = true)]
+    Step {
+        /// Which
+        what: String,
+    },
+}
+
+/// What `bench simulate` simulates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SimulateTask {
+    /// Everybody's daily activity in every round, a small perceptron: on one core
+    #[default]
+    Fitbit,
+    /// 10 of 100 clients with 600 digits each, a convolutional network: on one core and on all
+    MnistCnn,
+}
+
+#[derive(Debug, Arguments)]
+pub struct Codec {
+    #[command(flatten)]
+    pub bench: BenchArgs,
+    /// Recipes whose models are coded, and the updates after one local epoch
+    #[arg(long, value_name = "RECIPES", value_delimiter = ',', default_value = "cifar10-resnet18,cifar10-resnet50")]
+    pub models: Vec<String>,
+    /// How many examples that epoch has
+    #[arg(long, value_name = "N", default_value_t = 320, value_parser = clap::value_parser!(u16).range(1..))]
+    pub examples: u16,
+    /// Recipes that are trained with f32 and with bf16
+    #[arg(long, value_name = "RECIPES", value_delimiter = ',', default_value = "fitbit,news")]
+    pub recipes: Vec<String>,
+    /// The folder of all data sets. Without it $DURE_DATA, else made-up data
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }
 
 #[derive(Debug, Arguments)]

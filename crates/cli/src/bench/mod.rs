@@ -1,5 +1,7 @@
 //! `dure bench`: figures beside other software's, measured in turn in the same run.
 
+mod codec;
+mod mnist;
 mod recover;
 mod serve;
 mod simulate;
@@ -17,7 +19,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::{
-    args::{self, BenchCommand},
+    args::{self, BenchCommand, SimulateTask},
     fail::Fail,
     show,
 };
@@ -47,13 +49,21 @@ impl Row {
     }
 }
 
+/// What was measured: the keys of the JSON, and the tables.
+struct Measured {
+    json: serde_json::Value,
+    text: String,
+}
+
 /// Measures, and prints a table or JSON.
 pub fn run(args: &args::Bench) -> Result<String, Fail> {
-    let python = match &args.command {
-        BenchCommand::Train(bench) | BenchCommand::Simulate { bench, .. } | BenchCommand::Serve { bench, .. } => {
-            bench.python.as_ref()
-        }
-        BenchCommand::Recover { .. } => None,
+    let (python, json) = match &args.command {
+        BenchCommand::Step { what } => return Ok(train::step(what)?),
+        BenchCommand::Recover { json } => (None, *json),
+        BenchCommand::Train(bench)
+        | BenchCommand::Simulate { bench, .. }
+        | BenchCommand::Serve { bench, .. }
+        | BenchCommand::Codec(args::Codec { bench, .. }) => (bench.python.as_ref(), bench.json),
     };
     if let Some(python) = python {
         let answers = Command::new(python).arg("--version").output().is_ok_and(|output| output.status.success());
@@ -62,35 +72,44 @@ pub fn run(args: &args::Bench) -> Result<String, Fail> {
         }
     }
     let live = show::live();
-    live.iter().for_each(|line| line.set_message("measuring; this takes minutes"));
-    let measured = measured(&args.command);
+    let say = |what: String| live.iter().for_each(|line| line.set_message(what.clone()));
+    say("measuring; this takes minutes".into());
+    let measured = measured(&args.command, &say);
     live.iter().for_each(ProgressBar::finish_and_clear);
-    let (rows, json) = measured?;
-    if json {
-        let cpu = cpu().unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let machine = serde_json::json!({"cpu": cpu, "cores": cores, "os": std::env::consts::OS});
-        return Ok(format!("{:#}\n", serde_json::json!({"machine": machine, "rows": rows})));
+    let Measured { json: mut told, text } = measured?;
+    if !json {
+        return Ok(text);
     }
+    let cpu = cpu().unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    told["machine"] = serde_json::json!({"cpu": cpu, "cores": cores, "os": std::env::consts::OS});
+    Ok(format!("{told:#}\n"))
+}
+
+/// The figures of a command; `say` shows what goes on.
+fn measured(command: &BenchCommand, say: &dyn Fn(String)) -> Result<Measured, Fail> {
+    let rows = match command {
+        BenchCommand::Train(args) => train::run(args)?,
+        BenchCommand::Simulate { bench, data, task: SimulateTask::Fitbit } => simulate::run(bench, data)?,
+        BenchCommand::Simulate { bench, data, task: SimulateTask::MnistCnn } => mnist::run(bench, data, say)?,
+        BenchCommand::Serve { bench, clients } => serve::run(bench, usize::from(*clients))?,
+        BenchCommand::Recover { .. } => recover::run()?,
+        BenchCommand::Codec(args) => return codec::run(args, say),
+        BenchCommand::Step { .. } => vec![],
+    };
     let cells = rows.iter().map(|row| {
-        let number = |value: f64| if value < 10.0 { format!("{value:.3}") } else { format!("{value:.1}") };
         let (name, value) =
             row.peer.as_ref().map_or(("–".into(), "–".into()), |peer| (peer.name.clone(), number(peer.value)));
         let ratio = row.ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.1} ×"));
         vec![row.what.clone(), row.unit.into(), number(row.ours), name, value, ratio]
     });
     let table = show::table(&["what", "unit", "dure", "peer", "its figure", "peer ÷ dure"], cells);
-    Ok(format!("{table}\n"))
+    Ok(Measured { text: format!("{table}\n"), json: serde_json::json!({"rows": rows}) })
 }
 
-/// The figures of a command, and whether they are wanted as JSON.
-fn measured(command: &BenchCommand) -> Result<(Vec<Row>, bool), Fail> {
-    Ok(match command {
-        BenchCommand::Train(args) => (train::run(args)?, args.json),
-        BenchCommand::Simulate { bench, data } => (simulate::run(bench, data)?, bench.json),
-        BenchCommand::Serve { bench, clients } => (serve::run(bench, usize::from(*clients))?, bench.json),
-        BenchCommand::Recover { json } => (recover::run()?, *json),
-    })
+/// A figure in a table.
+fn number(value: f64) -> String {
+    if value < 10.0 { format!("{value:.3}") } else { format!("{value:.1}") }
 }
 
 fn cpu() -> Option<String> {
@@ -129,7 +148,7 @@ fn watch(command: &mut Command) -> Result<Watched> {
     let memory = std::thread::spawn(move || {
         let mut peak = 0;
         loop {
-            peak = crate::simulate::peak_rss_of(&status_file).unwrap_or(0).max(peak);
+            peak = crate::simulate::memory_of(&status_file, "VmHWM").unwrap_or(0).max(peak);
             if end.recv_timeout(Duration::from_millis(50)) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return peak;
             }

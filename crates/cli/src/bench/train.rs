@@ -1,8 +1,10 @@
-//! `dure bench train`: a step of local training.
+//! `dure bench train`: a step of local training, and the memory that it takes.
+//!
+//! Every figure is of a process of its own, ours as PyTorch's.
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, path::Path, process::Command, time::Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use dure_core::{
     model::Params,
     random::{Purpose, RngExt, stream},
@@ -19,8 +21,10 @@ use dure_learn::{
     work::ModelSpec,
 };
 
-use super::{Peer, Row, median, script};
-use crate::args::BenchArgs;
+use serde::{Deserialize, Serialize};
+
+use super::{Peer, Row, median, script, watch};
+use crate::{args::BenchArgs, simulate::memory_of};
 
 const SCRIPT: (&str, &str) = ("peer_step.py", include_str!("peer_step.py"));
 
@@ -89,6 +93,17 @@ fn workloads() -> [Workload; 4] {
     ]
 }
 
+/// What a process that took steps has to say, ours or PyTorch's.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Stepped {
+    /// Microseconds of a step, the median.
+    us: f64,
+    /// What model, batch and steps added to the memory that the process held, at most. Pages of program files are left out.
+    added_bytes: f64,
+    /// The most memory that the process held.
+    peak_bytes: f64,
+}
+
 /// Ours and PyTorch's in turn, three times each: machines drift. Medians.
 pub fn run(args: &BenchArgs) -> Result<Vec<Row>> {
     let mut rows = vec![];
@@ -96,28 +111,59 @@ pub fn run(args: &BenchArgs) -> Result<Vec<Row>> {
         let (mut ours, mut theirs) = (vec![], vec![vec![]; workload.peers.len()]);
         let mut version = String::new();
         for _ in 0..3 {
-            ours.push(workload.step_us()?);
+            let told = watch(Command::new(std::env::current_exe()?).args(["bench", "step", workload.what]))?;
+            ours.push(serde_json::from_str(&told.last_line)?);
             for (peer, theirs) in workload.peers.iter().zip(&mut theirs) {
                 if let Some((told, _)) = script(args.python.as_deref(), SCRIPT, &[*peer])? {
-                    theirs.extend(told["us"].as_f64());
                     version = told["version"].as_str().unwrap_or_default().into();
+                    theirs.push(serde_json::from_value(told)?);
                 }
             }
         }
-        let ours = median(&mut ours);
-        for (peer, mut theirs) in workload.peers.iter().zip(theirs) {
+        for (peer, theirs) in workload.peers.iter().zip(theirs) {
             let way = peer.strip_prefix(workload.what).unwrap_or_default().replace('-', " ");
             let name = format!("pytorch {version}{way}");
-            let peer = (!theirs.is_empty()).then(|| Peer { name, value: median(&mut theirs) });
-            rows.push(Row::new(format!("{} step, batch {BATCH}, one thread", workload.what), "µs", ours, peer));
+            rows.extend(workload.rows(&ours, &name, &theirs));
         }
     }
-    // Without a peer the ways of one are the same row.
-    rows.dedup_by(|a, b| a.peer.is_none() && a.what == b.what);
+    // Without a peer the ways of one are the same rows.
+    let mut seen = vec![];
+    rows.retain(|row| {
+        let new = row.peer.is_some() || !seen.contains(&row.what);
+        seen.push(row.what.clone());
+        new
+    });
     Ok(rows)
 }
 
+/// The steps of one of the workloads, in this process, as a JSON line.
+pub fn step(what: &str) -> Result<String> {
+    let workload = workloads().into_iter().find(|workload| workload.what == what).context("no such step")?;
+    let memory = |field| memory_of(Path::new("/proc/self/status"), field).context("the system does not tell memory");
+    let before = memory("RssAnon")?;
+    let us = workload.step_us()?;
+    let peak = memory("VmHWM")?;
+    let added = peak.saturating_sub(memory("RssFile")?).saturating_sub(before);
+    Ok(serde_json::to_string(&Stepped { us, added_bytes: added as f64, peak_bytes: peak as f64 })? + "\n")
+}
+
 impl Workload {
+    /// Time and memory of the step, ours and a peer's.
+    fn rows(&self, ours: &[Stepped], name: &str, theirs: &[Stepped]) -> Vec<Row> {
+        let row = |what, unit, of: fn(&Stepped) -> f64| {
+            let median = |all: &[Stepped]| median(&mut all.iter().map(of).collect::<Vec<_>>());
+            let peer = (!theirs.is_empty()).then(|| Peer { name: name.into(), value: median(theirs) });
+            Row::new(format!("{} step, batch {BATCH}, one thread{what}", self.what), unit, median(ours), peer)
+        };
+        let mut rows = vec![row("", "µs", |stepped| stepped.us)];
+        // A perceptron's is lost in what a process takes anyway.
+        if matches!(self.input, Shape::Image(_)) {
+            rows.push(row(": memory that it adds, at most", "MiB", |stepped| stepped.added_bytes / 1048576.0));
+            rows.push(row(": memory of the process, at most", "MiB", |stepped| stepped.peak_bytes / 1048576.0));
+        }
+        rows
+    }
+
     /// Forward, loss, backward and optimiser, in microseconds: the median of some runs.
     fn step_us(&self) -> Result<f64> {
         let mut network = self.network()?;
