@@ -40,7 +40,11 @@ fn check(args: &RecipeArgs) -> Result<String, Fail> {
         (found.origin, plan.rounds, &plan.strategy.name, plan.layout.parameters());
     let update = bytes((parameters * plan.codec.width()) as u64);
     let said = format!("{rounds} rounds of {strategy}, {parameters} parameters, about {update} per update");
-    Ok(format!("{origin}: holds together\n{said}\n\n{}\n", layers(&found.recipe.work())?))
+    let work = found.recipe.work();
+    let own = work.own(0).map_err(|error| Fail::usage(error.to_string()))?.len();
+    let kept = work.personalise.layers.join(", ");
+    let kept = if own > 0 { format!("; {own} more stay with each client: {kept}") } else { String::new() };
+    Ok(format!("{origin}: holds together\n{said}{kept}\n\n{}\n", layers(&work)?))
 }
 
 /// What the model is made of, and what an example costs it forward.

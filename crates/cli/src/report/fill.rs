@@ -123,6 +123,10 @@ fn summary(clients: &Clients, run: &Simulation, came: &Run) -> String {
         let rounds = words::count(came.refit.len(), "round");
         text += &format!(" Then it was trained again from the start for {rounds}, on training and validation rows.");
     }
+    if !work.personalise.layers.is_empty() {
+        let layers = work.personalise.layers.join(", ");
+        text += &format!(" Each client kept some layers to itself, which were never sent: {layers}.");
+    }
     if work.personalise.epochs > 0 {
         let epochs = words::count(work.personalise.epochs as usize, "epoch");
         text += &format!(" At the end each client trained the model on for itself, for {epochs}.");
