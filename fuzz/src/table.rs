@@ -7,10 +7,10 @@ use dure_learn::{
     data::{
         DataSet, Format, Site, Source,
         examples::Inputs,
-        table::{DataError, Row, Target, check_rows, group, parse},
+        table::{DataError, Row, Table, Target, check_rows, group, parse},
     },
     partition::Partition,
-    schema::{self, Column, Schema},
+    schema::{self, Column, Missing, Schema},
     split::SplitSpec,
 };
 
@@ -21,9 +21,14 @@ const FILE: &str = "days.csv";
 
 /// The columns of every table.
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into() };
+    let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into(), categories: vec![] };
     let target = schema::Target { name: "Calories".into(), unit: "kcal".into(), classes: vec![] };
-    Schema { features: vec![column("Steps", "steps"), column("Km", "km")], image: None, target }
+    Schema {
+        features: vec![column("Steps", "steps"), column("Km", "km")],
+        missing: Missing::Refuse,
+        image: None,
+        target,
+    }
 });
 
 /// Where they are found.
@@ -33,6 +38,7 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
     prefix: "person".into(),
     date: "Day".into(),
     drop_if_zero: vec!["Steps".into(), "Calories".into()],
+    missing: vec![],
     columns: [("Km".into(), "Distance".into())].into(),
     public: false,
     format: Format::Csv,
@@ -49,11 +55,11 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
 pub fn csv(bytes: &[u8]) {
     for target in [Target::Needed, Target::Ignored] {
         let read = || parse(Path::new(FILE), bytes, &SCHEMA, &SITE, target);
-        let Some(rows) = taken(memory::within(64 * bytes.len() + (64 << 10), read), bytes) else { continue };
-        check(&rows, target);
-        check_places(&rows, bytes);
+        let Some(table) = taken(memory::within(64 * bytes.len() + (64 << 10), read), bytes) else { continue };
+        check(&table.rows, target);
+        check_places(&table.rows, bytes);
         if target == Target::Needed {
-            check_clients(rows, bytes);
+            check_clients(table, bytes);
         }
     }
 }
@@ -120,10 +126,10 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     text.split(['\n', '\r']).map(str::to_owned).collect()
 }
 
-fn check_clients(rows: Vec<Row>, bytes: &[u8]) {
-    let (total, ids) = (rows.len(), rows.iter().map(|row| row.id.clone()).collect::<BTreeSet<_>>());
+fn check_clients(table: Table, bytes: &[u8]) {
+    let (total, ids) = (table.rows.len(), table.rows.iter().map(|row| row.id.clone()).collect::<BTreeSet<_>>());
     let file = Path::new(FILE);
-    let Some(data) = taken(group(file, rows, &SCHEMA, &SITE, Source::File(file.into())), bytes) else { return };
+    let Some(data) = taken(group(file, table, &SCHEMA, &SITE, Source::File(file.into())), bytes) else { return };
     assert_eq!(data.rows() + data.dropped, total, "a row was lost");
     assert!(data.clients.is_sorted_by(|a, b| a.name < b.name && a.id < b.id));
     for client in &data.clients {

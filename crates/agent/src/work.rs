@@ -13,6 +13,7 @@ use dure_core::{
 use dure_learn::{
     client::{Client, measure},
     data::ClientRows,
+    schema::Missing,
     split::Split,
     task::{Done, Task},
 };
@@ -74,6 +75,10 @@ impl Rows {
         let split = self.split(job)?;
         let (training, personal) = (split.rows(job.plan.rows).len(), job.work.personalise.epochs > 0);
         Ok(match kind {
+            // The mean of a column that is known of one row is that row's value, however many rows there are.
+            Kind::Measure if job.work.schema.missing == Missing::Mean => {
+                known(&measured(job, self)?).map_or(training, |known| known.min(training))
+            }
             Kind::Measure | Kind::Train => training,
             Kind::Evaluate => split.validation.len(),
             Kind::Test if personal => split.test.len().min(training),
@@ -113,6 +118,11 @@ pub fn answer(task: &TaskView, job: &Arc<Job>, rows: &mut Rows, base: Option<&Pa
 fn measured(job: &Job, rows: &Rows) -> Result<Statistics, String> {
     let split = rows.split(job)?;
     Ok(measure(&rows.data, &job.work.schema, split.rows(job.plan.rows)))
+}
+
+/// The fewest values that any column has, if it has some.
+fn known(statistics: &Statistics) -> Option<usize> {
+    statistics.values().map(|moments| moments.n as usize).filter(|n| *n > 0).min()
 }
 
 fn on_model(

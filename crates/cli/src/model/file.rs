@@ -1,6 +1,6 @@
 //! A model file on rows, preprocessing included.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use dure_core::{
@@ -10,9 +10,9 @@ use dure_core::{
 use dure_learn::{
     client::{Rows, Trainer},
     data::{
-        Site, Source,
+        self, Format, Site, Source,
         examples::{Inputs, Truth},
-        table::{self, Row, Target, read_bounded},
+        table::{self, Row, Table, Target, read_bounded},
     },
     local_optimizer::{LocalOptimizer, Schedule},
     loss::Loss,
@@ -69,12 +69,10 @@ impl Model {
         Ok(Self { schema, preprocessing, site, trainer })
     }
 
-    fn rows(&self, path: &Path, target: Target) -> Result<(std::path::PathBuf, Vec<Row>), Fail> {
-        let file = if path.is_dir() { path.join(&self.site.file) } else { path.to_owned() };
-        let bytes = read_bounded(&file, table::MAX_BYTES)
-            .map_err(|why| table::DataError::Unreadable { file: file.clone(), why })?;
-        let rows = table::parse(&file, &bytes, &self.schema, &self.site, target)?;
-        Ok((file, rows))
+    fn rows(&self, path: &Path, target: Target) -> Result<(PathBuf, Table), Fail> {
+        let file = if path.is_dir() { data::found(path, &self.site.file) } else { path.to_owned() };
+        let table = data::rows(&file, &self.schema, &self.site, target)?;
+        Ok((file, table))
     }
 
     /// What stands over what is said of a row: the target and its unit, or the class and how probable each is.
@@ -84,6 +82,17 @@ impl Model {
             return vec![format!("{} ({})", target.name, target.unit)];
         }
         std::iter::once(target.name.clone()).chain(target.classes.iter().map(|class| format!("P({class})"))).collect()
+    }
+
+    /// By what a row is known, and what that is called: whose it is and its day, or else its line.
+    fn places(&self) -> Vec<(String, fn(&Row) -> String)> {
+        let client = if self.site.format == Format::Vitals { "subject_id" } else { &self.site.client };
+        let date = &self.site.date;
+        let line = if client.is_empty() || date.is_empty() { "line" } else { "" };
+        let day: fn(&Row) -> String = |row| row.date.map_or_else(String::new, |date| date.to_string());
+        let all: [(&str, fn(&Row) -> String); 3] =
+            [(client, |row| quoted(&row.id)), (date, day), (line, |row| row.line.to_string())];
+        all.into_iter().filter(|(name, _)| !name.is_empty()).map(|(name, of)| (name.to_owned(), of)).collect()
     }
 
     /// What is said of each row, as fields of a line, and whether all of it is finite.
@@ -155,16 +164,16 @@ fn trainer(
     Ok(trainer)
 }
 
-/// The file's clients and days with a prediction for each row.
+/// By what each row is known, with what is said of it. A row that misses a value is left out if the schema says so, and counted.
 pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
-    let (file, rows) = model.rows(&args.data, Target::Ignored)?;
+    let (file, Table { rows, remarks, .. }) = model.rows(&args.data, Target::Ignored)?;
     let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
-    let scaled = model.scale(&Inputs::Table(model.schema.features.len(), features), &Truth::Numbers(vec![]));
+    let scaled = model.scale(&Inputs::Table(model.schema.width(), features), &Truth::Numbers(vec![]));
     let all: Vec<u32> = (0..rows.len() as u32).collect();
-    let mut header = vec![model.site.client.clone(), model.site.date.clone()];
-    header.extend(model.heads());
-    let mut csv = header.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",") + "\n";
+    let places = model.places();
+    let header = places.iter().map(|(name, _)| name.clone()).chain(model.heads());
+    let mut csv = header.map(|name| quoted(&name)).collect::<Vec<_>>().join(",") + "\n";
     for (row, (said, finite)) in rows.iter().zip(model.say(&scaled, &all)) {
         if !finite {
             let (file, line) = (file.display(), row.line);
@@ -173,8 +182,10 @@ pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
             )
             .into());
         }
-        csv.push_str(&format!("{},{},{said}\n", quoted(&row.id), row.date));
+        let fields = places.iter().map(|(_, of)| of(row)).chain([said]);
+        csv.push_str(&(fields.collect::<Vec<_>>().join(",") + "\n"));
     }
+    remarks.iter().for_each(|remark| eprintln!("dure: {}: {remark}", file.display()));
     match out {
         Some(out) => {
             write_file(out, csv.as_bytes())?;
@@ -192,8 +203,8 @@ fn quoted(field: &str) -> String {
 /// Its figures on each client's rows and on all.
 pub fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
-    let (file, rows) = model.rows(&args.data, Target::Needed)?;
-    let data = table::group(&file, rows, &model.schema, &model.site, Source::File(file.clone()))?;
+    let (file, table) = model.rows(&args.data, Target::Needed)?;
+    let data = table::group(&file, table, &model.schema, &model.site, Source::File(file.clone()))?;
     let mut sums = Vec::new();
     for client in &data.clients {
         let scaled = model.scale(&client.inputs, &client.truth);

@@ -10,9 +10,10 @@ use dure_core::excerpt::{NAME, excerpt};
 use super::{
     date::Date,
     gzip,
-    news::{Vitals, band_by_total},
-    table::{DataError, Lines, MAX_BYTES, broken, position},
+    news::{BANDS, Vitals, band_by_total},
+    table::{DataError, Lines, MAX_BYTES, Row, Table, broken, position},
 };
+use crate::schema::{Column, Schema};
 
 /// The columns of vital signs, in the order of [`HourlyRow::values`].
 pub const COLUMNS: [&str; 5] = ["temperature", "heartrate", "resprate", "o2sat", "sbp"];
@@ -99,6 +100,41 @@ pub fn parse(file: &Path, bytes: &[u8], own: &BTreeMap<String, String>) -> Resul
     Ok(Hourly { rows, dropped })
 }
 
+/// Whether a schema is of what [`Hourly`] has: five numbers and four classes.
+pub fn are_meant(schema: &Schema) -> bool {
+    let numbers = schema.features.len() == COLUMNS.len() && schema.features.iter().all(Column::is_number);
+    numbers && schema.target.classes.len() == BANDS
+}
+
+impl From<Hourly> for Table {
+    fn from(Hourly { rows, dropped }: Hourly) -> Self {
+        let row = |row: HourlyRow| Row {
+            line: row.line,
+            id: row.subject,
+            features: row.values.to_vec(),
+            target: Some(f64::from(row.band)),
+            ..Row::default()
+        };
+        Self { rows: rows.into_iter().map(row).collect(), dropped: dropped.incomplete, remarks: dropped.remarks() }
+    }
+}
+
+impl Dropped {
+    /// What was left out, and why: a line each.
+    fn remarks(&self) -> Vec<String> {
+        let implausible = COLUMNS.iter().zip(self.implausible);
+        let mut all: Vec<(usize, String)> = implausible
+            .map(|(column, n)| (n, format!("{n} values of {column} that nobody has, taken as not measured")))
+            .collect();
+        all.push((
+            self.incomplete,
+            format!("{} rows left out: not all of {} known", self.incomplete, COLUMNS.join(", ")),
+        ));
+        all.push((self.replaced, format!("{} rows replaced by a later one of their hour", self.replaced)));
+        all.into_iter().filter(|(n, _)| *n > 0).map(|(_, remark)| remark).collect()
+    }
+}
+
 /// A row of the file.
 struct Charted {
     line: u64,
@@ -156,12 +192,12 @@ impl<'a> Columns<'a> {
         line: u64,
         dropped: &mut Dropped,
     ) -> Result<((String, String), Charted), DataError> {
-        let bad = |column: usize, want| DataError::Value {
+        let bad = |column: usize, want: &str| DataError::Value {
             file: file.into(),
             line,
             column: self.header[column].into(),
             value: excerpt(&record[column], NAME),
-            want,
+            want: String::from(want),
         };
         for column in [self.subject, self.stay] {
             if record[column].is_empty() {

@@ -237,6 +237,11 @@ impl Partition {
         }
     }
 
+    /// Whether it divides by whom examples are of.
+    pub fn by_ids(&self) -> bool {
+        matches!(self, Self::Natural { .. } | Self::Grouped { groups: Some(_), .. })
+    }
+
     /// Divides `whole`. The same data and the same seed give the same parts, and no part is empty.
     pub fn divide(&self, whole: &Whole, seed: u64) -> Result<Parts, PartitionError> {
         whole.check()?;
