@@ -175,6 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn categories_and_what_becomes_of_a_missing_value_are_to_be_the_same() {
+        let mut site = schema(&[("Steps", "steps")], "Calories");
+        let sex = |categories: [&str; 2]| Column {
+            name: "sex".into(),
+            categories: categories.map(String::from).to_vec(),
+            ..Column::default()
+        };
+        site.features.push(sex(["F", "M"]));
+        let mut told = Schema { missing: Missing::Mean, ..site.clone() };
+        told.features[1] = sex(["M", "F"]);
+        assert_eq!(
+            differences(&site, &told).unwrap(),
+            "feature 2 is sex, one of F, M at this site and sex, one of M, F in the federation; \
+             a missing value is refused at this site and the mean in the federation"
+        );
+    }
+
+    #[test]
     fn a_schema_of_another_shape_differs() {
         let site = schema(&[("Steps", "steps")], "Calories");
         let Value::Object(told) = serde_json::json!({"columns": 3}) else { unreachable!() };

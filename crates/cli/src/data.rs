@@ -109,34 +109,39 @@ fn categories<'a>(data: &DataSet, schema: &'a Schema) -> Categories<'a> {
     of_categories.map(|(at, column)| (column.name.as_str(), counts(at, column))).collect()
 }
 
-/// What stands in the columns, in the order of the schema.
+/// What stands in the columns, in the order of the schema. What is missing is told where something is.
 fn columns_table(data: &DataSet, schema: &Schema, columns: &Statistics, categories: &Categories) -> String {
-    let unit =
-        |name: &str| schema.columns().find(|(column, _)| *column == name).map_or("", |(_, unit)| unit).to_owned();
     let missing = |known: usize| if known < data.rows() { (data.rows() - known).to_string() } else { String::new() };
-    let number = |name: &String, m: &Moments| {
-        let known = if schema.image.is_some() { data.rows() } else { m.n as usize };
-        vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&m.deviation())), missing(known)]
+    let number = |name: &str, unit: &str, known: Option<usize>| {
+        let moments = columns.get(name).filter(|moments| moments.n > 0);
+        let figures = [moments.map(|m| m.mean), moments.map(Moments::deviation)].map(|f| show::figure(f.as_ref()));
+        let known = known.or(moments.map(|moments| moments.n as usize)).unwrap_or(0);
+        [vec![name.into(), unit.into()], figures.into(), vec![missing(known)]].concat()
     };
     let mut cells: Vec<Vec<String>> =
-        schema.measured().iter().filter_map(|name| Some(number(name, columns.get(name)?))).collect();
-    for (name, counts) in categories {
+        schema.channels().iter().map(|channel| number(channel, "", Some(data.rows()))).collect();
+    for Column { name, unit, categories: ordered } in &schema.features {
+        let Some(counts) = categories.get(name.as_str()) else {
+            cells.push(number(name, unit, None));
+            continue;
+        };
         let known: usize = counts.values().sum();
-        let share = |(category, n): (&&str, &usize)| {
-            let share = *n as f64 / known.max(1) as f64;
+        cells.extend(ordered.iter().map(|category| {
+            let share = counts.get(category.as_str()).map(|n| *n as f64 / known.max(1) as f64);
             vec![
                 format!("{name}={category}"),
                 "share".into(),
-                show::figure(Some(&share)),
+                show::figure(share.as_ref()),
                 String::new(),
                 missing(known),
             ]
-        };
-        cells.extend(counts.iter().map(share));
+        }));
     }
-    let shown = cells.iter().any(|row| !row[4].is_empty());
+    if !schema.is_of_classes() {
+        cells.push(number(&schema.target.name, &schema.target.unit, None));
+    }
+    let width = if cells.iter().any(|row| !row[4].is_empty()) { 5 } else { 4 };
     let heads = ["column", "unit", "mean", "sd", "missing"];
-    let width = if shown { 5 } else { 4 };
     show::table(&heads[..width], cells.into_iter().map(|row| row[..width].to_vec())).to_string()
 }
 

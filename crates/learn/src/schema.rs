@@ -219,8 +219,7 @@ impl Column {
             }
             (false, false) => refuse("schema.features", named(), "a unit or categories, not both"),
             (false, true) if !are_choices(&self.categories) => {
-                let asked = format!("{} categories of {:?}", self.categories.len(), self.name);
-                refuse("schema.features", asked, &choices("categories"))
+                refuse("schema.features", named(), &choices("categories"))
             }
             _ => Ok(()),
         }
@@ -247,4 +246,62 @@ fn choices(what: &str) -> String {
 
 fn refuse<T>(key: &'static str, value: impl std::fmt::Display, allowed: &str) -> Result<T, PlanError> {
     Err(PlanError::value(key, value, allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(features: &str) -> Schema {
+        toml::from_str(&format!("features = [{features}]\ntarget = {{ name = \"Score\", unit = \"1\" }}")).unwrap()
+    }
+
+    const MIXED: &str = r#"{ name = "sex", categories = ["F", "M"] }, { name = "age", unit = "years" }"#;
+
+    #[test]
+    fn a_category_is_an_input_each_and_only_numbers_are_measured() {
+        let schema = schema(MIXED);
+        schema.check().unwrap();
+        assert_eq!(schema.inputs(), ["sex=F", "sex=M", "age"]);
+        assert_eq!((schema.input(), schema.width()), (Shape::Flat(3), 3));
+        assert_eq!(schema.measured(), ["age", "Score"]);
+        assert_eq!(
+            schema.placed().map(|(at, column)| (at, &*column.name)).collect::<Vec<_>>(),
+            [(0, "sex"), (2, "age")]
+        );
+    }
+
+    #[test]
+    fn a_schema_of_numbers_is_written_as_it_always_was() {
+        let json = serde_json::to_string(&schema(r#"{ name = "age", unit = "years" }"#)).unwrap();
+        assert_eq!(json, r#"{"features":[{"name":"age","unit":"years"}],"target":{"name":"Score","unit":"1"}}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_a_feature_is_refused_by_its_name() {
+        let check = |features: &str, want: &str| {
+            let error = schema(features).check().unwrap_err().to_string();
+            assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
+        };
+        check(r#"{ name = "sex" }"#, "schema.features = \"sex\" is not allowed: a unit (\"1\"");
+        check(
+            r#"{ name = "sex", unit = "1", categories = ["F", "M"] }"#,
+            "schema.features = \"sex\" is not allowed: a unit or",
+        );
+        for few in [r#"["F"]"#, r#"["F", "F"]"#, r#"["F", ""]"#, r#"["F", " M"]"#] {
+            let feature = format!(r#"{{ name = "sex", categories = {few} }}"#);
+            check(&feature, "schema.features = \"sex\" is not allowed: 2 to 256 categories");
+        }
+        check(
+            &format!(r#"{MIXED}, {{ name = "sex=F", unit = "1" }}"#),
+            "schema.features = two inputs \"sex=F\" is not allowed",
+        );
+        let categories: Vec<String> = (0..256).map(|i| format!("\"{i}\"")).collect();
+        let many = |n: usize| {
+            let feature = |i| format!(r#"{{ name = "x{i}", categories = [{}] }}"#, categories.join(", "));
+            (0..n).map(feature).collect::<Vec<_>>().join(", ")
+        };
+        schema(&many(16)).check().unwrap();
+        check(&many(17), "schema.features = 17 columns of 4352 inputs is not allowed: 1 to 4096 inputs");
+    }
 }

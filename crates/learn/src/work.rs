@@ -165,7 +165,13 @@ impl Work {
 
     /// The model, for batches of up to `rows` examples.
     pub fn body(&self, rows: usize) -> Result<Body, PlanError> {
-        Body::new(self.input(), rows, &self.model.layers(self.schema.outputs()))
+        let wanted = self.schema.outputs();
+        let body = Body::new(self.input(), rows, &self.model.layers(wanted))?;
+        if body.outputs == wanted {
+            return Ok(body);
+        }
+        let allowed = format!("{wanted}: one for each class, or one for a number");
+        refuse("model.layers", format!("a last layer with {} outputs", body.outputs), &allowed)
     }
 
     /// The model's tensors.

@@ -96,15 +96,15 @@ pub enum DataError {
     /// Images that cannot be had.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// Examples that cannot be dealt out.
+    /// Examples that cannot be dealt out. The message has all of it: it is nobody's source.
     #[error("site.partition: {0}")]
-    Partition(#[from] PartitionError),
+    Partition(PartitionError),
     /// A name that no client can have.
     #[error("site.prefix: {0}")]
-    Name(#[from] NameError),
+    Name(NameError),
     /// A client that cannot be divided into training, validation and test rows.
     #[error(
-        "{file}:{line}: {id:?} has {rows} usable row{s}, and {needed} are needed to train, choose and test; add rows of it, or remove them",
+        "{file}:{line}: {id:?} has {rows} usable row{s}, and {needed} are needed to train, choose and test; add rows of it, remove it, or have fewer clients",
         file = .file.display(), s = if *.rows == 1 { "" } else { "s" }
     )]
     TooFewRows {
@@ -119,6 +119,18 @@ pub enum DataError {
         /// How many are needed.
         needed: usize,
     },
+}
+
+impl From<PartitionError> for DataError {
+    fn from(error: PartitionError) -> Self {
+        Self::Partition(error)
+    }
+}
+
+impl From<NameError> for DataError {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
 }
 
 /// What was read of a table.
@@ -259,17 +271,19 @@ impl<'a> Columns<'a> {
             let why = "the columns are not separated by commas; save the file as comma-separated values".into();
             return Err(DataError::Row { file: file.into(), line: 1, why });
         }
-        let find = |column: String| position(file, header, column);
-        let if_named = |column: &str| (!column.is_empty()).then(|| find(column.to_owned())).transpose();
+        let find = |column: String| position(file, header, column, None);
+        let if_named = |key: &str, column: &str| {
+            (!column.is_empty()).then(|| position(file, header, column.to_owned(), Some(key))).transpose()
+        };
         let own = |name: &str| site.columns.get(name).cloned().unwrap_or_else(|| name.to_owned());
         let needed = target == Target::Needed;
         let feature = |column: &'a Column| find(own(&column.name)).map(|at| (at, column));
         Ok(Self {
             file,
             header,
-            client: if_named(&site.client)?,
-            date: if_named(&site.date)?,
-            group: if_named(site.partition.column().filter(|_| needed).unwrap_or_default())?,
+            client: if_named("site.client", &site.client)?,
+            date: if_named("site.date", &site.date)?,
+            group: if_named("site.partition.column", site.partition.column().filter(|_| needed).unwrap_or_default())?,
             features: schema.features.iter().map(feature).collect::<Result<_, _>>()?,
             target: needed.then(|| find(own(&schema.target.name))).transpose()?,
             schema,
@@ -395,7 +409,13 @@ impl Cell<'_> {
     }
 }
 
-pub(super) fn position(file: &Path, header: &csv::StringRecord, column: String) -> Result<usize, DataError> {
+/// Where a column is. `key` is the recipe's that names it; none if it is the schema's name, which a site may map its own onto.
+pub(super) fn position(
+    file: &Path,
+    header: &csv::StringRecord,
+    column: String,
+    key: Option<&str>,
+) -> Result<usize, DataError> {
     let mut found = header.iter().enumerate().filter(|(_, name)| *name == column).map(|(i, _)| i);
     match (found.next(), found.next()) {
         (Some(position), None) => Ok(position),
@@ -405,8 +425,9 @@ pub(super) fn position(file: &Path, header: &csv::StringRecord, column: String) 
             let shown = header.iter().filter(|name| excerpt(name, NAME) == *name);
             let near = shown.max_by(|a, b| likeness(a, &column).total_cmp(&likeness(b, &column)));
             let near = near.filter(|name| likeness(name, &column) > 0.6);
-            let hint = near.map_or_else(String::new, |name| {
-                format!("; if {name:?} is meant, say so in the recipe's [site.columns]: {column} = {name:?}")
+            let hint = near.map_or_else(String::new, |name| match key {
+                Some(key) => format!("; if {name:?} is meant, say so in the recipe: {key} = {name:?}"),
+                None => format!("; if {name:?} is meant, say so in the recipe's [site.columns]: {column} = {name:?}"),
             });
             Err(DataError::MissingColumn { file: file.into(), column, hint })
         }

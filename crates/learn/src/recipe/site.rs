@@ -145,3 +145,56 @@ impl Recipe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Recipe;
+
+    /// What a built-in recipe with these overrides is refused for.
+    fn refused(text: &str, overrides: &[&str]) -> String {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        let planned = Recipe::parse("it", text, &overrides).and_then(|recipe| recipe.plan("it"));
+        planned.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    }
+
+    const FITBIT: &str = include_str!("../../../../recipes/fitbit.toml");
+    const NEWS: &str = include_str!("../../../../recipes/news.toml");
+
+    #[test]
+    fn a_day_may_be_absent_and_an_owner_where_rows_are_dealt_out() {
+        assert_eq!(refused(FITBIT, &["site.date=\"\""]), "");
+        assert_eq!(refused(FITBIT, &["site.client=\"\"", "site.partition={name=\"iid\",clients=3}"]), "");
+        assert_eq!(refused(FITBIT, &["site.client=\"\"", "site.partition={name=\"grouped\",column=\"Day\"}"]), "");
+        for partition in ["{name=\"natural\"}", "{name=\"grouped\",groups=3}"] {
+            let error = refused(FITBIT, &["site.client=\"\"", &format!("site.partition={partition}")]);
+            assert!(
+                error.starts_with("it: site.client = \"\" is not allowed: the column that says whose row"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_only_a_table_has_is_refused_of_others() {
+        let check = |overrides: &[&str], want: &str| {
+            let error = refused(NEWS, overrides);
+            assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
+        };
+        check(&["schema.missing=mean"], "it: schema.missing = Mean is not allowed: for tables");
+        check(&["site.missing=[\"NA\"]"], "it: site.missing = [\"NA\"] is not allowed: what stands in a table");
+        check(
+            &["site.partition={name=\"grouped\",column=\"stay_id\"}"],
+            "it: site.partition.column = \"stay_id\" is not allowed: a column of a table",
+        );
+        check(&["schema.target.classes=[\"0\",\"1\"]"], "it: schema = 5 features and 2 classes is not allowed");
+    }
+
+    #[test]
+    fn a_choice_is_neither_missing_nor_zero() {
+        let sex = "schema.features=[{name=\"sex\",categories=[\"F\",\"M\"]}]";
+        let error = refused(FITBIT, &[sex, "site.drop_if_zero=[\"sex\"]"]);
+        assert!(error.starts_with("it: site.drop_if_zero = \"sex\" is not allowed: columns of numbers"), "{error}");
+        let error = refused(FITBIT, &[sex, "site.drop_if_zero=[]", "site.missing=[\"F\"]"]);
+        assert!(error.starts_with("it: site.missing = \"F\" and \"F\" in the schema contradict each other"), "{error}");
+    }
+}
