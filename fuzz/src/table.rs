@@ -48,6 +48,24 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
     partition_seed: 0,
 });
 
+/// Other columns of the same tables: who somebody is as a category, gaps allowed, and a client for each day.
+static CHOICES: LazyLock<Schema> = LazyLock::new(|| {
+    let categories = vec!["7".into(), "3".into()];
+    let id = Column { name: "Id".into(), unit: String::new(), categories };
+    let features = vec![id, SCHEMA.features[0].clone()];
+    Schema { features, missing: Missing::Mean, ..SCHEMA.clone() }
+});
+
+/// Where these are found.
+static DAYS: LazyLock<Site> = LazyLock::new(|| Site {
+    client: String::new(),
+    date: String::new(),
+    drop_if_zero: vec![],
+    missing: vec!["NA".into()],
+    partition: Partition::Grouped { groups: None, column: Some("Day".into()) },
+    ..SITE.clone()
+});
+
 /// Takes `bytes` as a table.
 ///
 /// What is read has finite numbers, as many of each column as there are rows, and each client's rows are its own, in the order
@@ -62,6 +80,23 @@ pub fn csv(bytes: &[u8]) {
             check_clients(table, bytes);
         }
     }
+    choices(bytes);
+}
+
+/// A category is a 1 among 0s or nothing, a number is finite or not known, and no row is lost.
+fn choices(bytes: &[u8]) {
+    let file = Path::new(FILE);
+    let read = || parse(file, bytes, &CHOICES, &DAYS, Target::Needed);
+    let Some(table) = taken(memory::within(64 * bytes.len() + (64 << 10), read), bytes) else { return };
+    for Row { features, group, target, .. } in &table.rows {
+        assert!(matches!(features[..2], [0.0, 0.0] | [1.0, 0.0] | [0.0, 1.0]), "{features:?}");
+        assert!(features.len() == 3 && !features[2].is_infinite() && target.is_some_and(f64::is_finite));
+        assert!(!group.is_empty() && group != "NA");
+    }
+    let rows = table.rows.len();
+    let Some(data) = taken(group(file, table, &CHOICES, &DAYS, Source::File(file.into())), bytes) else { return };
+    assert_eq!((data.rows(), data.dropped), (rows, 0));
+    assert!(data.clients.is_sorted_by(|a, b| a.name < b.name && a.id < b.id));
 }
 
 /// What was read, if it was; a refusal says where to look.
