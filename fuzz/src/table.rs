@@ -179,7 +179,7 @@ fn check_clients(table: Table, bytes: &[u8]) {
 
 /// Training, validation and test rows of each client: all of them, each once.
 fn divide(data: &DataSet, bytes: &[u8]) {
-    let split = SplitSpec { test: 0.2, validation: 0.2, held_out: false };
+    let split = SplitSpec { test: 0.2, validation: 0.2, ..SplitSpec::default() };
     if taken(check_rows(data, &split), bytes).is_none() {
         return;
     }

@@ -53,6 +53,12 @@ impl Job {
         let plan = Plan::new(view.plan).map_err(|error| unknown(error.to_string()))?;
         let work = Work::of(&plan).map_err(|error| unknown(error.to_string()))?;
         let seed = view.seed.parse().map_err(|_| unknown(format!("its seed is {:?}", view.seed)))?;
+        if !work.personalise.layers.is_empty() {
+            let layers = work.personalise.layers.join(", ");
+            return Err(unknown(format!(
+                "it would keep {layers} with each client; only `dure simulate` does that yet"
+            )));
+        }
         if let Some(differences) = differences(schema, &work.schema) {
             return Err(format!("the job's columns are not the site's: {differences}"));
         }
@@ -72,7 +78,7 @@ impl Job {
     /// Trains with one of the job's trainers: their buffers serve one client after another.
     pub fn with_trainer<T>(&self, preprocessing: &Preprocessing, train: impl FnOnce(&mut Trainer) -> T) -> T {
         let kept = self.trainers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut trainer = kept.unwrap_or_else(|| Trainer::new(&self.work, preprocessing, self.most_rows));
+        let mut trainer = kept.unwrap_or_else(|| Trainer::new(&self.work, preprocessing, self.most_rows, 1));
         let done = train(&mut trainer);
         self.trainers.lock().unwrap_or_else(PoisonError::into_inner).push(trainer);
         done

@@ -140,9 +140,9 @@ fn on_model(
         work: &job.work,
     };
     let preprocessing = job.preprocessing.as_ref().ok_or("the job's columns are not measured yet")?;
-    let done = job.with_trainer(preprocessing, |trainer| asked.answer(trainer, client));
+    let done = job.with_trainer(preprocessing, |trainer| asked.answer(trainer, client, &[]));
     match done.map_err(|error| error.to_string())? {
-        Done::Trained(update) => encode(task, job, client, &update, sha256),
+        Done::Trained(update, _) => encode(task, job, client, &update, sha256),
         Done::Evaluated(sums) => Ok(evaluated(sums)),
     }
 }

@@ -184,6 +184,14 @@ fn round_cells(row: &RoundRow, says: Says) -> Vec<String> {
     cells
 }
 
+/// What each model of a report is called.
+pub const MODELS: [(&str, &str); 4] = [
+    ("global", "federated"),
+    ("personalised", "federated, fine-tuned per client"),
+    ("central", "all rows in one place"),
+    ("local", "every client alone"),
+];
+
 /// Final figures and baselines, each with its spread over clients.
 pub fn figures(
     last: &BTreeMap<String, Figures>,
@@ -191,10 +199,7 @@ pub fn figures(
     says: Says,
     unit: &str,
 ) -> Table {
-    let names = [("global", "federated"), ("personalised", "federated, fine-tuned per client")];
-    let federated = names.iter().filter_map(|(key, name)| Some((*name, last.get(*key)?)));
-    let names = [("central", "all rows in one place"), ("local", "every client alone")];
-    let baselines = names.iter().filter_map(|(key, name)| Some((*name, baselines.get(*key)?)));
+    let models = MODELS.iter().filter_map(|(key, name)| Some((*name, last.get(*key).or(baselines.get(*key))?)));
     let (shown, (main, head)) = (says.of_test(unit), says.main());
     let row = |(name, figures): (&str, &Figures)| {
         let mut cells = vec![name.to_owned()];
@@ -208,7 +213,7 @@ pub fn figures(
     let over = format!("{head} over clients");
     let heads: Vec<&str> =
         ["on test rows"].into_iter().chain(shown.iter().map(|(_, head)| head.as_str())).chain([&*over]).collect();
-    table(&heads, federated.chain(baselines).map(row))
+    table(&heads, models.map(row))
 }
 
 /// The line at the bottom of a terminal that says what goes on; none where standard error is no terminal.
@@ -223,14 +228,16 @@ pub fn live() -> Option<ProgressBar> {
 
 /// A bar on standard error, once something has taken two seconds; none where standard error is no terminal.
 pub struct Bar {
+    /// Which run it is, with a space behind.
+    which: String,
     started: Instant,
     bar: Option<ProgressBar>,
 }
 
 impl Bar {
     /// Not shown yet.
-    pub fn new(started: Instant) -> Self {
-        Self { started, bar: None }
+    pub fn new(which: &str, started: Instant) -> Self {
+        Self { which: which.into(), started, bar: None }
     }
 
     /// Shows how far a simulation is.
@@ -243,7 +250,7 @@ impl Bar {
             ProgressBar::new(u64::from(rounds)).with_style(style.expect("the template is well-formed"))
         });
         bar.set_length(u64::from(rounds));
-        bar.set_message(if job == 1 { "training" } else { "training again on all rows" });
+        bar.set_message(format!("{}{}", self.which, if job == 1 { "training" } else { "training again on all rows" }));
         bar.set_position(u64::from(round));
     }
 

@@ -1,13 +1,16 @@
 //! `dure simulate`
 
+mod repeat;
+
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use dure_core::{
     event::{Event, Stop},
     journal,
+    plan::Plan,
 };
-use dure_learn::{data::DataSet, work::Work};
+use dure_learn::work::Work;
 use dure_sim::{
     Simulation, baselines,
     clients::Clients,
@@ -15,6 +18,7 @@ use dure_sim::{
     report::{DataReport, Figures, ModelReport, Report, rounds_csv},
     simulate,
 };
+use indicatif::ProgressBar;
 
 use crate::{
     args::{DataArgs, Simulate},
@@ -32,20 +36,24 @@ const RESULTS: [&str; 5] = ["model.safetensors", "journal.jsonl", "rounds.csv", 
 /// Trains a whole federation, or repeats a journal.
 pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
     let found = source::recipe(&args.recipe)?;
-    match &args.replay {
-        Some(journal) => replay_journal(args, &found, journal, started),
-        None => train(args, &found, |found| source::data(found, &args.data), started),
+    match (&args.replay, args.repeat) {
+        (Some(journal), _) => replay_journal(args, &found, journal, started),
+        (None, Some(seeds)) => repeat::run(args, &found, seeds, started),
+        (None, None) => {
+            warn(&found.recipe.plan(&found.origin)?);
+            let Came { clients, run, report } = train(args, &found, "", started)?;
+            if args.json {
+                return Ok(serde_json::to_string_pretty(&report)? + "\n");
+            }
+            let written =
+                args.out.as_ref().map(|out| format!("written  {}/{{{}}}\n", out.display(), RESULTS.join(", ")));
+            Ok(tables(&found, &clients, &run, &report) + &written.unwrap_or_default())
+        }
     }
 }
 
-/// Trains a whole federation on the rows that `data` finds.
-pub fn train(
-    args: &Simulate,
-    found: &Found,
-    data: impl FnOnce(&Found) -> Result<DataSet, Fail>,
-    started: Instant,
-) -> Result<String, Fail> {
-    let plan = found.recipe.plan(&found.origin)?;
+/// What does nothing here.
+fn warn(plan: &Plan) {
     if plan.stop.time_limit_s.is_some() {
         eprintln!("dure: stop.time_limit_s does nothing here: the time of a simulation stands still");
     }
@@ -54,18 +62,35 @@ pub fn train(
             "dure: all clients of a simulation answer at once: cohort.over_selection only makes its cohorts larger"
         );
     }
+}
+
+/// A run that has come to its end.
+struct Came {
+    clients: Clients,
+    run: Simulation,
+    report: Report,
+}
+
+/// Trains a whole federation, and its baselines if they are asked for; writes its folder if one is named. `which` says on the progress bar
+/// which run it is.
+fn train(args: &Simulate, found: &Found, which: &str, started: Instant) -> Result<Came, Fail> {
+    let plan = found.recipe.plan(&found.origin)?;
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
-    let mut clients = Clients::new(data(found)?, found.recipe.work(), args.data.seed, threads)?;
-    let mut bar = Bar::new(started);
+    let data = source::data(found, &args.data)?;
+    let mut clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?;
+    let mut bar = Bar::new(which, started);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
-    let baselines = if args.baselines { baselines(&clients, &run)? } else { BTreeMap::new() };
+    let line = args.baselines.then(show::live).flatten();
+    line.iter().for_each(|line| line.set_message(format!("{which}training the baselines")));
+    let baselines = if args.baselines { baselines(found, &clients, &run)? } else { BTreeMap::new() };
+    line.iter().for_each(ProgressBar::finish_and_clear);
     let report = came(found, args.data.seed, &clients, &run, baselines, (threads, started));
-    let json = serde_json::to_string_pretty(&report)?;
     if let (Some(output), Some(models)) = (&output, &run.models) {
         let rounds = [&report.rounds[..], &report.refit].concat();
         let [model, journal, table, page, result] = RESULTS;
+        let json = serde_json::to_string_pretty(&report)?;
         let html = report::html(&report::fill::filled(args, found, &mut clients, &run, &report)?);
         output.write(&[
             (model, models.blob()),
@@ -75,11 +100,7 @@ pub fn train(
             (result, format!("{json}\n").as_bytes()),
         ])?;
     }
-    if args.json {
-        return Ok(json + "\n");
-    }
-    let written = args.out.as_ref().map(|out| format!("written  {}/{{{}}}\n", out.display(), RESULTS.join(", ")));
-    Ok(tables(found, &clients, &run, &report) + &written.unwrap_or_default())
+    Ok(Came { clients, run, report })
 }
 
 /// How many threads train.
@@ -91,11 +112,12 @@ fn threads(asked: Option<usize>) -> Result<usize, Fail> {
     }
 }
 
-fn baselines(clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
+fn baselines(found: &Found, clients: &Clients, run: &Simulation) -> Result<BTreeMap<String, Figures>, Fail> {
     let Some(job) = run.federation.jobs.last().filter(|job| job.completed > 0) else { return Ok(BTreeMap::new()) };
+    let (alone, rounds) = found.recipe.alone().unwrap_or_else(|| (clients.work().clone(), job.completed));
     Ok(BTreeMap::from([
         ("central".into(), baselines::central(clients, job)?),
-        ("local".into(), baselines::local(clients, job)?),
+        ("local".into(), baselines::local(clients, job, (&alone, rounds))?),
     ]))
 }
 
@@ -207,7 +229,7 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     let data_args = DataArgs { data: args.data.data.clone(), seed };
     let mut clients = Clients::new(source::data(&found, &data_args)?, work, seed, threads)?;
     let rows = source::describe(clients.data());
-    let mut bar = Bar::new(started);
+    let mut bar = Bar::new("", started);
     let replayed = replay(&records, &mut clients, &mut |progress| bar.show(progress));
     let (federation, models, seen) = replayed.with_context(|| format!("{}: on {rows}", path.display()))?;
     bar.clear();

@@ -16,6 +16,7 @@ use crate::{
 /// The built-in recipes.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("fitbit", include_str!("../../../recipes/fitbit.toml")),
+    ("fitbit-personal", include_str!("../../../recipes/fitbit-personal.toml")),
     ("news", include_str!("../../../recipes/news.toml")),
     ("news-all", include_str!("../../../recipes/news-all.toml")),
     ("mnist-fedavg", include_str!("../../../recipes/mnist-fedavg.toml")),

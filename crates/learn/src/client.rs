@@ -17,6 +17,7 @@ use crate::{
         examples::{Inputs, Truth},
     },
     loss::Targets,
+    mask::Mask,
     network::Network,
     schema::Schema,
     split::Split,
@@ -198,8 +199,9 @@ pub const JUDGED: usize = 32;
 /// The buffers of local training, used for one client after another.
 pub struct Trainer {
     network: Network,
-    /// The parameters as a file has them.
-    after: Vec<f32>,
+    mask: Mask,
+    /// The whole model's parameters as a file has them.
+    whole: Vec<f32>,
     /// A batch's targets: numbers, or classes.
     y: Vec<f32>,
     classes: Vec<u16>,
@@ -212,14 +214,18 @@ pub struct Trainer {
 
 impl Trainer {
     /// For models and training as `work` says, which was checked. `preprocessing` gives predictions their unit.
-    /// `most_rows` is the most that any client trains on: a batch is never larger.
-    pub fn new(work: &Work, preprocessing: &Preprocessing, most_rows: usize) -> Self {
+    /// `most_rows` is the most that any client trains on: a batch is never larger. A large step uses `threads` threads of the
+    /// pool it runs in, and comes to the same bits on any number.
+    pub fn new(work: &Work, preprocessing: &Preprocessing, most_rows: usize, threads: usize) -> Self {
         let rows = work.training.batch_size.max(JUDGED).min(most_rows.max(1));
-        let network = work.network(rows, 1).expect("the work was checked, and a smaller batch needs less");
-        let after = vec![0.0; network.parameters()];
+        let body = work.body(rows).expect("the work was checked, and a smaller batch needs less");
+        let mask = Mask::new(&body.tensors, &work.personalise.layers).expect("the work was checked");
+        let network = work.network(body, rows, threads);
+        let whole = vec![0.0; network.parameters()];
         Self {
             network,
-            after,
+            mask,
+            whole,
             y: vec![0.0; rows],
             classes: vec![0; rows],
             training: work.training.clone(),
@@ -229,38 +235,45 @@ impl Trainer {
         }
     }
 
-    /// Stop 4 of a round: trains from `base` on the client's rows and returns what changed, weighted by examples.
-    /// The order of rows derives from the seed, the client's name and the round's ordinal.
+    /// Stop 4 of a round: trains from `base` and the client's `own` layers on its rows. Returns what changed of the base, weighted
+    /// by examples, and the client's layers as they are now. The order of rows derives from the seed, the client's name and
+    /// the round's ordinal.
     pub fn train(
         &mut self,
-        base: &Params,
+        (base, own): (&Params, &[f32]),
         client: &Client,
         which: TrainingRows,
         (seed, ordinal): (u64, u32),
-    ) -> Result<Update, TrainError> {
+    ) -> Result<(Update, Vec<f32>), TrainError> {
         let rows = client.split.rows(which);
-        self.load(base)?;
+        self.load(base, own)?;
         let mut numbers = stream(seed, Purpose::Batches, client.name.as_str(), u64::from(ordinal));
         let loss = self.epochs(&client.rows, rows, self.training.epochs, &mut numbers);
-        self.network.store(&mut self.after);
-        let delta: Vec<f32> = self.after.iter().zip(base.values()).map(|(after, before)| after - before).collect();
+        self.network.store(&mut self.whole);
+        let delta = self.mask.shared(&self.whole).zip(base.values()).map(|(after, before)| after - before).collect();
+        let own = self.mask.own(&self.whole);
         let weight = Weight::new(rows.len() as f64).map_err(|_| TrainError::Diverged(client.name.clone()))?;
         let delta = Params::new(Arc::clone(base.layout()), delta)?;
-        if !loss.is_finite() || !delta.is_finite() {
+        if !loss.is_finite() || !delta.is_finite() || !own.iter().all(|value| value.is_finite()) {
             return Err(TrainError::Diverged(client.name.clone()));
         }
         let mut update = Update::of_delta(delta, weight);
         update.scalars.insert(TRAIN_LOSS.into(), loss);
-        Ok(update)
+        Ok((update, own))
     }
 
-    /// Starts from `params`, with an optimiser that has not stepped yet.
-    pub fn load(&mut self, params: &Params) -> Result<(), LayoutMismatch> {
-        let (want, got) = (self.network.parameters(), params.values().len());
-        if want != got {
+    /// Starts from `params` and a client's `own` layers, with an optimiser that has not stepped yet.
+    pub fn load(&mut self, params: &Params, own: &[f32]) -> Result<(), LayoutMismatch> {
+        let (want, got) = (self.network.parameters(), params.values().len() + own.len());
+        if want != got || self.mask.is_personal() == own.is_empty() {
             return Err(LayoutMismatch { want, got });
         }
-        self.network.load(params.values());
+        if own.is_empty() {
+            self.network.load(params.values());
+        } else {
+            self.mask.join(params.values(), own, &mut self.whole);
+            self.network.load(&self.whole);
+        }
         Ok(())
     }
 

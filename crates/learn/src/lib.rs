@@ -15,6 +15,8 @@ pub mod local_optimizer;
 pub mod loss;
 pub mod network;
 
+pub mod mask;
+
 pub mod client;
 pub mod task;
 pub mod work;

@@ -159,9 +159,12 @@ impl LocalOptimizer {
                 share("training.optimizer.momentum", momentum)?;
                 share("training.optimizer.weight_decay", weight_decay)
             }
-            Self::Adam { weight_decay, .. } | Self::Adamw { weight_decay, .. } => {
-                share("training.optimizer.weight_decay", weight_decay)
+            Self::Adam { weight_decay, .. } => share("training.optimizer.weight_decay", weight_decay),
+            Self::Adamw { learning_rate, weight_decay } if !(0.0..1.0).contains(&(learning_rate * weight_decay)) => {
+                let allowed = "at least 0, and times the learning rate below 1: it is a share of each parameter";
+                Err(PlanError::value("training.optimizer.weight_decay", weight_decay, allowed))
             }
+            Self::Adamw { .. } => Ok(()),
         }
     }
 

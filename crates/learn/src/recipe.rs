@@ -9,7 +9,7 @@ use dure_core::{
     cohort::CohortSpec,
     excerpt::{NAME, SENTENCE, excerpt},
     name::ClientName,
-    plan::{Plan, PlanError, PlanSpec, StopRules, TrainingRows},
+    plan::{MAX_ROUNDS, Plan, PlanError, PlanSpec, StopRules, TrainingRows},
     strategy::StrategySpec,
 };
 use serde::{Deserialize, Serialize};
@@ -39,10 +39,33 @@ pub struct Recipe {
     pub schema: Schema,
     /// What is done.
     pub plan: PlanKeys,
+    /// What the federation is held against, where that is not its own model with its own training.
+    #[serde(default)]
+    pub baselines: Baselines,
     /// Where a site has its rows.
     pub site: Site,
     /// People to make up where there is no data.
     pub generator: Option<Generator>,
+}
+
+/// What baselines train instead of the plan's model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Baselines {
+    /// Every client alone.
+    pub local: Option<Alone>,
+}
+
+/// What a client trains alone: a search for the best way to learn together is no proof if learning alone had none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alone {
+    /// How many rounds; nothing is sent, they are for the schedule only.
+    pub rounds: u32,
+    /// What is trained.
+    pub model: ModelSpec,
+    /// How, in a round.
+    pub training: Training,
 }
 
 /// The keys of `[plan]`.
@@ -116,7 +139,7 @@ pub enum RecipeError {
     },
 }
 
-const TABLES: [&str; 8] = ["name", "title", "data", "smoke", "schema", "plan", "site", "generator"];
+const TABLES: [&str; 9] = ["name", "title", "data", "smoke", "schema", "plan", "baselines", "site", "generator"];
 
 impl Recipe {
     /// Reads a recipe from `text`, with `overrides` (`key=value`) laid over it. A key may leave `plan.` away.
@@ -143,7 +166,13 @@ impl Recipe {
     pub fn work(&self) -> Work {
         let PlanKeys { split, model, training, personalise, .. } = &self.plan;
         let (schema, model, training) = (self.schema.clone(), model.clone(), training.clone());
-        Work { schema, split: *split, model, training, personalise: *personalise }
+        Work { schema, split: *split, model, training, personalise: personalise.clone() }
+    }
+
+    /// What a client that is alone is told, and for how many rounds, if that is not what the plan says.
+    pub fn alone(&self) -> Option<(Work, u32)> {
+        let Alone { rounds, model, training } = self.baselines.local.clone()?;
+        Some((Work { model, training, personalise: Personalise::default(), ..self.work() }, rounds))
     }
 
     /// The checked plan.
@@ -151,6 +180,12 @@ impl Recipe {
         let error = |error| RecipeError::Plan { origin: origin.into(), error };
         let (work, keys) = (self.work(), &self.plan);
         work.check().map_err(error)?;
+        if let Some((alone, rounds)) = self.alone() {
+            alone.check().map_err(error)?;
+            if !(1..=MAX_ROUNDS).contains(&rounds) {
+                return Err(error(PlanError::value("baselines.local.rounds", rounds, "1 to 1000000")));
+            }
+        }
         self.check().map_err(error)?;
         let Ok(serde_json::Value::Object(told)) = serde_json::to_value(&work) else {
             unreachable!("a struct is an object")

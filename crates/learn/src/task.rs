@@ -37,8 +37,8 @@ pub struct Task<'a> {
 /// What comes of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Done {
-    /// What training changed.
-    Trained(Update),
+    /// What training changed, and the client's own layers as they are now.
+    Trained(Update, Vec<f32>),
     /// Sums of the errors and counts of the classes, by the model that made them (`global`, `personalised`).
     Evaluated(BTreeMap<String, Sums>),
 }
@@ -49,17 +49,18 @@ impl<'a> Task<'a> {
         Self { round, seed: job.seed, rows: job.plan.rows, rounds: job.plan.rounds, base, work }
     }
 
-    /// Stop 4 of a round: a client does what it is asked. `trainer` may have served others before.
-    pub fn answer(&self, trainer: &mut Trainer, client: &Client) -> Result<Done, TrainError> {
+    /// Stop 4 of a round: a client, whose `own` layers these are, does what it is asked. `trainer` may have served others before.
+    pub fn answer(&self, trainer: &mut Trainer, client: &Client, own: &[f32]) -> Result<Done, TrainError> {
         match self.round.kind {
             Kind::Train => {
                 let drawn = (self.seed, self.round.ordinal);
                 trainer.scale_rate(self.work.training.schedule.factor(self.round.ordinal, self.rounds));
-                trainer.train(self.base, client, self.rows, drawn).map(Done::Trained)
+                let (update, own) = trainer.train((self.base, own), client, self.rows, drawn)?;
+                Ok(Done::Trained(update, own))
             }
-            Kind::Test => self.test(trainer, client).map(Done::Evaluated),
+            Kind::Test => self.test(trainer, client, own).map(Done::Evaluated),
             Kind::Evaluate | Kind::Measure => {
-                trainer.load(self.base)?;
+                trainer.load(self.base, own)?;
                 let sums = judge(trainer, client, &client.split.validation, false)?;
                 Ok(Done::Evaluated(BTreeMap::from([("global".into(), sums)])))
             }
@@ -67,13 +68,14 @@ impl<'a> Task<'a> {
     }
 
     /// The final model on test rows, as it is and as the client makes it its own.
-    fn test(&self, trainer: &mut Trainer, client: &Client) -> Result<BTreeMap<String, Sums>, TrainError> {
-        let (epochs, rows) = (self.work.personalise.epochs, client.split.rows(self.rows));
-        trainer.load(self.base)?;
+    fn test(&self, trainer: &mut Trainer, client: &Client, own: &[f32]) -> Result<BTreeMap<String, Sums>, TrainError> {
+        let (personalise, training) = (&self.work.personalise, &self.work.training);
+        let (epochs, rows) = (personalise.epochs, client.split.rows(self.rows));
+        trainer.load(self.base, own)?;
         let mut sums = BTreeMap::from([("global".into(), judge(trainer, client, &client.split.test, true)?)]);
         if epochs > 0 {
             let mut numbers = stream(self.seed, Purpose::Personalise, client.name.as_str(), 0);
-            trainer.scale_rate(1.0);
+            trainer.scale_rate(personalise.learning_rate.map_or(1.0, |rate| rate / training.optimizer.learning_rate()));
             trainer.epochs(client.rows(), rows, epochs, &mut numbers);
             // Fine-tuning that diverges is this client's loss alone: it has no personal model, and figures say how many have.
             sums.extend(

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use dure_core::{
     excerpt::{SENTENCE, excerpt},
-    model::Layout,
+    model::{Layout, Params},
     plan::{Plan, PlanError},
 };
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use crate::{
     client::JUDGED,
     local_optimizer::{LocalOptimizer, Schedule},
     loss::Loss,
+    mask::{self, Mask},
     network::{
         Network,
         build::{Body, Shape},
@@ -103,12 +104,33 @@ pub struct Training {
     pub schedule: Schedule,
 }
 
-/// How a client makes the final model its own: by training it on, on its rows alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// How a client has a model of its own: by layers that stay with it from round to round, and by training the final model on,
+/// on its rows alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Personalise {
     /// Passes over the client's rows; 0 leaves the model as it is.
     pub epochs: u32,
+    /// The learning rate of those passes; training's if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f32>,
+    /// Layers whose tensors each client keeps to itself; see [`Mask`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
+}
+
+impl Personalise {
+    fn check(&self) -> Result<(), PlanError> {
+        if self.epochs > 100_000 {
+            return refuse("personalise.epochs", self.epochs, "0 to 100000");
+        }
+        match self.learning_rate {
+            Some(rate) if !(rate.is_finite() && rate > 0.0) => {
+                refuse("personalise.learning_rate", rate, "a number above 0")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Work {
@@ -131,25 +153,18 @@ impl Work {
 
     /// Holds every value to what it may be.
     pub fn check(&self) -> Result<(), PlanError> {
-        for (key, share) in [("split.test", self.split.test), ("split.validation", self.split.validation)] {
-            if !(0.0..1.0).contains(&share) {
-                return refuse(key, share, "a share from 0 to below 1");
-            }
-        }
-        if self.personalise.epochs > 100_000 {
-            return refuse("personalise.epochs", self.personalise.epochs, "0 to 100000");
-        }
+        self.split.check()?;
+        self.personalise.check()?;
         self.schema.check()?;
-        if self.split.held_out && self.split.test > 0.0 {
-            return refuse("split.test", self.split.test, "0 where the data set holds rows out to test on");
-        }
         self.training.check(&self.schema)?;
         if let ModelSpec::Mlp { hidden } = &self.model
             && (hidden.len() > 64 || hidden.iter().any(|units| !(1..=1 << 16).contains(units)))
         {
             return refuse("model.hidden", format!("{hidden:?}"), "up to 64 layers of 1 to 65536 units");
         }
-        let bytes = self.body(self.training.batch_size.max(JUDGED))?.floats.saturating_mul(4);
+        let body = self.body(self.training.batch_size.max(JUDGED))?;
+        Mask::new(&body.tensors, &self.personalise.layers)?;
+        let bytes = body.floats.saturating_mul(4);
         if bytes > MAX_TRAINER_BYTES {
             let allowed = format!("a model and batch whose training takes at most {MAX_TRAINER_BYTES} bytes a thread");
             let asked = format!("one with batches of {} ({bytes} bytes)", self.training.batch_size);
@@ -174,14 +189,25 @@ impl Work {
         refuse("model.layers", format!("a last layer with {} outputs", body.outputs), &allowed)
     }
 
-    /// The model's tensors.
+    /// The model's tensors that travel.
     pub fn layout(&self) -> Result<Layout, PlanError> {
-        self.body(1)?.layout().map_err(|error| PlanError::value("model", "a list of layers", error.to_string()))
+        mask::layout(&self.body(1)?.tensors, &self.personalise.layers)
+            .map_err(|error| PlanError::value("model", "a list of layers", error.to_string()))
     }
 
-    /// A model to train on batches of up to `rows` examples, on `threads` threads.
-    pub fn network(&self, rows: usize, threads: usize) -> Result<Network, PlanError> {
-        Ok(Network::new(self.body(rows)?, self.input(), rows, self.training.optimizer, Simd::detect(), threads))
+    /// What a client's own layers begin with in a job of this seed; alike at every client, as if they were shared.
+    pub fn own(&self, seed: u64) -> Result<Vec<f32>, PlanError> {
+        if self.personalise.layers.is_empty() {
+            return Ok(vec![]);
+        }
+        let (whole, tensors) = (Self { personalise: Personalise::default(), ..self.clone() }, self.body(1)?.tensors);
+        let params = Params::initial(whole.layout()?.into(), seed);
+        Ok(Mask::new(&tensors, &self.personalise.layers)?.own(params.values()))
+    }
+
+    /// A model to train on batches of up to `rows` examples, for which `body` was made, on `threads` threads.
+    pub fn network(&self, body: Body, rows: usize, threads: usize) -> Network {
+        Network::new(body, self.input(), rows, self.training.optimizer, Simd::detect(), threads)
     }
 }
 

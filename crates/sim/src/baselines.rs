@@ -1,12 +1,12 @@
-//! What the federation is held against, on the same splits and with the same budget of epochs: all rows in one place
-//! (`central`), and every client alone (`local`).
+//! What the federation is held against, on the same splits: all rows in one place (`central`), and every client alone
+//! (`local`). They have the federation's model and its budget of epochs, or what the recipe found best for them.
 
 use std::sync::Arc;
 
 use dure_core::{
     job::Job,
     model::Params,
-    random::{Purpose, stream},
+    random::{Purpose, Stream, stream},
     statistics::Sums,
 };
 use dure_learn::{
@@ -38,24 +38,24 @@ pub fn central(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     let truth = Truth::join(data.iter().map(|client| &client.truth));
     let Some((inputs, truth)) = inputs.zip(truth) else { return Ok(Figures::of(std::iter::empty())) };
     let everything = Rows::new(&inputs, &truth, &work.schema, &preprocessing);
-    let mut trainer = Trainer::new(work, &preprocessing, rows.len());
-    trainer.load(&initial(job))?;
-    trainer.epochs(&everything, &rows, epochs(job, work), &mut stream(job.seed, Purpose::Baseline, "", 0));
-    let sums: Vec<Sums> = tests.iter().map(|test| trainer.evaluate(&everything, test, true)).collect();
+    let mut numbers = stream(job.seed, Purpose::Baseline, "", 0);
+    let sums: Vec<Sums> = clients.threads().install(|| -> Result<_, TrainError> {
+        let mut trainer = Trainer::new(work, &preprocessing, rows.len(), clients.threads().current_num_threads());
+        train(&mut trainer, work, job, (&everything, &rows), job.completed, &mut numbers)?;
+        Ok(tests.iter().map(|test| trainer.evaluate(&everything, test, true)).collect())
+    })?;
     Ok(Figures::of(data.iter().map(|client| &client.name).zip(&sums)))
 }
 
-/// Each client's sums on its test rows, of a model trained on its own rows alone, with its own statistics.
-pub fn local(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
-    let work = clients.work();
-    let start = initial(job);
+/// Each client's sums on its test rows, of a model trained on its own rows alone, with its own statistics: what `work` says, for `rounds`
+/// rounds.
+pub fn local(clients: &Clients, job: &Job, (work, rounds): (&Work, u32)) -> Result<Figures, TrainError> {
     let alone = |(client, split): (&ClientRows, &Split)| {
         let preprocessing = Preprocessing::of(&measure(client, &work.schema, split.rows(job.plan.rows)));
         let rows = Rows::new(&client.inputs, &client.truth, &work.schema, &preprocessing);
-        let mut trainer = Trainer::new(work, &preprocessing, split.both.len());
-        trainer.load(&start)?;
+        let mut trainer = Trainer::new(work, &preprocessing, split.both.len(), 1);
         let mut numbers = stream(job.seed, Purpose::Baseline, client.name.as_str(), 0);
-        trainer.epochs(&rows, split.rows(job.plan.rows), epochs(job, work), &mut numbers);
+        train(&mut trainer, work, job, (&rows, split.rows(job.plan.rows)), rounds, &mut numbers)?;
         Ok(trainer.evaluate(&rows, &split.test, true))
     };
     let everybody = clients.data().clients.par_iter().zip(clients.splits());
@@ -63,11 +63,21 @@ pub fn local(clients: &Clients, job: &Job) -> Result<Figures, TrainError> {
     Ok(Figures::of(clients.data().clients.iter().map(|client| &client.name).zip(&sums)))
 }
 
-fn initial(job: &Job) -> Params {
-    Params::initial(Arc::new(job.plan.layout.clone()), job.seed)
-}
-
-/// The epochs that a client of the job had over all its rounds.
-fn epochs(job: &Job, work: &Work) -> u32 {
-    job.completed.saturating_mul(work.training.epochs)
+/// Trains from the job's first parameters on as if rounds were only for the learning rate to change.
+fn train(
+    trainer: &mut Trainer,
+    work: &Work,
+    job: &Job,
+    (data, rows): (&Rows, &[u32]),
+    rounds: u32,
+    numbers: &mut Stream,
+) -> Result<(), TrainError> {
+    let checked = "the work was checked";
+    let layout = work.layout().expect(checked);
+    trainer.load(&Params::initial(Arc::new(layout), job.seed), &work.own(job.seed).expect(checked))?;
+    for round in 1..=rounds {
+        trainer.scale_rate(work.training.schedule.factor(round, rounds));
+        trainer.epochs(data, rows, work.training.epochs, numbers);
+    }
+    Ok(())
 }

@@ -1,6 +1,9 @@
 //! Everybody's rows and the threads that work on them: tasks in, answers out, in the order of names.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use dure_core::{
     codec::Codec,
@@ -27,6 +30,26 @@ use rayon::prelude::*;
 /// What comes back for a task: the answer that the journal keeps, and for a training task the decoded update.
 pub type Reply = Result<(Answer, Option<Update>), TrainError>;
 
+/// What a client makes of its task: its reply, and its own layers if it trained them.
+struct Made {
+    answer: Answer,
+    update: Option<Update>,
+    own: Vec<f32>,
+}
+
+/// The rows as a job scales them, with a trainer for each thread, and the layers that each client keeps.
+struct Prepared {
+    job: u32,
+    clients: Vec<Client>,
+    trainers: Vec<Trainer>,
+    /// What a client's own layers begin with.
+    beginning: Vec<f32>,
+    /// Of clients that have trained in a round that counts.
+    own: BTreeMap<usize, Vec<f32>>,
+    /// Of the open round: they count when it does.
+    pending: BTreeMap<usize, Vec<f32>>,
+}
+
 /// All clients of a simulation.
 pub struct Clients {
     data: DataSet,
@@ -34,8 +57,7 @@ pub struct Clients {
     work: Work,
     seed: u64,
     threads: rayon::ThreadPool,
-    /// The rows as the job of this number scales them, with a trainer for each thread.
-    prepared: Option<(u32, Vec<Client>, Vec<Trainer>)>,
+    prepared: Option<Prepared>,
 }
 
 /// Why there are no clients.
@@ -107,7 +129,8 @@ impl Clients {
             return positions.iter().map(|i| Ok((self.measure(*i, job.plan.rows), None))).collect();
         };
         self.prepare(job);
-        let Some((_, clients, trainers)) = &mut self.prepared else { unreachable!("just prepared") };
+        let Some(prepared) = &mut self.prepared else { unreachable!("just prepared") };
+        let Prepared { clients, trainers, beginning, own, pending, .. } = prepared;
         let task = Task::of(job, round.id, base.params(), &self.work);
         let (codec, digest) = (job.plan.codec, base.sha256());
         let next = AtomicUsize::new(0);
@@ -116,28 +139,44 @@ impl Clients {
             let mut replies = Vec::new();
             while let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let client = &clients[*position];
-                let done = task.answer(trainer, client);
+                let done = task.answer(trainer, client, own.get(position).unwrap_or(beginning));
                 replies.push((*position, done.and_then(|done| reply(done, &task, codec, digest, client))));
             }
             replies
         };
-        let mut replies: Vec<(usize, Reply)> = match &mut trainers[..] {
+        let mut replies: Vec<(usize, Result<Made, TrainError>)> = match &mut trainers[..] {
             [alone] => take(alone),
             trainers => self.threads.install(|| trainers.par_iter_mut().flat_map_iter(take).collect()),
         };
         replies.sort_by_key(|(position, _)| *position);
-        replies.into_iter().map(|(_, reply)| reply).collect()
+        pending.clear();
+        let come = |(position, made): (usize, Result<Made, TrainError>)| {
+            let Made { answer, update, own } = made?;
+            if !own.is_empty() {
+                pending.insert(position, own);
+            }
+            Ok((answer, update))
+        };
+        replies.into_iter().map(come).collect()
+    }
+
+    /// The open round counts: those of `names` keep their own layers as it made them.
+    pub fn keep<'a>(&mut self, names: impl Iterator<Item = &'a ClientName>) {
+        let positions: Vec<usize> = names.filter_map(|name| self.position(name)).collect();
+        let Some(Prepared { own, pending, .. }) = &mut self.prepared else { return };
+        own.extend(positions.iter().filter_map(|position| pending.remove_entry(position)));
     }
 
     /// Everybody's test rows, in the order of names: the truth, and what the model `params` of `job` says, in the target's unit.
     /// None of a model that says classes.
     pub fn predictions(&mut self, job: &Job, params: &Params) -> Result<Vec<(f64, f64)>, TrainError> {
         self.prepare(job);
-        let Some((_, clients, trainers)) = &mut self.prepared else { unreachable!("just prepared") };
+        let Some(prepared) = &mut self.prepared else { unreachable!("just prepared") };
+        let Prepared { clients, trainers, beginning, own, .. } = prepared;
         let Some(trainer) = trainers.first_mut() else { return Ok(vec![]) };
-        trainer.load(params)?;
         let mut pairs = Vec::new();
-        for (client, data) in clients.iter().zip(&self.data.clients) {
+        for (i, (client, data)) in clients.iter().zip(&self.data.clients).enumerate() {
+            trainer.load(params, own.get(&i).unwrap_or(beginning))?;
             let (test, Truth::Numbers(target)) = (&client.split.test, &data.truth) else { return Ok(vec![]) };
             let truths = test.iter().map(|row| target[*row as usize]);
             pairs.extend(truths.zip(trainer.predict(client.rows(), test)));
@@ -157,7 +196,7 @@ impl Clients {
 
     /// Scales everybody's rows by what the job has measured, once a job.
     fn prepare(&mut self, job: &Job) {
-        if self.prepared.as_ref().is_some_and(|(prepared, ..)| *prepared == job.id) {
+        if self.prepared.as_ref().is_some_and(|prepared| prepared.job == job.id) {
             return;
         }
         let preprocessing =
@@ -165,9 +204,11 @@ impl Clients {
         let client = |(data, split): (_, &Split)| Client::new(data, split.clone(), &self.work.schema, &preprocessing);
         let clients = self.data.clients.iter().zip(&self.splits).map(client).collect();
         let most_rows = self.splits.iter().map(|split| split.both.len().max(split.test.len())).max().unwrap_or(1);
-        let trainer = |_| Trainer::new(&self.work, &preprocessing, most_rows);
+        let trainer = |_| Trainer::new(&self.work, &preprocessing, most_rows, 1);
         let trainers = (0..self.threads.current_num_threads()).map(trainer).collect();
-        self.prepared = Some((job.id, clients, trainers));
+        let beginning = self.work.own(job.seed).expect("the work was checked");
+        let (own, pending) = (BTreeMap::new(), BTreeMap::new());
+        self.prepared = Some(Prepared { job: job.id, clients, trainers, beginning, own, pending });
     }
 }
 
@@ -178,10 +219,10 @@ pub fn split(data: &DataSet, spec: &SplitSpec, seed: u64) -> Result<Vec<Split>, 
 }
 
 /// Stops 5 and 6 of a round: what was done becomes an answer. An update is encoded, and read back as a server would.
-fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest, client: &Client) -> Reply {
-    let update = match done {
-        Done::Evaluated(sums) => return Ok((Answer::Evaluated { sums }, None)),
-        Done::Trained(update) => update,
+fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest, client: &Client) -> Result<Made, TrainError> {
+    let (update, own) = match done {
+        Done::Evaluated(sums) => return Ok(Made { answer: Answer::Evaluated { sums }, update: None, own: vec![] }),
+        Done::Trained(update, own) => (update, own),
     };
     let bytes = encode_update(&update, codec, base);
     let sha256 = Digest::of(&bytes);
@@ -193,7 +234,8 @@ fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest, client: &Clien
         Codec::Bf16 => decode_update(&bytes, &expected, None).map_err(|_| TrainError::Diverged(client.name.clone()))?,
     };
     let (weight, scalars) = (update.weight, update.scalars.clone());
-    Ok((Answer::Update { sha256, bytes: bytes.len() as u64, weight, scalars }, Some(update)))
+    let answer = Answer::Update { sha256, bytes: bytes.len() as u64, weight, scalars };
+    Ok(Made { answer, update: Some(update), own })
 }
 
 /// The mean training loss of a round, weighted as its updates are.

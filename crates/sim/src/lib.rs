@@ -12,5 +12,7 @@ pub mod baselines;
 pub mod replay;
 pub mod report;
 
+pub mod repeat;
+
 pub use replay::replay;
 pub use simulation::{Progress, SimError, Simulation, simulate};

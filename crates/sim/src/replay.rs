@@ -135,12 +135,13 @@ impl Replay {
         clients.take_up(work, job.seed).map_err(|error| impossible(error.to_string()))
     }
 
-    fn next_model(&mut self, job: u32, clients: &Clients) -> Result<Option<Digest>, AdvanceError> {
+    fn next_model(&mut self, job: u32, clients: &mut Clients) -> Result<Option<Digest>, AdvanceError> {
         match self.federation.owed() {
             Some(Owed::Initial(owing)) if owing.id == job => self.models = Some(Models::initial(owing)),
-            Some(Owed::Next(owing, _)) if owing.id == job => {
+            Some(Owed::Next(owing, round)) if owing.id == job => {
                 if let Some(models) = &mut self.models {
                     models.advance(owing, &self.updates, clients.threads().current_num_threads())?;
+                    clients.keep(round.answers.keys());
                 }
             }
             _ => return Ok(None),

@@ -177,13 +177,14 @@ impl Driver {
     }
 
     /// Stops 8 to 10: combine, step, publish.
-    fn publish(&mut self, clients: &Clients) -> Result<(), SimError> {
+    fn publish(&mut self, clients: &mut Clients) -> Result<(), SimError> {
         let (Some(Owed::Next(job, round)), Some(models)) = (self.federation.owed(), &mut self.models) else {
             return Ok(());
         };
         let updates = std::mem::take(&mut self.updates);
         let bytes_down = (models.blob().len() * round.cohort.len()) as u64;
         models.advance(job, &updates, clients.threads().current_num_threads())?;
+        clients.keep(round.answers.keys());
         let (id, sha256) = (job.id, models.sha256());
         let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
         self.rounds.push(RoundRow {

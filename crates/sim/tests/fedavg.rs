@@ -39,9 +39,9 @@ fn each_rounds_parameters_are_those_of_an_independent_fedavg() {
     let expected = SafeTensors::deserialize(include_bytes!("vectors/fedavg_expected.safetensors")).unwrap();
     let strategy = recipe.plan("fitbit").unwrap().strategy.build().unwrap();
     let mut params = prepared.initial.clone();
-    let mut trainer = Trainer::new(&recipe.work(), &prepared.preprocessing, 100);
+    let mut trainer = Trainer::new(&recipe.work(), &prepared.preprocessing, 100, 1);
     for round in 1..=3 {
-        let train = |client| trainer.train(&params, client, TrainingRows::Training, (1, round)).unwrap();
+        let train = |client| trainer.train((&params, &[]), client, TrainingRows::Training, (1, round)).unwrap().0;
         let updates: Vec<_> = prepared.clients.iter().map(train).collect();
         let deltas: Vec<_> = updates.iter().map(|update| (update.weight, update.groups[DELTA].values())).collect();
         let mut delta = vec![0.0; params.values().len()];

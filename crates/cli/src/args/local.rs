@@ -6,12 +6,13 @@ use clap::{Args as Arguments, Subcommand};
 
 use super::{DataArgs, RecipeArgs};
 
-#[derive(Debug, Arguments)]
+#[derive(Clone, Debug, Arguments)]
 #[command(after_help = "\
 Examples:
   dure simulate fitbit                                    made-up people
   dure simulate fitbit --data DIR --seed 1 --out run1     real ones; writes model, journal and figures
   dure simulate fitbit rounds=100 training.epochs=5 --baselines
+  dure simulate fitbit-personal --repeat 5 --baselines    means over five seeds, differences with intervals
   dure simulate fitbit --data DIR --replay run1/journal.jsonl")]
 pub struct Simulate {
     #[command(flatten)]
@@ -27,8 +28,11 @@ pub struct Simulate {
     /// Train the centralised and the local-only model as well, on the same splits and budget
     #[arg(long)]
     pub baselines: bool,
+    /// Run with N seeds, from --seed on, and with every fold if the recipe has folds: means, differences and their intervals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: Option<u32>,
     /// Repeat this journal's run and hold every answer and every model against its digest
-    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines", "seed"])]
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines", "seed", "repeat"])]
     pub replay: Option<PathBuf>,
     /// Print result.json instead of tables
     #[arg(long)]

@@ -59,7 +59,7 @@ pub enum Command {
 }
 
 /// A recipe and what is laid over it.
-#[derive(Debug, Arguments)]
+#[derive(Clone, Debug, Arguments)]
 pub struct RecipeArgs {
     /// A built-in recipe's name, or a TOML file
     pub recipe: String,
@@ -72,7 +72,7 @@ pub struct RecipeArgs {
 }
 
 /// Whose rows.
-#[derive(Debug, Arguments)]
+#[derive(Clone, Debug, Arguments)]
 pub struct DataArgs {
     /// The folder that holds the recipe's data set. Without it $DURE_DATA/<data set>, else made-up data
     #[arg(long, value_name = "DIR")]

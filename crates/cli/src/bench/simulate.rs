@@ -94,13 +94,13 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
     let split = |n| Split { training: all(n), both: all(n), ..Split::default() };
     let clients: Vec<Client> =
         rows.clients.iter().map(|client| Client::new(client, split(client.len()), schema, &preprocessing)).collect();
-    let mut trainer = Trainer::new(&found.recipe.work(), &preprocessing, 32);
+    let mut trainer = Trainer::new(&found.recipe.work(), &preprocessing, 32, 1);
     let mut params = Params::initial(plan.layout.clone().into(), 0);
     let mut times = vec![];
     for round in 1..=ROUNDS * REPEATS as u32 {
         let started = Instant::now();
-        let train = |client| trainer.train(&params, client, TrainingRows::Training, (0, round));
-        let updates = clients.iter().map(train).collect::<Result<Vec<_>, _>>()?;
+        let train = |client| trainer.train((&params, &[]), client, TrainingRows::Training, (0, round));
+        let updates = clients.iter().map(train).map(|trained| Ok(trained?.0)).collect::<Result<Vec<_>>>()?;
         let deltas: Vec<_> = updates.iter().map(|update| (update.weight, update.groups[DELTA].values())).collect();
         let mut delta = vec![0.0; params.values().len()];
         let combined = strategy.combine.combine(0..delta.len(), &mut InMemory::new(&deltas), &mut delta);

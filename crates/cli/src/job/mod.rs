@@ -85,6 +85,11 @@ fn add(remote: &Remote, spec: &JobSpec) -> Result<JobView, Fail> {
 fn spec(recipe: &RecipeArgs, seed: u64) -> Result<JobSpec, Fail> {
     let found = source::recipe(recipe)?;
     let plan = found.recipe.plan(&found.origin)?;
+    if let Some(layer) = found.recipe.plan.personalise.layers.first() {
+        return Err(Fail::usage(format!(
+            "personalise.layers keeps {layer} with each client, which agents cannot do yet: `dure simulate` can"
+        )));
+    }
     Ok(JobSpec { plan: plan.into(), seed: seed.to_string() })
 }
 

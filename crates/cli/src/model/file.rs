@@ -48,6 +48,9 @@ struct Model {
     trainer: Trainer,
 }
 
+/// What a row is known by: what it is called, and of a row.
+type Place<'a> = (&'a str, fn(&Row) -> String);
+
 impl Model {
     fn read(args: &ModelArgs) -> Result<Self, Fail> {
         let shown = args.model.display().to_string();
@@ -84,15 +87,17 @@ impl Model {
         std::iter::once(target.name.clone()).chain(target.classes.iter().map(|class| format!("P({class})"))).collect()
     }
 
-    /// By what a row is known, and what that is called: whose it is and its day, or else its line.
-    fn places(&self) -> Vec<(String, fn(&Row) -> String)> {
+    /// By what a row is known: whose it is and its day, and its line where one of these is absent.
+    fn places(&self) -> Vec<Place<'_>> {
         let client = if self.site.format == Format::Vitals { "subject_id" } else { &self.site.client };
-        let date = &self.site.date;
+        let date = &*self.site.date;
         let line = if client.is_empty() || date.is_empty() { "line" } else { "" };
-        let day: fn(&Row) -> String = |row| row.date.map_or_else(String::new, |date| date.to_string());
-        let all: [(&str, fn(&Row) -> String); 3] =
-            [(client, |row| quoted(&row.id)), (date, day), (line, |row| row.line.to_string())];
-        all.into_iter().filter(|(name, _)| !name.is_empty()).map(|(name, of)| (name.to_owned(), of)).collect()
+        let all: [Place; 3] = [
+            (client, |row| quoted(&row.id)),
+            (date, |row| row.date.map_or_else(String::new, |date| date.to_string())),
+            (line, |row| row.line.to_string()),
+        ];
+        all.into_iter().filter(|(name, _)| !name.is_empty()).collect()
     }
 
     /// What is said of each row, as fields of a line, and whether all of it is finite.
@@ -148,19 +153,24 @@ fn trainer(
     let optimizer = LocalOptimizer::sgd(1.0);
     let work = Work {
         schema: schema.clone(),
-        split: SplitSpec { test: 0.0, validation: 0.0, held_out: false },
+        split: SplitSpec::default(),
         model,
         training: Training { epochs: 1, batch_size: BATCH, loss, optimizer, schedule: Schedule::Constant },
-        personalise: Personalise { epochs: 0 },
+        personalise: Personalise::default(),
     };
     work.check().map_err(|error| anyhow!("{file}: {error}"))?;
     let layout = work.layout().map_err(|error| anyhow!("{file}: {error}"))?;
     let named = |layout: &Layout| layout.tensors().map(|(t, _)| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>();
-    if named(&layout) != named(params.layout()) {
+    let (want, got) = (named(&layout), named(params.layout()));
+    if got.len() < want.len() && got.iter().all(|tensor| want.contains(tensor)) {
+        let missing = want.iter().find(|tensor| !got.contains(tensor)).map_or("", |(name, _)| name);
+        return Err(anyhow!("{file}: has the shared layers only; each client keeps its own ({missing}, …)").into());
+    }
+    if want != got {
         return Err(anyhow!("{file}: its tensors are not those of the model that it names").into());
     }
-    let mut trainer = Trainer::new(&work, preprocessing, BATCH);
-    trainer.load(params).map_err(|error| anyhow!("{file}: {error}"))?;
+    let mut trainer = Trainer::new(&work, preprocessing, BATCH, 1);
+    trainer.load(params, &[]).map_err(|error| anyhow!("{file}: {error}"))?;
     Ok(trainer)
 }
 
@@ -171,10 +181,11 @@ pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
     let scaled = model.scale(&Inputs::Table(model.schema.width(), features), &Truth::Numbers(vec![]));
     let all: Vec<u32> = (0..rows.len() as u32).collect();
+    let said = model.say(&scaled, &all);
     let places = model.places();
-    let header = places.iter().map(|(name, _)| name.clone()).chain(model.heads());
+    let header = places.iter().map(|(name, _)| (*name).to_owned()).chain(model.heads());
     let mut csv = header.map(|name| quoted(&name)).collect::<Vec<_>>().join(",") + "\n";
-    for (row, (said, finite)) in rows.iter().zip(model.say(&scaled, &all)) {
+    for (row, (said, finite)) in rows.iter().zip(said) {
         if !finite {
             let (file, line) = (file.display(), row.line);
             return Err(anyhow!(

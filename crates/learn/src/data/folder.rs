@@ -31,6 +31,17 @@ pub struct Folder {
     pub others: usize,
 }
 
+impl Folder {
+    /// Puts the images of another folder, of the same shape, behind its own.
+    pub fn append(&mut self, other: Self) {
+        self.images.pixels.extend(other.images.pixels);
+        self.images.labels.extend(other.images.labels);
+        self.files.extend(other.files);
+        self.digests.extend(other.digests);
+        self.others += other.others;
+    }
+}
+
 /// The largest file of an image.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 

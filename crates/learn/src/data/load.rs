@@ -130,10 +130,14 @@ fn folders(
     shape: ImageShape,
 ) -> Result<(Images, Option<Images>, usize), ImageError> {
     let read = |name: &String| folder::read(&folder.join(name), &schema.target.classes, shape);
-    let (train, mut dropped) = match site.train.first() {
-        Some(name) => drop_repeats(read(name)?),
-        None => drop_repeats(folder::read(folder, &schema.target.classes, shape)?),
+    let mut train = match site.train.first() {
+        Some(name) => read(name)?,
+        None => folder::read(folder, &schema.target.classes, shape)?,
     };
+    for name in site.train.iter().skip(1) {
+        train.append(read(name)?);
+    }
+    let (train, mut dropped) = drop_repeats(train);
     let Some(name) = site.test.first() else { return Ok((train.images, None, dropped)) };
     let (test, copies) = drop_copies(&train, read(name)?);
     let (test, repeats) = drop_repeats(test);

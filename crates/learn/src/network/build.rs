@@ -126,6 +126,8 @@ pub struct Tensor {
     pub spec: TensorSpec,
     /// How it lies in a network.
     pub arrangement: Arrangement,
+    /// Whether it is of a batch or group norm.
+    pub norm: bool,
 }
 
 /// A line of a model's description.
@@ -179,7 +181,7 @@ impl Body {
 }
 
 impl Body {
-    /// The tensors, as a plan has them.
+    /// All tensors, as a plan has them that shares them all.
     pub fn layout(&self) -> Result<Layout, LayoutError> {
         Layout::new(self.tensors.iter().map(|tensor| tensor.spec.clone()).collect())
     }
@@ -255,7 +257,11 @@ impl Builder {
 
     fn tensor(&mut self, name: String, shape: Vec<usize>, initial: Initial, arrangement: Arrangement) {
         let spec = TensorSpec { name, shape, initial, role: Role::Weight };
-        self.tensors.push(Tensor { spec, arrangement });
+        self.tensors.push(Tensor { spec, arrangement, norm: false });
+    }
+
+    fn norm(&mut self, spec: TensorSpec) {
+        self.tensors.push(Tensor { spec, arrangement: Arrangement::Same, norm: true });
     }
 
     fn push(&mut self, name: &str, what: String, shape: Shape, layer: impl Layer + 'static) {
@@ -309,7 +315,7 @@ impl Builder {
         for (what, initial) in [("running_mean", Initial::Zeros), ("running_var", Initial::Constant(1.0))] {
             let spec =
                 TensorSpec { name: format!("{name}.{what}"), shape: vec![channels], initial, role: Role::Statistic };
-            self.tensors.push(Tensor { spec, arrangement: Arrangement::Same });
+            self.norm(spec);
         }
         let what = with_relu(format!("batch_norm {channels}"), relu);
         self.push(name, what, self.shape, BatchNorm { pixels, channels, relu });
@@ -328,8 +334,8 @@ impl Builder {
     }
 
     fn affine(&mut self, name: &str, channels: usize) {
-        self.tensor(format!("{name}.weight"), vec![channels], Initial::Constant(1.0), Arrangement::Same);
-        self.tensor(format!("{name}.bias"), vec![channels], Initial::Zeros, Arrangement::Same);
+        self.norm(TensorSpec::new(format!("{name}.weight"), [channels], Initial::Constant(1.0)));
+        self.norm(TensorSpec::new(format!("{name}.bias"), [channels], Initial::Zeros));
     }
 
     fn activation(&mut self, what: &str, kind: Kind) -> Result<(), Misfit> {

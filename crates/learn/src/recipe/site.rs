@@ -101,9 +101,8 @@ impl Recipe {
                 refuse("site.train", asked, "two files, of images and of labels; and so for site.test")
             }
             Format::Cifar10 if train.is_empty() => refuse("site.train", "[]", "at least one batch"),
-            Format::Folder if train.len() > 1 || test.len() > 1 => {
-                let asked = format!("{} folders", train.len());
-                refuse("site.train", asked, "one folder of folders, and so for site.test")
+            Format::Folder if test.len() > 1 => {
+                refuse("site.test", format!("{} folders", test.len()), "one folder of folders")
             }
             _ => Ok(()),
         }
