@@ -164,3 +164,21 @@ fn evaluated(sums: BTreeMap<String, Sums>) -> Made {
 fn json(answer: &Answer) -> Made {
     Made::Json(calls::bytes(answer))
 }
+
+#[cfg(test)]
+mod tests {
+    use dure_core::statistics::Moments;
+
+    use super::*;
+
+    #[test]
+    fn the_column_that_fewest_rows_know_counts_and_one_that_none_knows_says_nothing() {
+        let of = |counts: [u64; 3]| {
+            let moments = |n| Moments { n, ..Moments::default() };
+            known(&["a", "b", "c"].map(String::from).into_iter().zip(counts.map(moments)).collect())
+        };
+        assert_eq!(of([20, 1, 0]), Some(1));
+        assert_eq!(of([20, 20, 7]), Some(7));
+        assert_eq!(of([0; 3]), None);
+    }
+}

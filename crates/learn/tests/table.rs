@@ -239,6 +239,17 @@ fn a_row_with_a_gap_is_dropped_and_counted_or_refused_with_a_next_step() {
         "stays.csv:4: column \"Ca\" holds \"n/a\", which is not a number between -1e30 and 1e30; if it stands for a missing \
          value, say so: site.missing = [\"n/a\"]",
     );
+    let listed = "site.missing=[\"NA\",\"?\",\"-999\"]";
+    check(
+        &STAYS.replace("NA", "-999").replace(",F,,", ",F,60,"),
+        &[listed, "schema.missing=refuse"],
+        "stays.csv:4: column \"sex\" holds \"\"",
+    );
+    check(
+        &STAYS.replace("2.1", "-999").replace(",F,,", ",F,60,"),
+        &[listed, "schema.missing=refuse"],
+        "stays.csv:2: column \"Ca\" holds \"-999\", which is not a number between -1e30 and 1e30; for a missing value, schema.",
+    );
     check(&STAYS.replace("2.0", "NaN"), &[], "stays.csv:5: column \"Ca\" holds \"NaN\", which is not a number");
     check(&STAYS.replace("2.0", "inf"), &["schema.missing=drop"], "stays.csv:5: column \"Ca\" holds \"inf\"");
     check(

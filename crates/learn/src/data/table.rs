@@ -353,14 +353,15 @@ impl Cell<'_> {
 
     fn number(&self) -> Result<f64, DataError> {
         match self.text.parse::<f64>() {
-            Ok(value) if value.abs() <= MAX_VALUE => Ok(value),
+            // -999 may stand for a missing value: then it is no number.
+            Ok(value) if value.abs() <= MAX_VALUE && !self.is_missing() => Ok(value),
             _ => Err(self.bad(format!("a number between -1e30 and 1e30{}", self.hint()))),
         }
     }
 
     /// Which of `names` it is. `key` is where they are listed.
     fn choice(&self, names: &[String], key: &str) -> Result<usize, DataError> {
-        let found = names.iter().position(|name| name == self.text);
+        let found = names.iter().position(|name| name == self.text && !self.is_missing());
         let listed = || excerpt(names.join(", "), SENTENCE);
         found.ok_or_else(|| self.bad(format!("one of {key}: {}{}", listed(), self.hint())))
     }
