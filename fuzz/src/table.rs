@@ -7,10 +7,10 @@ use dure_learn::{
     data::{
         DataSet, Format, Site, Source,
         examples::Inputs,
-        table::{DataError, Row, Target, check_rows, group, parse},
+        table::{DataError, Row, Table, Target, check_rows, group, parse},
     },
     partition::Partition,
-    schema::{self, Column, Schema},
+    schema::{self, Column, Missing, Schema},
     split::SplitSpec,
 };
 
@@ -21,9 +21,14 @@ const FILE: &str = "days.csv";
 
 /// The columns of every table.
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into() };
+    let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into(), categories: vec![] };
     let target = schema::Target { name: "Calories".into(), unit: "kcal".into(), classes: vec![] };
-    Schema { features: vec![column("Steps", "steps"), column("Km", "km")], image: None, target }
+    Schema {
+        features: vec![column("Steps", "steps"), column("Km", "km")],
+        missing: Missing::Refuse,
+        image: None,
+        target,
+    }
 });
 
 /// Where they are found.
@@ -33,6 +38,7 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
     prefix: "person".into(),
     date: "Day".into(),
     drop_if_zero: vec!["Steps".into(), "Calories".into()],
+    missing: vec![],
     columns: [("Km".into(), "Distance".into())].into(),
     public: false,
     format: Format::Csv,
@@ -42,6 +48,24 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
     partition_seed: 0,
 });
 
+/// Other columns of the same tables: who somebody is as a category, gaps allowed, and a client for each day.
+static CHOICES: LazyLock<Schema> = LazyLock::new(|| {
+    let categories = vec!["7".into(), "3".into()];
+    let id = Column { name: "Id".into(), unit: String::new(), categories };
+    let features = vec![id, SCHEMA.features[0].clone()];
+    Schema { features, missing: Missing::Mean, ..SCHEMA.clone() }
+});
+
+/// Where these are found.
+static DAYS: LazyLock<Site> = LazyLock::new(|| Site {
+    client: String::new(),
+    date: String::new(),
+    drop_if_zero: vec![],
+    missing: vec!["NA".into()],
+    partition: Partition::Grouped { groups: None, column: Some("Day".into()) },
+    ..SITE.clone()
+});
+
 /// Takes `bytes` as a table.
 ///
 /// What is read has finite numbers, as many of each column as there are rows, and each client's rows are its own, in the order
@@ -49,13 +73,30 @@ static SITE: LazyLock<Site> = LazyLock::new(|| Site {
 pub fn csv(bytes: &[u8]) {
     for target in [Target::Needed, Target::Ignored] {
         let read = || parse(Path::new(FILE), bytes, &SCHEMA, &SITE, target);
-        let Some(rows) = taken(memory::within(64 * bytes.len() + (64 << 10), read), bytes) else { continue };
-        check(&rows, target);
-        check_places(&rows, bytes);
+        let Some(table) = taken(memory::within(64 * bytes.len() + (64 << 10), read), bytes) else { continue };
+        check(&table.rows, target);
+        check_places(&table.rows, bytes);
         if target == Target::Needed {
-            check_clients(rows, bytes);
+            check_clients(table, bytes);
         }
     }
+    choices(bytes);
+}
+
+/// A category is a 1 among 0s or nothing, a number is finite or not known, and no row is lost.
+fn choices(bytes: &[u8]) {
+    let file = Path::new(FILE);
+    let read = || parse(file, bytes, &CHOICES, &DAYS, Target::Needed);
+    let Some(table) = taken(memory::within(64 * bytes.len() + (64 << 10), read), bytes) else { return };
+    for Row { features, group, target, .. } in &table.rows {
+        assert!(matches!(features[..2], [0.0, 0.0] | [1.0, 0.0] | [0.0, 1.0]), "{features:?}");
+        assert!(features.len() == 3 && !features[2].is_infinite() && target.is_some_and(f64::is_finite));
+        assert!(!group.is_empty() && group != "NA");
+    }
+    let rows = table.rows.len();
+    let Some(data) = taken(group(file, table, &CHOICES, &DAYS, Source::File(file.into())), bytes) else { return };
+    assert_eq!((data.rows(), data.dropped), (rows, 0));
+    assert!(data.clients.is_sorted_by(|a, b| a.name < b.name && a.id < b.id));
 }
 
 /// What was read, if it was; a refusal says where to look.
@@ -120,10 +161,10 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     text.split(['\n', '\r']).map(str::to_owned).collect()
 }
 
-fn check_clients(rows: Vec<Row>, bytes: &[u8]) {
-    let (total, ids) = (rows.len(), rows.iter().map(|row| row.id.clone()).collect::<BTreeSet<_>>());
+fn check_clients(table: Table, bytes: &[u8]) {
+    let (total, ids) = (table.rows.len(), table.rows.iter().map(|row| row.id.clone()).collect::<BTreeSet<_>>());
     let file = Path::new(FILE);
-    let Some(data) = taken(group(file, rows, &SCHEMA, &SITE, Source::File(file.into())), bytes) else { return };
+    let Some(data) = taken(group(file, table, &SCHEMA, &SITE, Source::File(file.into())), bytes) else { return };
     assert_eq!(data.rows() + data.dropped, total, "a row was lost");
     assert!(data.clients.is_sorted_by(|a, b| a.name < b.name && a.id < b.id));
     for client in &data.clients {

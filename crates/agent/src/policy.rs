@@ -150,7 +150,9 @@ impl Policy {
         if rows == 0 || rows >= least {
             return Ok(());
         }
-        Err(format!("the site's policy wants at least {least} rows behind an answer; this split leaves fewer"))
+        Err(format!(
+            "the site's policy wants at least {least} rows behind an answer; this split, or a column of it, has fewer"
+        ))
     }
 
     /// The fewest rows behind an answer.
@@ -306,7 +308,7 @@ mod tests {
     fn few_rows_are_refused_and_not_counted_aloud() {
         let least = policy("min_rows = 5");
         assert_eq!((least.check_rows(5), least.check_rows(0)), (Ok(()), Ok(())));
-        let why = "the site's policy wants at least 5 rows behind an answer; this split leaves fewer";
+        let why = "the site's policy wants at least 5 rows behind an answer; this split, or a column of it, has fewer";
         for few in 1..5 {
             assert_eq!(least.check_rows(few), Err(why.into()));
         }

@@ -12,7 +12,7 @@ use dure_core::{
 use dure_learn::{
     client::Trainer,
     data::images::ImageShape,
-    schema::{Column, Schema, Target},
+    schema::{Column, Missing, Schema, Target},
     standardise::Preprocessing,
     work::Work,
 };
@@ -102,7 +102,8 @@ fn differences(site: &Schema, told: &Schema) -> Option<String> {
     let features = (0..longest).map(|i| (format!("feature {}", i + 1), feature(site, i), feature(told, i)));
     let image = ("an image".to_owned(), image(site), image(told));
     let target = ("the target".to_owned(), said(&site.target), said(&told.target));
-    let differing: Vec<_> = features.chain([image, target]).filter(|(_, here, there)| here != there).collect();
+    let missing = ("a missing value".to_owned(), missing(site), missing(told));
+    let differing: Vec<_> = features.chain([image, target, missing]).filter(|(_, here, there)| here != there).collect();
     let named = differing.iter().take(NAMED).map(|(what, here, there)| {
         format!("{what} is {} at this site and {} in the federation", excerpt(here, TOLD), excerpt(there, TOLD))
     });
@@ -115,8 +116,19 @@ fn differences(site: &Schema, told: &Schema) -> Option<String> {
 /// The longest description of a column that is said, in bytes.
 const TOLD: usize = 2 * NAME;
 
-fn column(Column { name, unit }: &Column) -> String {
-    format!("{} in {}", excerpt(name, NAME), excerpt(unit, NAME))
+fn column(Column { name, unit, categories }: &Column) -> String {
+    match categories.is_empty() {
+        true => format!("{} in {}", excerpt(name, NAME), excerpt(unit, NAME)),
+        false => format!("{}, one of {}", excerpt(name, NAME), categories.join(", ")),
+    }
+}
+
+fn missing(schema: &Schema) -> String {
+    match schema.missing {
+        Missing::Refuse => "refused".into(),
+        Missing::Mean => "the mean".into(),
+        Missing::Drop => "dropped with its row".into(),
+    }
 }
 
 fn image(schema: &Schema) -> String {
@@ -140,10 +152,10 @@ mod tests {
     use super::*;
 
     fn schema(features: &[(&str, &str)], target: &str) -> Schema {
-        let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into() };
+        let column = |name: &str, unit: &str| Column { name: name.into(), unit: unit.into(), categories: vec![] };
         let features = features.iter().map(|(name, unit)| column(name, unit)).collect();
         let target = Target { name: target.into(), unit: "kcal".into(), classes: vec![] };
-        Schema { features, image: None, target }
+        Schema { features, missing: Missing::Refuse, image: None, target }
     }
 
     #[test]
@@ -187,6 +199,24 @@ mod tests {
         assert_eq!(job(&[]), Ok(()));
         let error = job(&["personalise.layers=[\"layers.6\"]".into()]).unwrap_err();
         assert!(error.contains("it would keep layers.6 with each client"), "{error}");
+    }
+
+    #[test]
+    fn categories_and_what_becomes_of_a_missing_value_are_to_be_the_same() {
+        let mut site = schema(&[("Steps", "steps")], "Calories");
+        let sex = |categories: [&str; 2]| Column {
+            name: "sex".into(),
+            categories: categories.map(String::from).to_vec(),
+            ..Column::default()
+        };
+        site.features.push(sex(["F", "M"]));
+        let mut told = Schema { missing: Missing::Mean, ..site.clone() };
+        told.features[1] = sex(["M", "F"]);
+        assert_eq!(
+            differences(&site, &told).unwrap(),
+            "feature 2 is sex, one of F, M at this site and sex, one of M, F in the federation; \
+             a missing value is refused at this site and the mean in the federation"
+        );
     }
 
     #[test]

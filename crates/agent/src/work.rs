@@ -13,6 +13,7 @@ use dure_core::{
 use dure_learn::{
     client::{Client, measure},
     data::ClientRows,
+    schema::Missing,
     split::Split,
     task::{Done, Task},
 };
@@ -74,6 +75,10 @@ impl Rows {
         let split = self.split(job)?;
         let (training, personal) = (split.rows(job.plan.rows).len(), job.work.personalise.epochs > 0);
         Ok(match kind {
+            // The mean of a column that is known of one row is that row's value, however many rows there are.
+            Kind::Measure if job.work.schema.missing == Missing::Mean => {
+                known(&measured(job, self)?).map_or(training, |known| known.min(training))
+            }
             Kind::Measure | Kind::Train => training,
             Kind::Evaluate => split.validation.len(),
             Kind::Test if personal => split.test.len().min(training),
@@ -115,6 +120,11 @@ fn measured(job: &Job, rows: &Rows) -> Result<Statistics, String> {
     Ok(measure(&rows.data, &job.work.schema, split.rows(job.plan.rows)))
 }
 
+/// The fewest values that any column has, if it has some.
+fn known(statistics: &Statistics) -> Option<usize> {
+    statistics.values().map(|moments| moments.n as usize).filter(|n| *n > 0).min()
+}
+
 fn on_model(
     task: &TaskView,
     job: &Arc<Job>,
@@ -153,4 +163,22 @@ fn evaluated(sums: BTreeMap<String, Sums>) -> Made {
 
 fn json(answer: &Answer) -> Made {
     Made::Json(calls::bytes(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use dure_core::statistics::Moments;
+
+    use super::*;
+
+    #[test]
+    fn the_column_that_fewest_rows_know_counts_and_one_that_none_knows_says_nothing() {
+        let of = |counts: [u64; 3]| {
+            let moments = |n| Moments { n, ..Moments::default() };
+            known(&["a", "b", "c"].map(String::from).into_iter().zip(counts.map(moments)).collect())
+        };
+        assert_eq!(of([20, 1, 0]), Some(1));
+        assert_eq!(of([20, 20, 7]), Some(7));
+        assert_eq!(of([0; 3]), None);
+    }
 }

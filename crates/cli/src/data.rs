@@ -1,16 +1,17 @@
 //! `dure data`
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use dure_core::statistics::Moments;
+use dure_core::statistics::{Moments, Statistics};
 use dure_learn::{
     client::measure_everybody,
-    data::{ClientRows, DataSet, Generator},
+    data::{ClientRows, DataSet, Generator, examples::Inputs},
     partition::{
         Parts,
         picture::{Captions, svg},
         table::{Row as PartRow, Summary, summarise},
     },
+    schema::{Column, Schema},
     split::Split,
 };
 use dure_sim::clients::split;
@@ -64,23 +65,84 @@ fn describe(recipe: &RecipeArgs, data: &DataArgs, json: bool) -> Result<String, 
     let rows = source::data(&found, data)?;
     let splits = split(&rows, &found.recipe.plan.split, data.seed);
     let splits = splits.map_err(|few| anyhow::anyhow!("a client has fewer rows than the {} needed", few.needed))?;
-    let columns = measure_everybody(&rows, &found.recipe.schema);
+    let schema = &found.recipe.schema;
+    let (columns, categories) = (measure_everybody(&rows, schema), categories(&rows, schema));
     if json {
         let clients: Vec<_> =
             rows.clients.iter().zip(&splits).map(|(client, split)| client_json(&found, client, split)).collect();
-        let told = json!({"source": rows.source.word(), "rows": rows.rows(), "dropped": rows.dropped, "clients": clients, "columns": columns});
+        let told = json!({
+            "source": rows.source.word(), "rows": rows.rows(), "dropped": rows.dropped, "remarks": rows.remarks,
+            "clients": clients, "columns": columns, "categories": categories,
+        });
         return Ok(format!("{told:#}\n"));
     }
+    let days = rows.clients.iter().any(|client| !client.dates.is_empty());
     let header = ["client", "id", "rows", "from", "to", "training", "validation", "test"];
-    let clients = show::table(&header, rows.clients.iter().zip(&splits).map(|(c, s)| client_cells(&found, c, s)));
-    let unit = |name: &String| {
-        found.recipe.schema.columns().find(|(column, _)| column == name).map_or("", |(_, unit)| unit).to_owned()
+    let shown = |i: &usize| days || !["from", "to"].contains(&header[*i]);
+    let only = |cells: Vec<String>| (0..cells.len()).filter(shown).map(|i| cells[i].clone()).collect();
+    let header: Vec<&str> = (0..header.len()).filter(shown).map(|i| header[i]).collect();
+    let cells = rows.clients.iter().zip(&splits).map(|(client, split)| only(client_cells(&found, client, split)));
+    let clients = show::table(&header, cells);
+    let remarks: String = rows.remarks.iter().map(|remark| format!("\n{remark}")).collect();
+    Ok(format!(
+        "{}{remarks}\n\n{clients}\n\n{}\n",
+        source::describe(&rows),
+        columns_table(&rows, schema, &columns, &categories)
+    ))
+}
+
+/// How many rows have each category, by feature and category.
+type Categories<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
+
+fn categories<'a>(data: &DataSet, schema: &'a Schema) -> Categories<'a> {
+    let of_categories = schema.placed().filter(|(_, column)| !column.is_number());
+    let count = |at: usize| -> usize {
+        let of = |client: &ClientRows| match &client.inputs {
+            Inputs::Table(width, values) => values.chunks_exact(*width).filter(|row| row[at] > 0.0).count(),
+            Inputs::Images(..) => 0,
+        };
+        data.clients.iter().map(of).sum()
     };
-    let column = |(name, m): (&String, &Moments)| {
-        vec![name.clone(), unit(name), show::figure(Some(&m.mean)), show::figure(Some(&m.deviation()))]
+    let counts = |at, column: &'a Column| {
+        column.categories.iter().zip(at..).map(|(category, at)| (category.as_str(), count(at))).collect()
     };
-    let columns = show::table(&["column", "unit", "mean", "sd"], columns.iter().map(column));
-    Ok(format!("{}\n\n{clients}\n\n{columns}\n", source::describe(&rows)))
+    of_categories.map(|(at, column)| (column.name.as_str(), counts(at, column))).collect()
+}
+
+/// What stands in the columns, in the order of the schema. What is missing is told where something is.
+fn columns_table(data: &DataSet, schema: &Schema, columns: &Statistics, categories: &Categories) -> String {
+    let missing = |known: usize| if known < data.rows() { (data.rows() - known).to_string() } else { String::new() };
+    let number = |name: &str, unit: &str, known: Option<usize>| {
+        let moments = columns.get(name).filter(|moments| moments.n > 0);
+        let figures = [moments.map(|m| m.mean), moments.map(Moments::deviation)].map(|f| show::figure(f.as_ref()));
+        let known = known.or(moments.map(|moments| moments.n as usize)).unwrap_or(0);
+        [vec![name.into(), unit.into()], figures.into(), vec![missing(known)]].concat()
+    };
+    let mut cells: Vec<Vec<String>> =
+        schema.channels().iter().map(|channel| number(channel, "", Some(data.rows()))).collect();
+    for Column { name, unit, categories: ordered } in &schema.features {
+        let Some(counts) = categories.get(name.as_str()) else {
+            cells.push(number(name, unit, None));
+            continue;
+        };
+        let known: usize = counts.values().sum();
+        cells.extend(ordered.iter().map(|category| {
+            let share = counts.get(category.as_str()).map(|n| *n as f64 / known.max(1) as f64);
+            vec![
+                format!("{name}={category}"),
+                "share".into(),
+                show::figure(share.as_ref()),
+                String::new(),
+                missing(known),
+            ]
+        }));
+    }
+    if !schema.is_of_classes() {
+        cells.push(number(&schema.target.name, &schema.target.unit, None));
+    }
+    let width = if cells.iter().any(|row| !row[4].is_empty()) { 5 } else { 4 };
+    let heads = ["column", "unit", "mean", "sd", "missing"];
+    show::table(&heads[..width], cells.into_iter().map(|row| row[..width].to_vec())).to_string()
 }
 
 /// Shows who has which examples.

@@ -294,6 +294,10 @@ fn wrong_usage_ends_with_2_and_a_next_step() {
     check(&["simulate", "fitbit", "--sead", "1"], "a similar argument exists: '--seed'");
     check(&["recipe", "check", "fitbit", "strategy.name=fedmagic"], "one of fedavg");
     check(&["recipe", "check", "fitbit", "model.hidden=[65536,65536]"], "bytes a thread");
+    check(
+        &["recipe", "check", "fitbit", "model={name='layers',layers=[{layer='linear',units=3}]}"],
+        "a last layer with 3 outputs is not allowed: 1: one for each class, or one for a number",
+    );
     check(&["recipe", "check", "fitbit", &format!("{}b=1", "a.".repeat(60_000))], "sets nothing");
     check(&["recipe", "check", "fitbit", "generator.activity.people=4000000000"], "1 to 100000 people");
     check(
@@ -390,6 +394,26 @@ fn data_describe_counts_what_a_simulation_uses() {
     let sum = |key: &str| clients.iter().map(|client| client[key].as_u64().unwrap()).sum::<u64>();
     assert_eq!(sum("training") + sum("validation") + sum("test"), described["rows"].as_u64().unwrap());
     assert_eq!((clients.len(), &clients[0]["name"]), (3, &"person-01".into()));
+}
+
+#[test]
+fn vital_signs_are_predicted_from_a_file_as_it_is_charted() {
+    let folder = Folder::new();
+    let out = folder.text("out");
+    done(&["simulate", "news", "--smoke", "--out", &out]);
+    let charted = "stay_id,subject_id,charttime,o2sat,sbp,heartrate,resprate,temperature,pain\n\
+        70,7,2180-05-06 22:10:00,98,120,70,16,98.6,none\n70,7,2180-05-06 23:10:00,,121,,,,\n71,7,2180-05-09 23:10:00,97,,,,,\n";
+    fs::write(folder.path("vitalsign.csv"), charted).unwrap();
+    let model = folder.text("out/model.safetensors");
+    let output = dure(&["model", "predict", &model, "--data", &folder.text("vitalsign.csv")]);
+    let (said, left_out) = (text(&output.stdout), text(&output.stderr));
+    let places: Vec<String> = said.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect();
+    assert_eq!(places, ["subject_id,line", "7,2", "7,3"], "{said}{left_out}");
+    assert!(left_out.contains("1 rows left out: not all of temperature, "), "{left_out}");
+    let same = folder.path("found");
+    fs::create_dir(&same).unwrap();
+    fs::copy(folder.path("vitalsign.csv"), same.join("vitalsign.csv")).unwrap();
+    assert_eq!(done(&["model", "predict", &model, "--data", same.to_str().unwrap()]), said);
 }
 
 fn data_folder() -> PathBuf {

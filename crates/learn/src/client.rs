@@ -67,20 +67,21 @@ pub enum TrainError {
     Layout(#[from] LayoutMismatch),
 }
 
-/// The moments of a client's columns over `rows` of its rows: all that a `measure` task lets out. Of images it is the moments
-/// of each channel, over all pixels, from 0 to 1.
+/// The moments of a client's columns of numbers over `rows` of its rows, where they are known: all that a `measure` task lets
+/// out. Of images it is the moments of each channel, over all pixels, from 0 to 1.
 pub fn measure(data: &ClientRows, schema: &Schema, rows: &[u32]) -> Statistics {
     let mut statistics = Statistics::new();
     match &data.inputs {
         Inputs::Table(width, values) => {
-            for (i, name) in schema.inputs().into_iter().enumerate() {
+            for (i, column) in schema.placed().filter(|(_, column)| column.is_number()) {
                 let mut moments = Moments::default();
-                rows.iter().for_each(|row| moments.add(values[*row as usize * width + i]));
-                statistics.insert(name, moments);
+                let known = rows.iter().map(|row| values[*row as usize * width + i]).filter(|value| !value.is_nan());
+                known.for_each(|value| moments.add(value));
+                statistics.insert(column.name.clone(), moments);
             }
         }
         Inputs::Images(size, pixels) => {
-            let names = schema.inputs();
+            let names = schema.channels();
             let mut counts = vec![[0u64; 256]; names.len()];
             for row in rows {
                 for pixel in pixels[*row as usize * size..][..*size].chunks_exact(names.len()) {
@@ -124,7 +125,9 @@ impl Rows {
         let scales = preprocessing.inputs(schema);
         let inputs = match inputs {
             Inputs::Table(width, values) => {
-                let scaled = values.iter().zip(scales.iter().cycle()).map(|(value, scale)| scale.apply(*value));
+                // What is not known is the mean.
+                let scaled = |value: f64, scale: &Scale| if value.is_nan() { 0.0 } else { scale.apply(value) };
+                let scaled = values.iter().zip(scales.iter().cycle()).map(|(value, scale)| scaled(*value, scale));
                 Scaled::Table(*width, scaled.collect())
             }
             Inputs::Images(size, pixels) => {

@@ -1,5 +1,7 @@
 //! The file a person writes: `[plan]` and `[schema]` travel to the sites, `[site]` never leaves one.
 
+mod site;
+
 use std::collections::BTreeSet;
 
 use dure_core::{
@@ -13,7 +15,7 @@ use dure_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Format, Generator, Site, made_up_vitals::Patients, news, people, vitals},
+    data::{Generator, Site},
     schema::Schema,
     split::SplitSpec,
     work::{ModelSpec, Personalise, TRAIN_LOSS, Training, Work},
@@ -210,19 +212,8 @@ impl Recipe {
 
     /// Choices that contradict each other beyond what the rules know.
     fn check(&self) -> Result<(), PlanError> {
-        let refuse = |key, value: &str, allowed: &str| Err(PlanError::value(key, value, allowed));
         if ClientName::new(self.name.as_str()).is_err() {
-            return refuse("name", &self.name, "1 to 64 of a-z, 0-9, '.', '_' and '-'");
-        }
-        if ClientName::new(format!("{}-0000000", self.site.prefix)).is_err() {
-            return refuse("site.prefix", &self.site.prefix, "1 to 56 of a-z, 0-9, '.', '_' and '-'");
-        }
-        let known: Vec<&str> = self.schema.columns().map(|(name, _)| name).collect();
-        let mapped = self.site.columns.keys().map(|name| ("site.columns", name));
-        let mut named = mapped.chain(self.site.drop_if_zero.iter().map(|name| ("site.drop_if_zero", name)));
-        if let Some((key, name)) = named.find(|(_, name)| !known.contains(&name.as_str())) {
-            let near = nearest(name, &known).unwrap_or_default();
-            return refuse(key, &format!("{name:?}"), &format!("columns of the schema; did you mean {near:?}?"));
+            return Err(PlanError::value("name", &self.name, "1 to 64 of a-z, 0-9, '.', '_' and '-'"));
         }
         self.check_site()?;
         self.check_generator()?;
@@ -237,93 +228,6 @@ impl Recipe {
             }
             PlanKeys { evaluate: Evaluate { every }, .. } if *every > 0 => {
                 without(format!("evaluate.every = {every}"), "there are no validation rows to judge the model on")
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Recipe {
-    /// Whether the site says of its format what it needs.
-    fn check_site(&self) -> Result<(), PlanError> {
-        let Site { format, file, train, test, client, date, .. } = &self.site;
-        let refuse = |key, value: &str, allowed: &str| Err(PlanError::value(key, value, allowed));
-        let table = matches!(format, Format::Csv | Format::Vitals);
-        if table != self.schema.image.is_none() {
-            return refuse(
-                "site.format",
-                &format!("{format:?}"),
-                "csv or vitals for features; idx, cifar10 or folder for an image",
-            );
-        }
-        let held_out = !table && !test.is_empty();
-        if held_out != self.plan.split.held_out && self.generator.is_none() {
-            return refuse(
-                "split.held_out",
-                &self.plan.split.held_out.to_string(),
-                "true if site.test names files, else false",
-            );
-        }
-        match format {
-            Format::Csv if file.is_empty() => refuse("site.file", "\"\"", "the file of the table"),
-            Format::Csv if client.is_empty() => refuse("site.client", "\"\"", "the column that says whose row it is"),
-            Format::Csv if date.is_empty() => refuse("site.date", "\"\"", "the column of the day"),
-            Format::Vitals if file.is_empty() => refuse("site.file", "\"\"", "the file of vital signs"),
-            Format::Vitals if self.schema.features.len() != vitals::COLUMNS.len() => {
-                refuse("schema.features", &format!("{}", self.schema.features.len()), &vitals::COLUMNS.join(", "))
-            }
-            Format::Vitals if self.schema.target.classes.len() != news::BANDS => {
-                let classes = self.schema.target.classes.len();
-                refuse(
-                    "schema.target.classes",
-                    &format!("{classes}"),
-                    "4 classes: 0, 1 to 4, 5 and 6, 7 points and more",
-                )
-            }
-            Format::Idx if train.len() != 2 || ![0, 2].contains(&test.len()) => refuse(
-                "site.train",
-                &format!("{} files", train.len()),
-                "two files, of images and of labels; and so for site.test",
-            ),
-            Format::Cifar10 if train.is_empty() => refuse("site.train", "[]", "at least one batch"),
-            Format::Folder if test.len() > 1 => {
-                refuse("site.test", &format!("{} folders", test.len()), "one folder of folders")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the generator makes what the schema says, and how much.
-    fn check_generator(&self) -> Result<(), PlanError> {
-        let refuse = |value: String, allowed: &str| Err(PlanError::value("generator", value, allowed));
-        let within = |value: u32, most: u32| (1..=most).contains(&value);
-        match self.generator {
-            Some(Generator::Activity(people::Generator { people, days }))
-                if !(within(people, 100_000) && within(days, 10_000)) =>
-            {
-                refuse(format!("{people} people, {days} days"), "1 to 100000 people, 1 to 10000 days")
-            }
-            Some(Generator::Patients(Patients { patients, hours }))
-                if !(within(patients, 100_000) && within(hours, 10_000)) =>
-            {
-                refuse(format!("{patients} patients, {hours} hours"), "1 to 100000 patients, 1 to 10000 hours")
-            }
-            Some(Generator::Glyphs { per_class, test_per_class })
-                if !within(per_class, 1_000_000) || test_per_class > 1_000_000 =>
-            {
-                refuse(format!("{per_class} images of each class"), "1 to 1000000 images of each class")
-            }
-            Some(Generator::Glyphs { test_per_class, .. }) if (test_per_class > 0) != self.plan.split.held_out => {
-                refuse(format!("test_per_class = {test_per_class}"), "above 0 with split.held_out, and else 0")
-            }
-            Some(Generator::Glyphs { .. }) if self.schema.image.is_none() => {
-                refuse("glyphs".into(), "images in the schema")
-            }
-            Some(Generator::Patients(_)) if self.site.format != Format::Vitals => {
-                refuse("patients".into(), "site.format = \"vitals\"")
-            }
-            Some(Generator::Activity(_)) if self.site.format != Format::Csv => {
-                refuse("activity".into(), "site.format = \"csv\"")
             }
             _ => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use dure_core::{
     excerpt::{SENTENCE, excerpt},
     model::{Layout, Params},
-    plan::{MAX_CLASSES, Plan, PlanError},
+    plan::{Plan, PlanError},
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +29,6 @@ pub const TRAIN_LOSS: &str = "train_loss";
 
 /// The most memory that a thread's training may take, in bytes.
 pub const MAX_TRAINER_BYTES: u64 = 8 << 30;
-
-/// The most features.
-const MAX_FEATURES: usize = 4096;
 
 /// What a trainer is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,7 +155,7 @@ impl Work {
     pub fn check(&self) -> Result<(), PlanError> {
         self.split.check()?;
         self.personalise.check()?;
-        check_schema(&self.schema)?;
+        self.schema.check()?;
         self.training.check(&self.schema)?;
         if let ModelSpec::Mlp { hidden } = &self.model
             && (hidden.len() > 64 || hidden.iter().any(|units| !(1..=1 << 16).contains(units)))
@@ -183,7 +180,13 @@ impl Work {
 
     /// The model, for batches of up to `rows` examples.
     pub fn body(&self, rows: usize) -> Result<Body, PlanError> {
-        Body::new(self.input(), rows, &self.model.layers(self.schema.outputs()))
+        let wanted = self.schema.outputs();
+        let body = Body::new(self.input(), rows, &self.model.layers(wanted))?;
+        if body.outputs == wanted {
+            return Ok(body);
+        }
+        let allowed = format!("{wanted}: one for each class, or one for a number");
+        refuse("model.layers", format!("a last layer with {} outputs", body.outputs), &allowed)
     }
 
     /// The model's tensors that travel.
@@ -206,46 +209,6 @@ impl Work {
     pub fn network(&self, body: Body, rows: usize, threads: usize) -> Network {
         Network::new(body, self.input(), rows, self.training.optimizer, Simd::detect(), threads)
     }
-}
-
-/// Holds names, units and classes to what a model file's header can carry.
-fn check_schema(schema: &Schema) -> Result<(), PlanError> {
-    match schema.image {
-        None if !(1..=MAX_FEATURES).contains(&schema.features.len()) => {
-            return refuse("schema.features", format!("{} columns", schema.features.len()), "1 to 4096 columns");
-        }
-        Some(_) if !schema.features.is_empty() => {
-            return refuse("schema.image", "images beside features", "one of the two");
-        }
-        Some(image) if image.bytes().is_err() || ![1, 3].contains(&image.channels) => {
-            let allowed = "1 to 4096 rows and columns of 1 or 3 channels";
-            return refuse("schema.image", format!("{image:?}"), allowed);
-        }
-        Some(_) if !schema.is_of_classes() => {
-            return refuse("schema.target", "a number of images", "classes; numbers are predicted from features");
-        }
-        _ => {}
-    }
-    let plain =
-        |text: &str, most: usize| text.len() <= most && !text.chars().any(|c| c.is_control() || c == '"' || c == '\\');
-    let mut names = std::collections::BTreeSet::new();
-    for (name, unit) in schema.columns() {
-        let good = !name.is_empty() && plain(name, 128) && plain(unit, 64) && names.insert(name);
-        if !good {
-            let named = format!("{:?} in {:?}", excerpt(name, 40), excerpt(unit, 40));
-            let allowed = "names of up to 128 bytes, each once, units of up to 64, without quotes, backslashes and control characters";
-            return Err(PlanError::Value { key: "schema", value: named, allowed: allowed.into() });
-        }
-    }
-    let mut classes = std::collections::BTreeSet::new();
-    let good = |class: &String| !class.is_empty() && plain(class, 128) && classes.insert(class.clone());
-    let several = schema.target.classes.len() != 1 && schema.target.classes.len() <= MAX_CLASSES;
-    if !several || !schema.target.classes.iter().all(good) {
-        let allowed =
-            "2 to 256 classes, each once, of up to 128 bytes without quotes, backslashes and control characters";
-        return refuse("schema.target.classes", format!("{} classes", schema.target.classes.len()), allowed);
-    }
-    Ok(())
 }
 
 impl Training {

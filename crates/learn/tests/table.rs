@@ -1,17 +1,19 @@
 //! Bad rows are named by file, line and column; good ones become clients.
 
-use std::path::Path;
+use std::{io::Write as _, path::Path};
 
 use dure_core::name::ClientName;
 use dure_learn::{
+    client::{Rows, measure_everybody},
     data::{
-        Source,
+        ClientRows, DataSet, Source,
         examples::{Inputs, Truth},
         load,
         people::{Generator, generate},
         table::{Target, check_rows, group, parse},
     },
     recipe::Recipe,
+    standardise::Preprocessing,
 };
 
 fn recipe() -> Recipe {
@@ -29,7 +31,7 @@ fn recipe() -> Recipe {
 
 const GOOD: &str = "Id,ActivityDate,Steps,Km,Calories\n7,4/12/2016,100,1.5,2000\n7,4/13/2016,0,0,0\n3,4/12/2016,5,2,1800\n7,4/11/2016,90,1,1900\n";
 
-fn read(csv: &str) -> Result<dure_learn::data::DataSet, String> {
+fn read(csv: &str) -> Result<DataSet, String> {
     let recipe = recipe();
     let file = Path::new("days.csv");
     let rows = parse(file, csv.as_bytes(), &recipe.schema, &recipe.site, Target::Needed).map_err(|e| e.to_string())?;
@@ -136,6 +138,197 @@ fn made_up_people_are_read_by_the_same_loader() {
     let rows = parse(Path::new("generated"), csv.as_bytes(), &recipe.schema, &recipe.site, Target::Needed).unwrap();
     let data = group(Path::new("generated"), rows, &recipe.schema, &recipe.site, Source::Generated).unwrap();
     assert_eq!((data.clients.len(), data.rows() + data.dropped), (5, 155));
+}
+
+const STAYS: &str = "patient,ward,sex,age,Ca,back\n\
+    a,North,F,60,2.1,no\na,North,F,,2.4,yes\nb,South,,71,NA,no\nc,North,M,55,2.0,yes\nd,South,M,80,1.9,no\n";
+
+/// A recipe of one's own, as the guide has it: categories, gaps, no day, and nobody who owns a row.
+fn own(overrides: &[&str]) -> Recipe {
+    let text = r#"
+name = "stays"
+data = "stays"
+[schema]
+features = [
+    { name = "sex", categories = ["F", "M"] }, { name = "age", unit = "years" }, { name = "calcium", unit = "mmol/L" },
+]
+missing = "mean"
+target = { name = "back", classes = ["no", "yes"] }
+[plan]
+rounds = 2
+split = { test = 0.0, validation = 0.0 }
+model = { name = "mlp", hidden = [4] }
+training = { epochs = 1, batch_size = 4, loss = { name = "cross_entropy" }, optimizer = { name = "sgd", learning_rate = 0.1 } }
+[site]
+file = "stays.csv"
+prefix = "ward"
+partition = { name = "grouped", column = "ward" }
+missing = ["NA", "?"]
+columns = { calcium = "Ca" }
+"#;
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    Recipe::parse("own.toml", text, &overrides).unwrap()
+}
+
+fn read_own(csv: &str, overrides: &[&str]) -> Result<DataSet, String> {
+    let (recipe, file) = (own(overrides), Path::new("stays.csv"));
+    recipe.plan("own.toml").map_err(|e| e.to_string())?;
+    let table = parse(file, csv.as_bytes(), &recipe.schema, &recipe.site, Target::Needed).map_err(|e| e.to_string())?;
+    group(file, table, &recipe.schema, &recipe.site, Source::File(file.into())).map_err(|e| e.to_string())
+}
+
+/// What goes in of a client, where NaN is `None`.
+fn inputs(client: &ClientRows) -> Vec<Option<f64>> {
+    let Inputs::Table(_, values) = &client.inputs else { panic!("no table") };
+    values.iter().map(|value| Some(*value).filter(|value| !value.is_nan())).collect()
+}
+
+#[test]
+fn categories_become_ones_and_zeros_and_a_gap_is_told_from_a_number() {
+    let data = read_own(STAYS, &[]).unwrap();
+    let [north, south] = &data.clients[..] else { panic!("{data:?}") };
+    assert_eq!((north.id.as_str(), north.len(), south.id.as_str(), south.len()), ("North", 3, "South", 2));
+    let known = |values: [f64; 4]| values.map(Some);
+    let gap = [Some(1.0), Some(0.0), None, Some(2.4)];
+    assert_eq!(inputs(north), [known([1.0, 0.0, 60.0, 2.1]), gap, known([0.0, 1.0, 55.0, 2.0])].concat());
+    assert_eq!(inputs(south)[..4], [Some(0.0), Some(0.0), Some(71.0), None]);
+    assert_eq!((data.dropped, north.truth.classes().unwrap()), (0, &[0, 1, 1][..]));
+    assert!(north.dates.is_empty());
+}
+
+#[test]
+fn what_is_missing_is_not_measured_and_is_the_mean_when_scaled() {
+    let (recipe, data) = (own(&[]), read_own(STAYS, &[]).unwrap());
+    let statistics = measure_everybody(&data, &recipe.schema);
+    assert_eq!(statistics.keys().collect::<Vec<_>>(), ["age", "calcium"]);
+    assert_eq!((statistics["age"].n, statistics["age"].mean), (4, (60.0 + 71.0 + 55.0 + 80.0) / 4.0));
+    let preprocessing = Preprocessing::of(&statistics);
+    assert!(preprocessing.fits(&recipe.schema));
+    let south = &data.clients[1];
+    let rows = Rows::new(&south.inputs, &south.truth, &recipe.schema, &preprocessing);
+    let scaled = |column: &str, value| preprocessing.of_column(column).apply(value);
+    assert_eq!(rows.x(), [0.0, 0.0, scaled("age", 71.0), 0.0, 0.0, 1.0, scaled("age", 80.0), scaled("calcium", 1.9)]);
+}
+
+#[test]
+fn a_row_with_a_gap_is_dropped_and_counted_or_refused_with_a_next_step() {
+    let data = read_own(STAYS, &["schema.missing=drop"]).unwrap();
+    assert_eq!((data.rows(), data.dropped), (3, 2));
+    assert_eq!(data.remarks, ["2 rows left out: a value is missing"]);
+    let no_target = STAYS.replace("2.1,no", "2.1,?");
+    assert_eq!(read_own(&no_target, &["schema.missing=drop"]).unwrap().dropped, 3);
+    let check = |csv: &str, overrides: &[&str], want: &str| {
+        let error = read_own(csv, overrides).unwrap_err();
+        assert!(error.starts_with(want), "{error}\ninstead of\n{want}");
+    };
+    check(
+        STAYS,
+        &["schema.missing=refuse"],
+        "stays.csv:3: column \"age\" holds \"\", which is not a number between -1e30 and 1e30; for a missing value, \
+         schema.missing = \"mean\" or \"drop\" allows it",
+    );
+    check(
+        &no_target,
+        &[],
+        "stays.csv:2: column \"back\" holds \"?\", which is not one of schema.target.classes: no, yes; for a missing value, \
+         schema.missing = \"drop\" leaves such rows out",
+    );
+    check(
+        &STAYS.replace("NA", "n/a"),
+        &[],
+        "stays.csv:4: column \"Ca\" holds \"n/a\", which is not a number between -1e30 and 1e30; if it stands for a missing \
+         value, say so: site.missing = [\"n/a\"]",
+    );
+    let listed = "site.missing=[\"NA\",\"?\",\"-999\"]";
+    check(
+        &STAYS.replace("NA", "-999").replace(",F,,", ",F,60,"),
+        &[listed, "schema.missing=refuse"],
+        "stays.csv:4: column \"sex\" holds \"\"",
+    );
+    check(
+        &STAYS.replace("2.1", "-999").replace(",F,,", ",F,60,"),
+        &[listed, "schema.missing=refuse"],
+        "stays.csv:2: column \"Ca\" holds \"-999\", which is not a number between -1e30 and 1e30; for a missing value, schema.",
+    );
+    check(&STAYS.replace("2.0", "NaN"), &[], "stays.csv:5: column \"Ca\" holds \"NaN\", which is not a number");
+    check(&STAYS.replace("2.0", "inf"), &["schema.missing=drop"], "stays.csv:5: column \"Ca\" holds \"inf\"");
+    check(
+        &STAYS.replace(",M,55", ",m,55"),
+        &[],
+        "stays.csv:5: column \"sex\" holds \"m\", which is not one of its categories: F, M",
+    );
+    check(
+        &STAYS.replace("no\n", "No\n"),
+        &[],
+        "stays.csv:2: column \"back\" holds \"No\", which is not one of schema.target",
+    );
+    check(
+        &STAYS.replace("c,North", "c,NA"),
+        &[],
+        "stays.csv:5: column \"ward\" holds \"NA\", which is not a value to group by",
+    );
+    let gaps = "patient,ward,sex,age,Ca,back\na,North,F,,1,no\n";
+    check(gaps, &["schema.missing=drop"], "stays.csv:2: all 1 rows were dropped: a value is missing in each");
+}
+
+#[test]
+fn rows_without_a_day_keep_the_order_of_the_file_and_none_is_twice() {
+    let natural = ["site.client=patient", "site.partition={name=\"natural\"}", "schema.missing=mean"];
+    let twice = STAYS.replace("a,North,F,,2.4,yes", "a,North,F,60,2.1,no");
+    let data = read_own(&twice, &natural).unwrap();
+    assert_eq!(data.clients.iter().map(|client| client.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
+    assert_eq!(data.clients[0].id, "a");
+    let turned = STAYS.lines().take(1).chain(STAYS.lines().skip(1).collect::<Vec<_>>().into_iter().rev());
+    let turned = turned.collect::<Vec<_>>().join("\n");
+    let north = &read_own(&turned, &[]).unwrap().clients[0];
+    assert_eq!(inputs(north)[..4], [0.0, 1.0, 55.0, 2.0].map(Some), "the last row is the first");
+}
+
+#[test]
+fn a_table_of_classes_is_divided_by_every_partition() {
+    let rows: String = (0..60).map(|i| format!("p{},W{},F,{i},2,{}\n", i % 7, i % 3, ["no", "yes"][i % 2])).collect();
+    let csv = format!("{}\n{rows}", STAYS.lines().next().unwrap());
+    for (partition, clients) in [
+        ("{name=\"iid\",clients=4}", 4),
+        ("{name=\"dirichlet_labels\",clients=3,alpha=1.0}", 3),
+        ("{name=\"dirichlet_sizes\",clients=3,alpha=1.0}", 3),
+        ("{name=\"shards\",clients=5,shards_per_client=2}", 5),
+        ("{name=\"labels_per_client\",clients=4,labels=1}", 4),
+        ("{name=\"log_normal_sizes\",clients=2,labels=2,sigma=1.0}", 2),
+        ("{name=\"grouped\",column=\"ward\"}", 3),
+    ] {
+        let data = read_own(&csv, &[&format!("site.partition={partition}")]).unwrap();
+        assert_eq!((data.clients.len(), data.rows()), (clients, 60), "{partition}");
+        assert!(data.clients.iter().all(|client| client.line >= 2 && !client.is_empty()), "{partition}");
+    }
+    let grouped = ["site.client=patient", "site.partition={name=\"grouped\",groups=3}"];
+    assert_eq!(read_own(&csv, &grouped).unwrap().clients.len(), 3);
+}
+
+#[test]
+fn a_column_that_is_not_there_is_named_with_its_key() {
+    let error = read_own(STAYS, &["site.partition={name=\"grouped\",column=\"Ward\"}"]).unwrap_err();
+    assert_eq!(
+        error,
+        "stays.csv:1: has no column \"Ward\"; if \"ward\" is meant, say so in the recipe: site.partition.column = \"ward\""
+    );
+}
+
+#[test]
+fn a_packed_table_is_read_as_an_unpacked_one_by_either_name() {
+    let (recipe, folder) = (own(&[]), tempfile::tempdir().unwrap());
+    let load = || load(folder.path(), &recipe.schema, &recipe.site).map_err(|error| error.to_string());
+    std::fs::write(folder.path().join("stays.csv"), STAYS).unwrap();
+    let plain = load().unwrap();
+    std::fs::remove_file(folder.path().join("stays.csv")).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(STAYS.as_bytes()).unwrap();
+    std::fs::write(folder.path().join("stays.csv.gz"), packed.finish().unwrap()).unwrap();
+    let packed = load().unwrap();
+    assert_eq!(packed.source, Source::File(folder.path().join("stays.csv.gz")));
+    assert_eq!(inputs(&packed.clients[0]), inputs(&plain.clients[0]));
+    std::fs::remove_file(folder.path().join("stays.csv.gz")).unwrap();
+    assert!(load().unwrap_err().contains("stays.csv: cannot be read: No such file"));
 }
 
 /// The real export, where `DURE_DATA` names the folder of data sets.

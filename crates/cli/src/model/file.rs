@@ -1,6 +1,6 @@
 //! A model file on rows, preprocessing included.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use dure_core::{
@@ -10,9 +10,9 @@ use dure_core::{
 use dure_learn::{
     client::{Rows, Trainer},
     data::{
-        Site, Source,
+        self, Format, Site, Source,
         examples::{Inputs, Truth},
-        table::{self, Row, Target, read_bounded},
+        table::{self, Row, Table, Target, read_bounded},
     },
     local_optimizer::{LocalOptimizer, Schedule},
     loss::Loss,
@@ -48,6 +48,9 @@ struct Model {
     trainer: Trainer,
 }
 
+/// What a row is known by: what it is called, and of a row.
+type Place<'a> = (&'a str, fn(&Row) -> String);
+
 impl Model {
     fn read(args: &ModelArgs) -> Result<Self, Fail> {
         let shown = args.model.display().to_string();
@@ -69,12 +72,10 @@ impl Model {
         Ok(Self { schema, preprocessing, site, trainer })
     }
 
-    fn rows(&self, path: &Path, target: Target) -> Result<(std::path::PathBuf, Vec<Row>), Fail> {
-        let file = if path.is_dir() { path.join(&self.site.file) } else { path.to_owned() };
-        let bytes = read_bounded(&file, table::MAX_BYTES)
-            .map_err(|why| table::DataError::Unreadable { file: file.clone(), why })?;
-        let rows = table::parse(&file, &bytes, &self.schema, &self.site, target)?;
-        Ok((file, rows))
+    fn rows(&self, path: &Path, target: Target) -> Result<(PathBuf, Table), Fail> {
+        let file = if path.is_dir() { data::found(path, &self.site.file) } else { path.to_owned() };
+        let table = data::rows(&file, &self.schema, &self.site, target)?;
+        Ok((file, table))
     }
 
     /// What stands over what is said of a row: the target and its unit, or the class and how probable each is.
@@ -84,6 +85,19 @@ impl Model {
             return vec![format!("{} ({})", target.name, target.unit)];
         }
         std::iter::once(target.name.clone()).chain(target.classes.iter().map(|class| format!("P({class})"))).collect()
+    }
+
+    /// By what a row is known: whose it is and its day, and its line where one of these is absent.
+    fn places(&self) -> Vec<Place<'_>> {
+        let client = if self.site.format == Format::Vitals { "subject_id" } else { &self.site.client };
+        let date = &*self.site.date;
+        let line = if client.is_empty() || date.is_empty() { "line" } else { "" };
+        let all: [Place; 3] = [
+            (client, |row| quoted(&row.id)),
+            (date, |row| row.date.map_or_else(String::new, |date| date.to_string())),
+            (line, |row| row.line.to_string()),
+        ];
+        all.into_iter().filter(|(name, _)| !name.is_empty()).collect()
     }
 
     /// What is said of each row, as fields of a line, and whether all of it is finite.
@@ -160,17 +174,18 @@ fn trainer(
     Ok(trainer)
 }
 
-/// The file's clients and days with a prediction for each row.
+/// By what each row is known, with what is said of it. A row that misses a value is left out if the schema says so, and counted.
 pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
-    let (file, rows) = model.rows(&args.data, Target::Ignored)?;
+    let (file, Table { rows, remarks, .. }) = model.rows(&args.data, Target::Ignored)?;
     let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
-    let scaled = model.scale(&Inputs::Table(model.schema.features.len(), features), &Truth::Numbers(vec![]));
+    let scaled = model.scale(&Inputs::Table(model.schema.width(), features), &Truth::Numbers(vec![]));
     let all: Vec<u32> = (0..rows.len() as u32).collect();
-    let mut header = vec![model.site.client.clone(), model.site.date.clone()];
-    header.extend(model.heads());
-    let mut csv = header.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",") + "\n";
-    for (row, (said, finite)) in rows.iter().zip(model.say(&scaled, &all)) {
+    let said = model.say(&scaled, &all);
+    let places = model.places();
+    let header = places.iter().map(|(name, _)| (*name).to_owned()).chain(model.heads());
+    let mut csv = header.map(|name| quoted(&name)).collect::<Vec<_>>().join(",") + "\n";
+    for (row, (said, finite)) in rows.iter().zip(said) {
         if !finite {
             let (file, line) = (file.display(), row.line);
             return Err(anyhow!(
@@ -178,8 +193,10 @@ pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
             )
             .into());
         }
-        csv.push_str(&format!("{},{},{said}\n", quoted(&row.id), row.date));
+        let fields = places.iter().map(|(_, of)| of(row)).chain([said]);
+        csv.push_str(&(fields.collect::<Vec<_>>().join(",") + "\n"));
     }
+    remarks.iter().for_each(|remark| eprintln!("dure: {}: {remark}", file.display()));
     match out {
         Some(out) => {
             write_file(out, csv.as_bytes())?;
@@ -197,8 +214,8 @@ fn quoted(field: &str) -> String {
 /// Its figures on each client's rows and on all.
 pub fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
-    let (file, rows) = model.rows(&args.data, Target::Needed)?;
-    let data = table::group(&file, rows, &model.schema, &model.site, Source::File(file.clone()))?;
+    let (file, table) = model.rows(&args.data, Target::Needed)?;
+    let data = table::group(&file, table, &model.schema, &model.site, Source::File(file.clone()))?;
     let mut sums = Vec::new();
     for client in &data.clients {
         let scaled = model.scale(&client.inputs, &client.truth);

@@ -14,6 +14,7 @@ mod demo;
 mod faults;
 mod kills;
 mod membership;
+mod own_table;
 mod proxy;
 mod resources;
 mod serving;

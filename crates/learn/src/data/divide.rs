@@ -8,7 +8,7 @@ use super::{
     ClientRows, DataSet, Site, Source,
     date::Date,
     examples::{Inputs, Truth},
-    table::DataError,
+    table::{DataError, Row},
 };
 use crate::{
     partition::{Parts, deal_alike},
@@ -20,30 +20,50 @@ pub struct Whole {
     pub source: Source,
     pub inputs: Inputs,
     pub truth: Truth,
-    /// Of a table: whose each row is, and its line.
-    pub ids: Vec<(String, u64)>,
+    /// Of a table: the line of each row.
+    pub lines: Vec<u64>,
+    /// Of a table that says it: whose each row is.
+    pub ids: Vec<String>,
+    /// Of a table that is grouped by a column: its value in each row.
+    pub groups: Vec<String>,
     /// Of a table with days.
     pub dates: Vec<Date>,
     /// What the data set holds out to test on.
     pub held_out: Option<(Inputs, Truth)>,
     pub dropped: usize,
+    pub remarks: Vec<String>,
 }
 
 impl Whole {
     /// A table without rows.
-    pub fn of_table(schema: &Schema, source: Source, dropped: usize) -> Self {
+    pub fn of_table(schema: &Schema, source: Source, dropped: usize, remarks: Vec<String>) -> Self {
         let truth = if schema.is_of_classes() { Truth::Classes(vec![]) } else { Truth::Numbers(vec![]) };
-        let inputs = Inputs::Table(schema.features.len(), vec![]);
-        Self { source, inputs, truth, ids: vec![], dates: vec![], held_out: None, dropped }
+        Self::of(source, (Inputs::Table(schema.width(), vec![]), truth), None, dropped, remarks)
+    }
+
+    /// Examples that are nobody's.
+    pub fn of(
+        source: Source,
+        (inputs, truth): (Inputs, Truth),
+        held_out: Option<(Inputs, Truth)>,
+        dropped: usize,
+        remarks: Vec<String>,
+    ) -> Self {
+        let (lines, ids, groups, dates) = (vec![], vec![], vec![], vec![]);
+        Self { source, inputs, truth, lines, ids, groups, dates, held_out, dropped, remarks }
     }
 
     /// Takes a row of a table in. A class is its number.
-    pub fn push(&mut self, id: (String, u64), date: Option<Date>, features: &[f64], target: f64) {
-        self.ids.push(id);
-        self.dates.extend(date);
+    pub fn push(&mut self, row: Row) {
+        let named = |name: String| Some(name).filter(|name| !name.is_empty());
+        self.lines.push(row.line);
+        self.ids.extend(named(row.id));
+        self.groups.extend(named(row.group));
+        self.dates.extend(row.date);
         if let Inputs::Table(_, values) = &mut self.inputs {
-            values.extend(features);
+            values.extend(row.features);
         }
+        let target = row.target.unwrap_or_default();
         match &mut self.truth {
             Truth::Numbers(numbers) => numbers.push(target),
             Truth::Classes(classes) => classes.push(target as u16),
@@ -51,15 +71,13 @@ impl Whole {
     }
 
     /// Gives every client its own.
-    pub fn divide(self, site: &Site) -> Result<DataSet, DataError> {
-        let names: BTreeSet<&str> = self.ids.iter().map(|(id, _)| id.as_str()).collect();
-        let numbers: BTreeMap<&str, u32> = names.into_iter().zip(0..).collect();
-        let ids: Vec<u32> = self.ids.iter().map(|(id, _)| numbers[id.as_str()]).collect();
+    pub fn divide(mut self, site: &Site) -> Result<DataSet, DataError> {
+        let (ids, groups) = (numbered(&self.ids), numbered(&self.groups));
         let whole = crate::partition::Whole {
             examples: self.truth.len(),
             labels: self.truth.classes(),
             ids: (!ids.is_empty()).then_some(&ids),
-            groups: None,
+            groups: (!groups.is_empty()).then_some(&groups),
         };
         let parts = site.partition.divide(&whole, site.partition_seed)?;
         let tests = self.deal_held_out(&parts, site.partition_seed)?;
@@ -69,7 +87,11 @@ impl Whole {
             let name = ClientName::new(format!("{}-{:0width$}", site.prefix, i + 1))?;
             clients.push(self.client(name, rows, tests.as_ref().map(|tests| &tests.clients[i][..])));
         }
-        Ok(DataSet { source: self.source, clients, dropped: self.dropped + parts.left_out })
+        if parts.left_out > 0 {
+            self.remarks.push(format!("{} rows left out: the partition gives them to nobody", parts.left_out));
+        }
+        let (dropped, remarks) = (self.dropped + parts.left_out, self.remarks);
+        Ok(DataSet { source: self.source, clients, dropped, remarks })
     }
 
     /// What is held out is dealt as the rest is, so that figures over all clients are figures of all of it.
@@ -86,16 +108,24 @@ impl Whole {
             inputs = Inputs::join([&inputs, &more.take(tests)].into_iter()).unwrap_or(inputs);
             truth = Truth::join([&truth, &theirs.take(tests)].into_iter()).unwrap_or(truth);
         }
-        let mine = || rows.iter().filter_map(|row| self.ids.get(*row as usize));
-        let alone = mine().map(|(id, _)| id).collect::<BTreeSet<_>>().len() == 1;
+        let owners = if self.groups.is_empty() { &self.ids } else { &self.groups };
+        let mine: BTreeSet<&String> = rows.iter().filter_map(|row| owners.get(*row as usize)).collect();
+        let alone = mine.first().filter(|_| mine.len() == 1);
         ClientRows {
             name,
-            id: mine().next().filter(|_| alone).map_or_else(String::new, |(id, _)| id.clone()),
-            line: mine().map(|(_, line)| *line).min().unwrap_or(0),
+            id: alone.map_or_else(String::new, |id| id.to_string()),
+            line: rows.iter().filter_map(|row| self.lines.get(*row as usize)).copied().min().unwrap_or(0),
             dates: rows.iter().filter_map(|row| self.dates.get(*row as usize)).copied().collect(),
             inputs,
             truth,
             held_out,
         }
     }
+}
+
+/// Texts by their numbers in the order of texts.
+fn numbered(texts: &[String]) -> Vec<u32> {
+    let names: BTreeSet<&str> = texts.iter().map(String::as_str).collect();
+    let numbers: BTreeMap<&str, u32> = names.into_iter().zip(0..).collect();
+    texts.iter().map(|text| numbers[text.as_str()]).collect()
 }

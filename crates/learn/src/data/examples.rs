@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// What goes in, example after example.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inputs {
-    /// Rows of so many numbers.
+    /// Rows of so many numbers; NaN is one that is not known. A category is a 1 among 0s, or all 0.
     Table(usize, Vec<f64>),
     /// Images of so many bytes, each row after row, the channels of a pixel side by side. Whoever scales them shares them.
     Images(usize, Arc<[u8]>),

@@ -1,6 +1,6 @@
 //! From files, or from a generator, to everybody's examples.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     DataSet, Format, Generator, Site, Source, cifar,
@@ -11,8 +11,8 @@ use super::{
     idx,
     images::{ImageError, ImageShape, Images},
     made_up_vitals, people,
-    table::{self, DataError},
-    vitals::{self, Hourly},
+    table::{self, DataError, Table, Target},
+    vitals,
 };
 use crate::schema::Schema;
 
@@ -21,15 +21,40 @@ const GENERATED: &str = "generated";
 
 /// Reads the data set of `site` in `folder`.
 pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, DataError> {
-    let file = folder.join(&site.file);
     match site.format {
-        Format::Csv => {
-            let bytes = table::read_bounded(&file, table::MAX_BYTES);
-            let bytes = bytes.map_err(|why| DataError::Unreadable { file: file.clone(), why })?;
-            of_csv(&file, &bytes, schema, site, Source::File(file.clone()))
+        Format::Csv | Format::Vitals => {
+            let file = found(folder, &site.file);
+            let table = rows(&file, schema, site, Target::Needed)?;
+            table::group(&file, table, schema, site, Source::File(file.clone()))
         }
-        Format::Vitals => of_vitals(vitals::read(&file, &site.columns)?, schema, site, Source::File(file)),
         Format::Idx | Format::Cifar10 | Format::Folder => of_images(folder, schema, site),
+    }
+}
+
+/// The file of a table in `folder`: as it is called, or else packed (`.gz`) or unpacked under the same name.
+pub fn found(folder: &Path, name: &str) -> PathBuf {
+    let file = folder.join(name);
+    let other = match name.strip_suffix(".gz") {
+        Some(unpacked) => folder.join(unpacked),
+        None => folder.join(format!("{name}.gz")),
+    };
+    if !file.exists() && other.is_file() { other } else { file }
+}
+
+/// Reads the rows of a table; of vital signs, those that are made of them.
+pub fn rows(file: &Path, schema: &Schema, site: &Site, target: Target) -> Result<Table, DataError> {
+    match site.format {
+        Format::Csv => table::read(file, schema, site, target),
+        Format::Vitals if vitals::are_meant(schema) => match Table::from(vitals::read(file, &site.columns)?) {
+            table if table.rows.is_empty() => {
+                Err(DataError::Row { file: file.into(), line: 2, why: table.remarks.join("; ") })
+            }
+            table => Ok(table),
+        },
+        format => {
+            let why = format!("site.format = {format:?}, which is not of the columns that the schema has");
+            Err(DataError::Unreadable { file: file.into(), why: std::io::Error::other(why) })
+        }
     }
 }
 
@@ -44,13 +69,15 @@ pub fn made_up(
     match generator {
         Generator::Activity(people) => {
             let csv = people::generate(people, seed);
-            let data = of_csv(file, csv.as_bytes(), schema, site, Source::Generated)?;
+            let table = table::parse(file, csv.as_bytes(), schema, site, Target::Needed)?;
+            let data = table::group(file, table, schema, site, Source::Generated)?;
             Ok((Some(csv), data))
         }
         Generator::Patients(patients) => {
             let csv = made_up_vitals::generate(patients, seed);
             let hourly = vitals::parse(file, csv.as_bytes(), &Default::default())?;
-            Ok((Some(csv), of_vitals(hourly, schema, site, Source::Generated)?))
+            let data = table::group(file, hourly.into(), schema, site, Source::Generated)?;
+            Ok((Some(csv), data))
         }
         Generator::Glyphs { per_class, test_per_class } => {
             let shape = schema.image.unwrap_or(ImageShape { height: 28, width: 28, channels: 1 });
@@ -61,20 +88,6 @@ pub fn made_up(
             Ok((None, whole_of(Source::Generated, train, test, 0).divide(site)?))
         }
     }
-}
-
-fn of_csv(file: &Path, bytes: &[u8], schema: &Schema, site: &Site, source: Source) -> Result<DataSet, DataError> {
-    let rows = table::parse(file, bytes, schema, site, table::Target::Needed)?;
-    table::group(file, rows, schema, site, source)
-}
-
-fn of_vitals(hourly: Hourly, schema: &Schema, site: &Site, source: Source) -> Result<DataSet, DataError> {
-    let Hourly { rows, dropped } = hourly;
-    let mut whole = Whole::of_table(schema, source, dropped.incomplete);
-    for row in rows {
-        whole.push((row.subject, row.line), None, &row.values, f64::from(row.band));
-    }
-    whole.divide(site)
 }
 
 fn of_images(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, DataError> {
@@ -137,6 +150,6 @@ fn whole_of(source: Source, train: Images, test: Option<Images>, dropped: usize)
         let size = images.shape.height * images.shape.width * images.shape.channels;
         (Inputs::Images(size, images.pixels.into()), Truth::Classes(images.labels))
     };
-    let (inputs, truth) = examples(train);
-    Whole { source, inputs, truth, ids: vec![], dates: vec![], held_out: test.map(examples), dropped }
+    let remarks = (dropped > 0).then(|| format!("{dropped} images left out: copies of others"));
+    Whole::of(source, examples(train), test.map(examples), dropped, remarks.into_iter().collect())
 }

@@ -29,7 +29,7 @@ use crate::partition::Partition;
 use date::Date;
 use examples::{Inputs, Truth};
 
-pub use load::{load, made_up};
+pub use load::{found, load, made_up, rows};
 
 /// Where a site keeps its rows and what it calls its columns. It never leaves the site.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Site {
     /// What the files are.
     #[serde(default)]
     pub format: Format,
-    /// The file of a table, within the folder of the data set.
+    /// The file of a table, within the folder of the data set, packed with gzip or not.
     #[serde(default)]
     pub file: String,
     /// The files of images to train on: two IDX files (images, labels), batches of CIFAR-10, or a folder of folders.
@@ -47,17 +47,20 @@ pub struct Site {
     /// As `train`, of the images that the data set holds out to test on.
     #[serde(default)]
     pub test: Vec<String>,
-    /// The column of a table that says whose row it is.
+    /// The column of a table that says whose row it is; empty if rows are nobody's, and the partition deals them out.
     #[serde(default)]
     pub client: String,
     /// What clients are called: this, a hyphen and a number, in the order of that column's values.
     pub prefix: String,
-    /// The column of a table that has the day.
+    /// The column of a table that has the day; empty if rows have none.
     #[serde(default)]
     pub date: String,
     /// A row in which all of these are 0 is dropped and counted: the device was not worn.
     #[serde(default)]
     pub drop_if_zero: Vec<String>,
+    /// What stands in a table for a missing value, beside nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// The site's name of a column, where it differs from the schema's.
     #[serde(default)]
     pub columns: BTreeMap<String, String>,
@@ -80,7 +83,7 @@ fn natural() -> Partition {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// A table of comma-separated values, a row a client and day.
+    /// A table of comma-separated values.
     #[default]
     Csv,
     /// Vital signs as charted in MIMIC-IV-ED, of which hourly rows are made.
@@ -120,6 +123,8 @@ pub struct DataSet {
     pub clients: Vec<ClientRows>,
     /// Rows that were dropped.
     pub dropped: usize,
+    /// What was left out, and why: a line each.
+    pub remarks: Vec<String>,
 }
 
 /// Where rows are from.
@@ -131,16 +136,16 @@ pub enum Source {
     Generated,
 }
 
-/// One client's examples; those of a table in the order of their days.
+/// One client's examples; those of a table in the order of their days, or of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientRows {
     /// Its name in the federation.
     pub name: ClientName,
-    /// Whose rows they are, as the file has it; empty if they were dealt out.
+    /// Whose rows they are, or what they are grouped by, as the file has it; empty if they were dealt out.
     pub id: String,
     /// The line of its first row in a table.
     pub line: u64,
-    /// The days of a table's rows.
+    /// The days of a table's rows, if they have days.
     pub dates: Vec<Date>,
     /// What goes in.
     pub inputs: Inputs,

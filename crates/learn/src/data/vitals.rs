@@ -10,9 +10,10 @@ use dure_core::excerpt::{NAME, excerpt};
 use super::{
     date::Date,
     gzip,
-    news::{Vitals, band_by_total},
-    table::{DataError, Lines, MAX_BYTES, broken, position},
+    news::{BANDS, Vitals, band_by_total},
+    table::{DataError, Lines, MAX_BYTES, Row, Table, broken, position},
 };
+use crate::schema::{Column, Schema};
 
 /// The columns of vital signs, in the order of [`HourlyRow::values`].
 pub const COLUMNS: [&str; 5] = ["temperature", "heartrate", "resprate", "o2sat", "sbp"];
@@ -99,6 +100,41 @@ pub fn parse(file: &Path, bytes: &[u8], own: &BTreeMap<String, String>) -> Resul
     Ok(Hourly { rows, dropped })
 }
 
+/// Whether a schema is of what [`Hourly`] has: five numbers and four classes.
+pub fn are_meant(schema: &Schema) -> bool {
+    let numbers = schema.features.len() == COLUMNS.len() && schema.features.iter().all(Column::is_number);
+    numbers && schema.target.classes.len() == BANDS
+}
+
+impl From<Hourly> for Table {
+    fn from(Hourly { rows, dropped }: Hourly) -> Self {
+        let row = |row: HourlyRow| Row {
+            line: row.line,
+            id: row.subject,
+            features: row.values.to_vec(),
+            target: Some(f64::from(row.band)),
+            ..Row::default()
+        };
+        Self { rows: rows.into_iter().map(row).collect(), dropped: dropped.incomplete, remarks: dropped.remarks() }
+    }
+}
+
+impl Dropped {
+    /// What was left out, and why: a line each.
+    fn remarks(&self) -> Vec<String> {
+        let implausible = COLUMNS.iter().zip(self.implausible);
+        let mut all: Vec<(usize, String)> = implausible
+            .map(|(column, n)| (n, format!("{n} values of {column} that nobody has, taken as not measured")))
+            .collect();
+        all.push((
+            self.incomplete,
+            format!("{} rows left out: not all of {} known", self.incomplete, COLUMNS.join(", ")),
+        ));
+        all.push((self.replaced, format!("{} rows replaced by a later one of their hour", self.replaced)));
+        all.into_iter().filter(|(n, _)| *n > 0).map(|(_, remark)| remark).collect()
+    }
+}
+
 /// A row of the file.
 struct Charted {
     line: u64,
@@ -140,7 +176,7 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn find(file: &Path, header: &'a csv::StringRecord, own: &BTreeMap<String, String>) -> Result<Self, DataError> {
-        let find = |name: &str| position(file, header, own.get(name).cloned().unwrap_or_else(|| name.to_owned()));
+        let find = |name: &str| position(file, header, own.get(name).cloned().unwrap_or_else(|| name.to_owned()), None);
         let mut vitals = [0; 5];
         for (at, name) in vitals.iter_mut().zip(COLUMNS) {
             *at = find(name)?;
@@ -156,12 +192,12 @@ impl<'a> Columns<'a> {
         line: u64,
         dropped: &mut Dropped,
     ) -> Result<((String, String), Charted), DataError> {
-        let bad = |column: usize, want| DataError::Value {
+        let bad = |column: usize, want: &str| DataError::Value {
             file: file.into(),
             line,
             column: self.header[column].into(),
             value: excerpt(&record[column], NAME),
-            want,
+            want: String::from(want),
         };
         for column in [self.subject, self.stay] {
             if record[column].is_empty() {
@@ -361,6 +397,63 @@ mod tests {
         let error = parse(file, csv.replace("dbp", "sbp").as_bytes(), &own).unwrap_err().to_string();
         assert_eq!(error, "vitals.csv:1: has two columns \"sbp\"; rename one");
         assert!(matches!(parse(file, b"", &own), Err(DataError::Empty { .. })));
+    }
+
+    /// Rows in the shape of MIMIC-IV-ED's own file, made up: gaps, temperatures in both units, what nobody has, pain in words.
+    const OF_THE_SOURCE: &str = "subject_id,stay_id,charttime,temperature,heartrate,resprate,o2sat,sbp,dbp,rhythm,pain\n\
+        10000032,33258284,2180-05-07 00:44:00,98.4,70.0,16.0,97.0,106.0,63.0,,0\n\
+        10000032,33258284,2180-05-07 04:30:00,,71.0,18.0,,112.0,,Sinus Rhythm,\"unable, asleep\"\n\
+        10000032,38112554,2180-06-26 15:54:00,97.9,,16.0,97.0,93.0,56.0,,10\n\
+        10000032,38112554,2180-06-26 16:20:00,986.0,79.0,16.0,979.0,94.0,65.0,Normal Sinus Rhythm,7/10\n\
+        10000032,38112554,2180-06-26 17:31:00,36.6,86.0,17.0,93.0,96.0,57.0,,13\n\
+        10000048,31176891,2131-01-04 09:12:00,,,,,,,,\n";
+
+    #[test]
+    fn the_sources_own_file_is_read_with_its_columns_in_any_order() {
+        let read = |text: &str| parse(Path::new("vitalsign.csv"), text.as_bytes(), &BTreeMap::new()).unwrap();
+        let hourly = read(OF_THE_SOURCE);
+        assert_eq!(
+            hourly.rows.iter().map(|row| (row.charttime.as_str(), row.values)).collect::<Vec<_>>(),
+            [
+                ("2180-05-07 00:44:00", [36.89, 70.0, 16.0, 97.0, 106.0]),
+                ("2180-05-07 04:30:00", [36.89, 71.0, 18.0, 97.0, 112.0]),
+                ("2180-06-26 16:20:00", [36.61, 79.0, 16.0, 97.0, 94.0]),
+                ("2180-06-26 17:31:00", [36.6, 86.0, 17.0, 93.0, 96.0]),
+            ]
+        );
+        assert_eq!(hourly.dropped, Dropped { implausible: [1, 0, 0, 1, 0], incomplete: 2, replaced: 0 });
+        let mut turned = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![]);
+        for record in csv::ReaderBuilder::new().has_headers(false).from_reader(OF_THE_SOURCE.as_bytes()).records() {
+            let record = record.unwrap();
+            turned.write_record(record.iter().rev().chain(["more"])).unwrap();
+        }
+        let turned = String::from_utf8(turned.into_inner().unwrap()).unwrap();
+        assert_eq!(read(&turned), hourly);
+    }
+
+    #[test]
+    fn the_news_recipe_reads_it_packed_or_not_and_says_what_it_left_out() {
+        let recipe = include_str!("../../../../recipes/news-all.toml");
+        let all = ["site.partition={name=\"natural\"}".to_owned()];
+        let recipe = crate::recipe::Recipe::parse("news-all", recipe, &all).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in [
+            ("vitalsign.csv", OF_THE_SOURCE.as_bytes().to_vec()),
+            ("vitalsign.csv.gz", gzip::tests::pack(OF_THE_SOURCE.as_bytes())),
+        ] {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let data = crate::data::load(folder.path(), &recipe.schema, &recipe.site).unwrap();
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+            assert_eq!((data.clients.len(), data.rows(), data.dropped), (1, 4, 2), "{name}");
+            assert_eq!(
+                data.remarks,
+                [
+                    "1 values of temperature that nobody has, taken as not measured",
+                    "1 values of o2sat that nobody has, taken as not measured",
+                    "2 rows left out: not all of temperature, heartrate, resprate, o2sat, sbp known",
+                ]
+            );
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub enum Partition {
         /// So many silos of about equal size: they differ by at most the examples of the largest id.
         #[serde(default)]
         groups: Option<usize>,
-        /// A silo for each value of this column, in the order of [`Whole::groups`].
+        /// A silo for each value of this column of the file, in the order of values.
         #[serde(default)]
         column: Option<String>,
     },
@@ -235,6 +235,11 @@ impl Partition {
             Self::Grouped { column, .. } => column.as_deref(),
             _ => None,
         }
+    }
+
+    /// Whether it divides by whom examples are of.
+    pub fn by_ids(&self) -> bool {
+        matches!(self, Self::Natural { .. } | Self::Grouped { groups: Some(_), column: None })
     }
 
     /// Divides `whole`. The same data and the same seed give the same parts, and no part is empty.
