@@ -29,11 +29,13 @@ test-long: cc ## The same with many more random cases, and planted bugs that mus
 fuzz: cc ## What reads input, on any bytes, FUZZ_S=1200 seconds for each target
 	scripts/fuzz $(FUZZ_S)
 
-bench: build ## Speed, memory, and recovery from deaths; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
+bench: build ## Speed, memory, bytes, and recovery from deaths; PYTHON=path/to/python adds PyTorch, pfl-research and Flower
 	target/release/dure bench train $(if $(PYTHON),--python $(PYTHON))
+	target/release/dure bench codec $(if $(PYTHON),--python $(PYTHON))
 	target/release/dure bench recover
 	target/release/dure bench serve $(if $(PYTHON),--python $(PYTHON))
 	$(if $(DURE_DATA),target/release/dure bench simulate --data $(DURE_DATA)/fitbit $(if $(PYTHON),--python $(PYTHON)))
+	$(if $(DURE_DATA),target/release/dure bench simulate --task mnist-cnn --data $(DURE_DATA)/mnist $(if $(PYTHON),--python $(PYTHON)))
 
 # Rust links with a C compiler, and zstd is written in C.
 cc:
