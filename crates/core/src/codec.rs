@@ -61,7 +61,7 @@ impl Codec {
 
 /// The upper half of an f32, rounded to nearest, ties to even. NaN stays NaN.
 fn to_bf16(value: f32) -> u16 {
-    // Without branches: so it runs in vector registers, four times as fast.
+    // Without branches, so that it can run in vector registers.
     let (bits, magnitude) = (value.to_bits(), value.abs().to_bits());
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
     let infinity = f32::INFINITY.to_bits();
