@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn an_interval_is_students() {
-        // R: t.test(c(1, 2, 4, 7)) says 3.5 and [-0.7102, 7.7102].
+        // Mean 3.5, sd √7, t(3) = 3.182446 by the tables: 3.182446 · √7 / 2.
         let interval = Interval::new([1.0, 2.0, 4.0, 7.0].into_iter(), 0.0);
         assert_eq!((interval.n, interval.mean), (4, 3.5));
-        assert!((interval.half_width.unwrap() - 4.2102).abs() < 1e-4, "{interval:?}");
+        assert!((interval.half_width.unwrap() - 3.182446 * 7f64.sqrt() / 2.0).abs() < 1e-5, "{interval:?}");
         // With a test of a quarter of the training rows: sqrt((1/4 + 1/4) / (1/4)) times as wide.
         let wider = Interval::new([1.0, 2.0, 4.0, 7.0].into_iter(), 0.25).half_width.unwrap();
         assert!((wider / interval.half_width.unwrap() - 2f64.sqrt()).abs() < 1e-12);
