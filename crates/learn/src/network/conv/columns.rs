@@ -1,7 +1,7 @@
 //! Convolution by columns: every output pixel's window becomes a row of a matrix ("im2col"), some rows at a time, so that
 //! the matrix stays in the CPU's cache. Chellapilla, Puri and Simard 2006.
 
-use super::{Conv2d, Image};
+use super::{Conv2d, Image, Slopes};
 use crate::network::{
     kernels::SLACK,
     layer::Pass,
@@ -77,17 +77,8 @@ impl<'a> Columns<'a> {
     }
 
     /// Writes the weight's gradient, and `dx` if somebody asks.
-    #[expect(clippy::too_many_arguments, reason = "what a backward pass is given, without what the caller has done")]
-    pub fn backward(
-        &self,
-        pass: &Pass,
-        weight: &[f32],
-        gradient: &mut [f32],
-        x: &[f32],
-        dy: &[f32],
-        mut dx: Option<&mut [f32]>,
-        scratch: &mut [f32],
-    ) {
+    pub fn backward(&self, pass: &Pass, given: Slopes<'_>) {
+        let Slopes { weight, gradient, x, dy, mut dx, scratch } = given;
         let (depth, channels) = (self.conv.depth(), self.conv.channels);
         let turned = View::columns(weight, channels);
         if self.is_pointwise() {

@@ -32,6 +32,18 @@ pub struct Conv2d {
     pub relu: bool,
 }
 
+/// What either way is given in a backward pass: bias and ReLU are done.
+struct Slopes<'a> {
+    weight: &'a [f32],
+    /// The loss's derivative by the weight, to be written.
+    gradient: &'a mut [f32],
+    x: &'a [f32],
+    dy: &'a [f32],
+    /// That by what went in, to be written if somebody asks.
+    dx: Option<&'a mut [f32]>,
+    scratch: &'a mut [f32],
+}
+
 /// The shape of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -121,9 +133,10 @@ impl Layer for Conv2d {
             },
         );
         let dx = dx.map(|dx| &mut dx[..pass.rows * self.input.floats()]);
+        let slopes = Slopes { weight: &params[..self.weights()], gradient: weight, x, dy, dx, scratch };
         match self.winograd() {
-            Some(way) => way.backward(pass, &params[..self.weights()], weight, x, dy, dx, scratch),
-            None => Columns::of(self, pass.rows).backward(pass, &params[..self.weights()], weight, x, dy, dx, scratch),
+            Some(way) => way.backward(pass, slopes),
+            None => Columns::of(self, pass.rows).backward(pass, slopes),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! derivatives are the same products turned round: with M' = A·dy·Aᵀ, g' = Gᵀ·(Vᵀ·M')·G and d' = B·(M'·Uᵀ)·Bᵀ.
 #![expect(clippy::needless_range_loop, reason = "small matrices, whose rows and columns have equal rights")]
 
-use super::Conv2d;
+use super::{Conv2d, Slopes};
 use crate::network::{
     kernels::Lanes,
     layer::Pass,
@@ -63,21 +63,11 @@ impl Winograd {
     }
 
     /// Writes the weight's gradient, and `dx` if somebody asks.
-    #[expect(clippy::too_many_arguments, reason = "what a backward pass is given, without what the caller has done")]
-    pub fn backward(
-        &self,
-        pass: &Pass,
-        weight: &[f32],
-        gradient: &mut [f32],
-        x: &[f32],
-        dy: &[f32],
-        dx: Option<&mut [f32]>,
-        scratch: &mut [f32],
-    ) {
+    pub fn backward(&self, pass: &Pass, given: Slopes<'_>) {
         if self.kernel == 3 {
-            self.backward_of::<3, 4>(pass, weight, gradient, x, dy, dx, scratch);
+            self.backward_of::<3, 4>(pass, given);
         } else {
-            self.backward_of::<5, 6>(pass, weight, gradient, x, dy, dx, scratch);
+            self.backward_of::<5, 6>(pass, given);
         }
     }
 
@@ -161,23 +151,15 @@ impl Winograd {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "as above")]
-    fn backward_of<const K: usize, const T: usize>(
-        &self,
-        pass: &Pass,
-        weight: &[f32],
-        gradient: &mut [f32],
-        x: &[f32],
-        dy: &[f32],
-        mut dx: Option<&mut [f32]>,
-        scratch: &mut [f32],
-    ) where
+    fn backward_of<const K: usize, const T: usize>(&self, pass: &Pass, given: Slopes<'_>)
+    where
         KernelIn: Transform<K, T>,
         KernelSlope: Transform<T, K>,
         Input: Transform<T, T>,
         InputSlope: Transform<T, T>,
         OutputSlope: Transform<MADE, T>,
     {
+        let Slopes { weight, gradient, x, dy, mut dx, scratch } = given;
         let (inputs, outputs) = (self.inputs, self.outputs);
         let size = inputs * outputs;
         let (kernels, scratch) = scratch.split_at_mut(self.kernels());
