@@ -3,11 +3,11 @@
 use super::{
     kernels::{Finish, Lanes, Left, SLACK, Store, product, transpose},
     layer::{Backward, Layer, Memory, Pass, through_relu},
-    matrix::{View, multiply},
+    matrix::{View, multiply, multiply_unpacked},
     simd::Kernel,
 };
 
-/// Weights from here on go to the library for large products: below, its packing costs more than it saves.
+/// Weights from here on are not turned in every step, but what goes in and comes out is.
 const LARGE: usize = 1 << 16;
 
 /// A fully connected layer, and the ReLU after it if there is one.
@@ -42,9 +42,10 @@ impl Layer for Linear {
         self.weights() + if self.bias { self.outputs } else { 0 }
     }
 
-    fn memory(&self, _rows: usize) -> Memory {
-        // A small layer's weight with inputs and outputs exchanged.
-        Memory { saved: 0, scratch: if self.is_large() { 0 } else { self.weights() + SLACK } }
+    fn memory(&self, rows: usize) -> Memory {
+        // A small layer's weight with inputs and outputs exchanged; a large one's inputs and outputs with the rows.
+        let turned = if self.is_large() { rows * (self.inputs + self.outputs) } else { self.weights() };
+        Memory { saved: 0, scratch: turned + SLACK }
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -55,7 +56,7 @@ impl Layer for Linear {
         let (weight, bias) = params.split_at(self.weights());
         let bias = self.bias.then(|| &bias[..self.outputs]);
         if self.is_large() {
-            return self.forward_large(pass, weight, bias, x, y);
+            return self.forward_large(pass, weight, bias, x, y, scratch);
         }
         let (inputs, outputs) = (self.inputs, self.outputs);
         let work = SmallForward {
@@ -128,10 +129,22 @@ impl Kernel for SmallBackward<'_> {
 }
 
 impl Linear {
-    fn forward_large(&self, pass: &Pass, weight: &[f32], bias: Option<&[f32]>, x: &[f32], y: &mut [f32]) {
+    /// yᵀ = W·xᵀ: a weight is read once and where it lies, for it is much larger than a batch.
+    fn forward_large(
+        &self,
+        pass: &Pass,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         let (inputs, outputs, rows) = (self.inputs, self.outputs, pass.rows);
-        let (x, turned) = (View::rows(x, inputs), View::columns(weight, inputs));
-        multiply(pass, (rows, inputs, outputs), x, turned, &mut y[..rows * outputs], false);
+        let (made, seen) = scratch.split_at_mut(rows * outputs);
+        pass.simd.kernel(Turn { from: x, rows, columns: inputs, to: seen });
+        let weight = Left { values: weight, row: inputs, column: 1 };
+        multiply_unpacked(pass, (outputs, inputs, rows), weight, (seen, rows), made);
+        pass.simd.kernel(Turn { from: made, rows: outputs, columns: rows, to: y });
         let relu = self.relu;
         pass.simd.run(
             #[inline(always)]
@@ -157,9 +170,24 @@ impl Linear {
         let (turned, x) = (View::columns(dy, outputs), View::rows(x, inputs));
         multiply(pass, (outputs, rows, inputs), turned, x, weight, false);
         if let Some(dx) = dx {
-            let (dy, weight) = (View::rows(dy, outputs), View::rows(params, inputs));
-            multiply(pass, (rows, outputs, inputs), dy, weight, &mut dx[..rows * inputs], false);
+            let dy = Left { values: dy, row: outputs, column: 1 };
+            multiply_unpacked(pass, (rows, outputs, inputs), dy, (params, inputs), dx);
         }
+    }
+}
+
+/// A transpose.
+struct Turn<'a> {
+    from: &'a [f32],
+    rows: usize,
+    columns: usize,
+    to: &'a mut [f32],
+}
+
+impl Kernel for Turn<'_> {
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        transpose::<V>(self.from, self.rows, self.columns, self.to);
     }
 }
 

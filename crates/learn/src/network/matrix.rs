@@ -1,8 +1,13 @@
-//! Large matrix products, by the `gemm` library.
+//! Large matrix products: by the `gemm` library, which packs its matrices first, or by our register tiles, which do not.
 
 use gemm::Parallelism;
+use rayon::prelude::*;
 
-use super::layer::Pass;
+use super::{
+    kernels::{Lanes, Left, Store, product},
+    layer::Pass,
+    simd::Kernel,
+};
 
 /// Products of fewer multiply-adds stay on one thread: handing them out would cost more.
 pub const WORTH_THREADS: usize = 1 << 20;
@@ -66,5 +71,48 @@ pub fn multiply(pass: &Pass, (m, k, n): (usize, usize, usize), a: View, b: View,
             false,
             threads,
         );
+    }
+}
+
+/// Writes the `m` × `n` product of `a` (`m` × `k`) and `b` (`k` rows, `stride` apart, with [`super::kernels::SLACK`] more floats than it
+/// needs) to `c`, row by row. It packs nothing: for a matrix that is used only a few times, that is half the work.
+///
+/// Threads share out rows of `c`, and every sum runs over its terms one after another: neither threads nor how many rows there are
+/// change a bit of a row.
+pub fn multiply_unpacked(
+    pass: &Pass,
+    (m, k, n): (usize, usize, usize),
+    a: Left,
+    (b, stride): (&[f32], usize),
+    c: &mut [f32],
+) {
+    let some = |(i, c): (usize, &mut [f32])| {
+        let a = Left { values: &a.values[i * AT_ONCE * a.row..], ..a };
+        pass.simd.kernel(Tiles { shape: (c.len() / n, k, n), a, b, stride, c });
+    };
+    if pass.threads > 1 && m * k * n >= WORTH_THREADS {
+        c[..m * n].par_chunks_mut(AT_ONCE * n).enumerate().for_each(some);
+    } else if m > 0 {
+        pass.simd.kernel(Tiles { shape: (m, k, n), a, b, stride, c });
+    }
+}
+
+/// Rows that a thread takes at a time: whole tiles.
+const AT_ONCE: usize = 16;
+
+/// A product by register tiles.
+struct Tiles<'a> {
+    shape: (usize, usize, usize),
+    a: Left<'a>,
+    b: &'a [f32],
+    stride: usize,
+    c: &'a mut [f32],
+}
+
+impl Kernel for Tiles<'_> {
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Self { shape, a, b, stride, c } = self;
+        product::<V>(shape, a, (b, stride), &mut Store { to: c, columns: shape.2 });
     }
 }
