@@ -250,7 +250,8 @@ impl Trainer {
         let mut numbers = stream(seed, Purpose::Batches, client.name.as_str(), u64::from(ordinal));
         let loss = self.epochs(&client.rows, rows, self.training.epochs, &mut numbers);
         self.network.store(&mut self.whole);
-        let delta = self.mask.shared(&self.whole).zip(base.values()).map(|(after, before)| after - before).collect();
+        let mut delta = self.mask.shared(&self.whole);
+        delta.iter_mut().zip(base.values()).for_each(|(after, before)| *after -= before);
         let own = self.mask.own(&self.whole);
         let weight = Weight::new(rows.len() as f64).map_err(|_| TrainError::Diverged(client.name.clone()))?;
         let delta = Params::new(Arc::clone(base.layout()), delta)?;

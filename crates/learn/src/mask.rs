@@ -11,7 +11,7 @@ use dure_core::{
     plan::PlanError,
 };
 
-use crate::network::build::Tensor;
+use crate::network::build::{Tensor, ranges};
 
 /// The word for every batch and group norm.
 pub const NORMS: &str = "norms";
@@ -30,16 +30,8 @@ impl Mask {
         if let Some(nothing) = layers.iter().find(|layer| !tensors.iter().any(|tensor| is_of(tensor, layer))) {
             return refuse(nothing, "layers of the model, as `dure recipe check` names them, or norms");
         }
-        let (mut shared, mut own, mut start) = (Vec::new(), Vec::new(), 0);
-        for tensor in tensors {
-            let end = start + tensor.spec.shape.iter().product::<usize>();
-            let ranges: &mut Vec<Range<usize>> = if is_own(tensor, layers) { &mut own } else { &mut shared };
-            match ranges.last_mut() {
-                Some(last) if last.end == start => last.end = end,
-                _ => ranges.push(start..end),
-            }
-            start = end;
-        }
+        let shared = ranges(tensors, |tensor| !is_own(tensor, layers));
+        let own = ranges(tensors, |tensor| is_own(tensor, layers));
         if shared.is_empty() {
             return refuse(&layers.join(", "), "not all layers: nothing would be left to learn together");
         }
@@ -52,13 +44,13 @@ impl Mask {
     }
 
     /// The shared part of a whole model.
-    pub fn shared<'a>(&'a self, whole: &'a [f32]) -> impl Iterator<Item = &'a f32> {
-        self.shared.iter().flat_map(|range| &whole[range.clone()])
+    pub fn shared(&self, whole: &[f32]) -> Vec<f32> {
+        gather(&self.shared, whole)
     }
 
     /// A client's own part of a whole model.
     pub fn own(&self, whole: &[f32]) -> Vec<f32> {
-        self.own.iter().flat_map(|range| &whole[range.clone()]).copied().collect()
+        gather(&self.own, whole)
     }
 
     /// Puts both parts together.
@@ -74,6 +66,10 @@ impl Mask {
             }
         }
     }
+}
+
+fn gather(ranges: &[Range<usize>], whole: &[f32]) -> Vec<f32> {
+    ranges.iter().map(|range| &whole[range.clone()]).collect::<Vec<_>>().concat()
 }
 
 /// The tensors that travel, which are the model as the rules know it.
@@ -116,7 +112,7 @@ mod tests {
         let first = tensors[0].spec.name.strip_suffix(".weight").unwrap().to_owned();
         let mask = mask(&tensors, &[&first]).unwrap();
         let whole: Vec<f32> = (0..11).map(|i| i as f32).collect();
-        let shared: Vec<f32> = mask.shared(&whole).copied().collect();
+        let shared = mask.shared(&whole);
         assert_eq!((shared.as_slice(), mask.own(&whole).as_slice()), (&whole[8..], &whole[..8]));
         let mut joined = vec![0.0; 11];
         mask.join(&shared, &mask.own(&whole), &mut joined);

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use dure_core::{
     excerpt::{SENTENCE, excerpt},
-    model::{Layout, Params},
+    model::{Layout, LayoutError, Params},
     plan::{Plan, PlanError},
 };
 use serde::{Deserialize, Serialize};
@@ -191,8 +191,7 @@ impl Work {
 
     /// The model's tensors that travel.
     pub fn layout(&self) -> Result<Layout, PlanError> {
-        mask::layout(&self.body(1)?.tensors, &self.personalise.layers)
-            .map_err(|error| PlanError::value("model", "a list of layers", error.to_string()))
+        mask::layout(&self.body(1)?.tensors, &self.personalise.layers).map_err(no_layout)
     }
 
     /// What a client's own layers begin with in a job of this seed; alike at every client, as if they were shared.
@@ -200,9 +199,10 @@ impl Work {
         if self.personalise.layers.is_empty() {
             return Ok(vec![]);
         }
-        let (whole, tensors) = (Self { personalise: Personalise::default(), ..self.clone() }, self.body(1)?.tensors);
-        let params = Params::initial(whole.layout()?.into(), seed);
-        Ok(Mask::new(&tensors, &self.personalise.layers)?.own(params.values()))
+        let body = self.body(1)?;
+        let whole = body.layout().map_err(no_layout)?;
+        let params = Params::initial(whole.into(), seed);
+        Ok(Mask::new(&body.tensors, &self.personalise.layers)?.own(params.values()))
     }
 
     /// A model to train on batches of up to `rows` examples, for which `body` was made, on `threads` threads.
@@ -246,6 +246,10 @@ impl Training {
             _ => Ok(()),
         }
     }
+}
+
+fn no_layout(error: LayoutError) -> PlanError {
+    PlanError::value("model", "a list of layers", error.to_string())
 }
 
 fn refuse<T>(key: &'static str, value: impl Display, allowed: &str) -> Result<T, PlanError> {

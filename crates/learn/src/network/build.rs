@@ -454,11 +454,16 @@ fn fits(input: Image, window: usize, padding: usize) -> Result<(), Misfit> {
 
 /// The ranges of parameters that are weights; the rest are statistics, which no optimiser moves.
 pub fn weights(tensors: &[Tensor]) -> Vec<Range<usize>> {
+    ranges(tensors, |tensor| tensor.spec.role == Role::Weight)
+}
+
+/// The ranges of parameters that belong to `some` of the tensors; those that touch are one.
+pub fn ranges(tensors: &[Tensor], some: impl Fn(&Tensor) -> bool) -> Vec<Range<usize>> {
     let (mut ranges, mut start) = (Vec::<Range<usize>>::new(), 0);
-    for Tensor { spec, .. } in tensors {
-        let end = start + spec.shape.iter().product::<usize>();
+    for tensor in tensors {
+        let end = start + tensor.spec.shape.iter().product::<usize>();
         match ranges.last_mut() {
-            _ if spec.role == Role::Statistic => {}
+            _ if !some(tensor) => {}
             Some(last) if last.end == start => last.end = end,
             _ => ranges.push(start..end),
         }
