@@ -251,6 +251,60 @@ fn check_differences(layers: Vec<LayerSpec>, input: Shape) {
     }
 }
 
+fn halve() -> LayerSpec {
+    LayerSpec::MaxPool { size: 2, stride: None, padding: 0 }
+}
+
+/// What a network says of made-up images with `layers` and then a linear layer, and its gradient.
+fn outputs_and_gradient(layers: &[LayerSpec], input: Shape, simd: Simd, spoil: bool) -> (Vec<f32>, Vec<f32>) {
+    let (rows, end) = (3, [LayerSpec::Flatten {}, LayerSpec::Linear { units: 4, bias: true }]);
+    let body = Body::new(input, rows, &numbered(layers.iter().cloned().chain(end))).unwrap();
+    let mut network = Network::new(body, input, rows, LocalOptimizer::sgd(1.0), simd, 1);
+    network.load(&made_up(5, network.parameters()));
+    let mut fill = |network: &mut Network| {
+        network.inputs(rows).copy_from_slice(&made_up(1 << 21, rows * input.floats()));
+        network.inputs(rows)[7] = if spoil { f32::NAN } else { 0.25 };
+    };
+    fill(&mut network);
+    let said = network.predict(rows).to_vec();
+    fill(&mut network);
+    network.differentiate(rows, Targets::Classes(&[0, 2, 1]), &Loss::CrossEntropy { class_weights: None }, 0);
+    let mut gradient = vec![0.0; network.parameters()];
+    network.store_gradient(&mut gradient);
+    (said, gradient)
+}
+
+/// Dropout of nothing stands between a convolution and its pool: each is done by itself.
+#[test]
+fn a_pool_within_a_convolution_is_the_pool_behind_it() {
+    for (channels, made, kernel, padding) in
+        [(1, 32, 5, 2), (2, 16, 3, 1), (3, 48, 2, 0), (16, 16, 3, 1), (32, 16, 5, 2)]
+    {
+        let conv = LayerSpec::Conv2d { channels: made, kernel, stride: 1, padding, bias: true };
+        // What a 2 × 2 kernel leaves of nine pixels a side is eight.
+        let side = if kernel == 2 { 9 } else { 8 };
+        let input = Shape::Image(Image { height: side, width: side, channels });
+        for relu in [vec![], vec![LayerSpec::Relu {}]] {
+            for simd in [Simd::detect(), Simd::Avx2, Simd::Portable] {
+                let with = |between: Vec<LayerSpec>, spoil| {
+                    let layers = [vec![conv.clone()], relu.clone(), between, vec![halve()]].concat();
+                    outputs_and_gradient(&layers, input, simd, spoil)
+                };
+                let apart = || vec![LayerSpec::Dropout { rate: 0.0 }];
+                let ((said, gradient), (want, want_gradient)) = (with(vec![], false), with(apart(), false));
+                assert_eq!(said, want, "{conv:?}, {simd:?}");
+                let norm = want_gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+                let off = gradient.iter().zip(&want_gradient).map(|(a, b)| f64::from(a - b).abs()).fold(0.0, f64::max);
+                assert!(off < 1e-6 * norm, "{conv:?}, {simd:?}: {off} of {norm}");
+                let (spoilt, spoilt_apart) = (with(vec![], true).0, with(apart(), true).0);
+                let lost = |said: &[f32]| said.iter().map(|value| value.is_nan()).collect::<Vec<_>>();
+                assert!(lost(&spoilt)[..4].iter().all(|nan| *nan), "what is no number is not lost: {conv:?}, {simd:?}");
+                assert_eq!(lost(&spoilt), lost(&spoilt_apart));
+            }
+        }
+    }
+}
+
 #[test]
 fn every_layers_gradient_is_that_of_finite_differences() {
     let linear = |units| LayerSpec::Linear { units, bias: true };
@@ -275,6 +329,9 @@ fn every_layers_gradient_is_that_of_finite_differences() {
         vec![conv(4, 1, 1, 0), LayerSpec::BatchNorm {}, LayerSpec::Tanh {}],
         vec![conv(16, 1, 1, 0), conv(16, 3, 1, 1), LayerSpec::Tanh {}],
         vec![conv(16, 1, 1, 0), conv(16, 5, 1, 2), LayerSpec::Tanh {}],
+        vec![LayerSpec::GroupNorm { groups: 2 }, conv(16, 3, 2, 1), LayerSpec::Tanh {}],
+        vec![LayerSpec::GroupNorm { groups: 1 }, conv(16, 4, 1, 3), halve()],
+        vec![conv(16, 1, 1, 0), LayerSpec::Relu {}, conv(16, 3, 1, 1), halve()],
         vec![conv(4, 5, 1, 3), LayerSpec::MaxPool { size: 3, stride: Some(2), padding: 1 }],
         vec![LayerSpec::BasicBlock { channels: 8, stride: 2 }, LayerSpec::GlobalAveragePool {}],
         vec![LayerSpec::Bottleneck { channels: 2, stride: 1 }, LayerSpec::GlobalAveragePool {}],

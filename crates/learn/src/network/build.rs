@@ -192,6 +192,8 @@ struct Builder {
     shape: Shape,
     /// The image that a row of floats was, since it was flattened.
     flattened: Option<Image>,
+    /// Whether the last layer does the pooling that comes next.
+    pooled: bool,
     rows: usize,
     layers: Vec<Box<dyn Layer>>,
     tensors: Vec<Tensor>,
@@ -200,7 +202,7 @@ struct Builder {
 
 impl Builder {
     fn new(shape: Shape, rows: usize) -> Self {
-        Self { shape, flattened: None, rows, layers: vec![], tensors: vec![], lines: vec![] }
+        Self { shape, flattened: None, pooled: false, rows, layers: vec![], tensors: vec![], lines: vec![] }
     }
 
     fn all(&mut self, layers: &[Named]) -> Result<(), PlanError> {
@@ -208,7 +210,8 @@ impl Builder {
         while let Some((name, layer)) = layers.get(i) {
             layer.check()?;
             let relu = matches!(layers.get(i + 1), Some((_, LayerSpec::Relu {}))) && layer.takes_relu();
-            self.one(name, layer, relu).map_err(|why| fault(i, layer, self.shape, why))?;
+            let pool = layers.get(i + 1 + usize::from(relu)).is_some_and(|(_, next)| next.halves());
+            self.one(name, layer, After { relu, pool }).map_err(|why| fault(i, layer, self.shape, why))?;
             if self.shape.floats().saturating_mul(self.rows) > MAX_WIDTH {
                 return Err(fault(i, layer, self.shape, Misfit("what comes out of it is too large".into())));
             }
@@ -217,11 +220,12 @@ impl Builder {
         Ok(())
     }
 
-    fn one(&mut self, name: &str, layer: &LayerSpec, relu: bool) -> Result<(), Misfit> {
+    fn one(&mut self, name: &str, layer: &LayerSpec, after: After) -> Result<(), Misfit> {
+        let After { relu, .. } = after;
         match *layer {
             LayerSpec::Linear { units, bias } => self.linear(name, units, bias, relu),
             LayerSpec::Conv2d { channels, kernel, stride, padding, bias } => {
-                self.conv(name, Window { channels, kernel, stride, padding }, bias.then_some(()), relu)
+                self.conv(name, Window { channels, kernel, stride, padding }, bias.then_some(()), after)
             }
             LayerSpec::BatchNorm {} => self.batch_norm(name, relu),
             LayerSpec::GroupNorm { groups } => self.group_norm(name, groups, relu),
@@ -271,6 +275,18 @@ impl Builder {
         self.layers.push(Box::new(layer));
     }
 
+    /// A layer that another one does.
+    fn note(&mut self, layer: String, shape: Shape) {
+        self.lines.push(Line {
+            name: String::new(),
+            layer,
+            output: shape.to_string(),
+            parameters: 0,
+            multiply_adds: 0,
+        });
+        self.shape = shape;
+    }
+
     fn linear(&mut self, name: &str, units: usize, bias: bool, relu: bool) -> Result<(), Misfit> {
         let Shape::Flat(inputs) = self.shape else {
             return Err(Misfit("it needs rows of floats; put a flatten before it".into()));
@@ -291,11 +307,17 @@ impl Builder {
     }
 
     /// A convolution with PyTorch's default beginning if it has a bias, and with that of a residual network if not.
-    fn conv(&mut self, name: &str, window: Window, bias: Option<()>, relu: bool) -> Result<(), Misfit> {
+    fn conv(
+        &mut self,
+        name: &str,
+        window: Window,
+        bias: Option<()>,
+        After { relu, pool }: After,
+    ) -> Result<(), Misfit> {
         let input = self.image()?;
         let Window { channels, kernel, stride, padding } = window;
         fits(input, kernel, padding)?;
-        let conv = Conv2d { input, channels, kernel, stride, padding, bias: bias.is_some(), relu };
+        let conv = Conv2d { input, channels, kernel, stride, padding, bias: bias.is_some(), relu, pool: false };
         let arrangement = Arrangement::Kernel { outputs: channels, inputs: input.channels, pixels: kernel * kernel };
         let uniform = Initial::Uniform(1.0 / (conv.depth() as f32).sqrt());
         let normal = Initial::Normal((2.0 / (kernel * kernel * channels) as f32).sqrt());
@@ -305,7 +327,8 @@ impl Builder {
             self.tensor(format!("{name}.bias"), vec![channels], uniform, Arrangement::Same);
         }
         let what = format!("conv2d {kernel}×{kernel}, {} → {channels}, stride {stride}", input.channels);
-        self.push(name, with_relu(what, relu), Shape::Image(conv.output()), conv);
+        self.pooled = pool && conv.can_pool();
+        self.push(name, with_relu(what, relu), Shape::Image(conv.made()), Conv2d { pool: self.pooled, ..conv });
         Ok(())
     }
 
@@ -354,7 +377,12 @@ impl Builder {
         fits(input, size, padding)?;
         let pool = Pool { input, size, stride, padding, pooling };
         let what = if pooling == Pooling::Max { "max_pool" } else { "average_pool" };
-        self.push("", format!("{what} {size}×{size}, stride {stride}"), Shape::Image(pool.output()), pool);
+        let (what, shape) = (format!("{what} {size}×{size}, stride {stride}"), Shape::Image(pool.output()));
+        if std::mem::take(&mut self.pooled) {
+            self.note(what, shape);
+        } else {
+            self.push("", what, shape, pool);
+        }
         Ok(())
     }
 
@@ -369,17 +397,25 @@ impl Builder {
     fn flatten(&mut self) -> Result<(), Misfit> {
         let image = self.image()?;
         self.flattened = Some(image);
-        self.shape = Shape::Flat(image.floats());
-        let (layer, output) = ("flatten".into(), self.shape.to_string());
-        self.lines.push(Line { name: String::new(), layer, output, parameters: 0, multiply_adds: 0 });
+        self.note("flatten".into(), Shape::Flat(image.floats()));
         Ok(())
     }
 
     fn basic_block(&mut self, name: &str, channels: usize, stride: usize) -> Result<(), Misfit> {
         let mut main = Self::new(self.shape, self.rows);
-        main.conv(&format!("{name}.conv1"), Window { channels, kernel: 3, stride, padding: 1 }, None, false)?;
+        main.conv(
+            &format!("{name}.conv1"),
+            Window { channels, kernel: 3, stride, padding: 1 },
+            None,
+            After::default(),
+        )?;
         main.batch_norm(&format!("{name}.bn1"), true)?;
-        main.conv(&format!("{name}.conv2"), Window { channels, kernel: 3, stride: 1, padding: 1 }, None, false)?;
+        main.conv(
+            &format!("{name}.conv2"),
+            Window { channels, kernel: 3, stride: 1, padding: 1 },
+            None,
+            After::default(),
+        )?;
         main.batch_norm(&format!("{name}.bn2"), false)?;
         self.residual(name, format!("basic_block {channels}, stride {stride}"), main, stride)
     }
@@ -387,11 +423,16 @@ impl Builder {
     fn bottleneck(&mut self, name: &str, channels: usize, stride: usize) -> Result<(), Misfit> {
         let pointwise = |channels| Window { channels, kernel: 1, stride: 1, padding: 0 };
         let mut main = Self::new(self.shape, self.rows);
-        main.conv(&format!("{name}.conv1"), pointwise(channels), None, false)?;
+        main.conv(&format!("{name}.conv1"), pointwise(channels), None, After::default())?;
         main.batch_norm(&format!("{name}.bn1"), true)?;
-        main.conv(&format!("{name}.conv2"), Window { channels, kernel: 3, stride, padding: 1 }, None, false)?;
+        main.conv(
+            &format!("{name}.conv2"),
+            Window { channels, kernel: 3, stride, padding: 1 },
+            None,
+            After::default(),
+        )?;
         main.batch_norm(&format!("{name}.bn2"), true)?;
-        main.conv(&format!("{name}.conv3"), pointwise(4 * channels), None, false)?;
+        main.conv(&format!("{name}.conv3"), pointwise(4 * channels), None, After::default())?;
         main.batch_norm(&format!("{name}.bn3"), false)?;
         self.residual(name, format!("bottleneck {channels}, stride {stride}"), main, stride)
     }
@@ -405,7 +446,7 @@ impl Builder {
         } else {
             let mut short = Self::new(self.shape, rows);
             let window = Window { channels: output.channels, kernel: 1, stride, padding: 0 };
-            short.conv(&format!("{name}.downsample.0"), window, None, false)?;
+            short.conv(&format!("{name}.downsample.0"), window, None, After::default())?;
             short.batch_norm(&format!("{name}.downsample.1"), false)?;
             self.tensors.extend(short.tensors);
             Some(Sequence::new(inputs, rows, short.layers))
@@ -414,6 +455,14 @@ impl Builder {
         self.push(name, what, Shape::Image(output), Residual { inputs, main, shortcut });
         Ok(())
     }
+}
+
+/// What comes after a layer that it may do itself.
+#[derive(Clone, Copy, Default)]
+struct After {
+    relu: bool,
+    /// A 2 × 2 max-pool.
+    pool: bool,
 }
 
 /// A convolution's window.
@@ -429,6 +478,11 @@ struct Window {
 struct Misfit(String);
 
 impl LayerSpec {
+    /// Whether it is a 2 × 2 max-pool.
+    fn halves(&self) -> bool {
+        matches!(self, Self::MaxPool { size: 2, stride: None | Some(2), padding: 0 })
+    }
+
     /// Whether a ReLU behind it is done by it.
     fn takes_relu(&self) -> bool {
         matches!(self, Self::Linear { .. } | Self::Conv2d { .. } | Self::BatchNorm {} | Self::GroupNorm { .. })

@@ -9,15 +9,58 @@ use std::arch::x86_64::*;
 /// Elements that a tile may read behind the end of a right-hand matrix, and never uses: it loads whole vectors.
 pub const SLACK: usize = 32;
 
-/// A left-hand matrix: element (i, p) is `values[i * row + p * column]`.
+/// A left-hand matrix: element (i, p) is `values[row.at(i) + column.at(p)]`.
 #[derive(Clone, Copy)]
 pub struct Left<'a> {
     /// The elements.
     pub values: &'a [f32],
-    /// From a row to the next.
-    pub row: usize,
-    /// From a column to the next.
-    pub column: usize,
+    /// Where its rows begin.
+    pub row: Steps,
+    /// Where its columns lie.
+    pub column: Steps,
+}
+
+impl<'a> Left<'a> {
+    /// A matrix of `width` columns that lies row by row.
+    pub fn rows(values: &'a [f32], width: usize) -> Self {
+        Self { values, row: Steps::even(width), column: Steps::even(1) }
+    }
+
+    /// The transpose of a matrix of `width` columns that lies row by row.
+    pub fn columns(values: &'a [f32], width: usize) -> Self {
+        Self { values, row: Steps::even(1), column: Steps::even(width) }
+    }
+}
+
+/// Places along a side of a matrix: runs of places that are `step` apart, whose beginnings are `jump` apart.
+#[derive(Clone, Copy)]
+pub struct Steps {
+    /// From a place to the next of its run.
+    pub step: usize,
+    /// Places of a run.
+    pub run: usize,
+    /// From the beginning of a run to that of the next.
+    pub jump: usize,
+}
+
+impl Steps {
+    /// One run.
+    pub const fn even(step: usize) -> Self {
+        Self { step, run: usize::MAX, jump: 0 }
+    }
+
+    /// Where place `i` is.
+    #[inline(always)]
+    pub fn at(self, i: usize) -> usize {
+        if i < self.run { i * self.step } else { i / self.run * self.jump + i % self.run * self.step }
+    }
+
+    /// At least where the last of `count` places is, and every other.
+    #[inline(always)]
+    fn most(self, count: usize) -> usize {
+        let last = count.saturating_sub(1);
+        if last < self.run { last * self.step } else { last / self.run * self.jump + (self.run - 1) * self.step }
+    }
 }
 
 /// A vector of floats in a register.
@@ -56,6 +99,12 @@ pub trait Lanes: Copy {
 
     /// Zero where a lane is negative. What is not a number stays so.
     fn relu(self) -> Self;
+
+    /// `yes` where a lane is larger than `other`'s or is not a number, else `no`.
+    fn larger(self, other: Self, yes: Self, no: Self) -> Self;
+
+    /// `self` where the lanes of `a` and `b` are equal, else zero.
+    fn where_equal(self, a: Self, b: Self) -> Self;
 
     /// Writes the transpose of the 8 × 8 block at `from`, whose rows are `stride` apart, to `to`.
     ///
@@ -143,13 +192,23 @@ impl Lanes for f32 {
     fn relu(self) -> Self {
         if self < 0.0 { 0.0 } else { self }
     }
+
+    #[inline(always)]
+    fn larger(self, other: Self, yes: Self, no: Self) -> Self {
+        if self > other || self.is_nan() { yes } else { no }
+    }
+
+    #[inline(always)]
+    fn where_equal(self, a: Self, b: Self) -> Self {
+        if a == b { self } else { 0.0 }
+    }
 }
 
 /// A vector register of x86-64. The methods are inlined into functions that have the CPU feature, and called nowhere else.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_lanes {
     ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident,
-     $sub:ident, $mul:ident, $max:ident) => {
+     $sub:ident, $mul:ident, $max:ident, $larger:ident, $where_equal:ident) => {
         impl Lanes for $vector {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
@@ -207,6 +266,18 @@ macro_rules! x86_lanes {
                 // SAFETY: the feature is there; it needs nothing else. Where one is NaN, the second operand is the result.
                 unsafe { $max($splat(0.0), self) }
             }
+
+            #[inline(always)]
+            fn larger(self, other: Self, yes: Self, no: Self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else.
+                unsafe { $larger(self, other, yes, no) }
+            }
+
+            #[inline(always)]
+            fn where_equal(self, a: Self, b: Self) -> Self {
+                // SAFETY: the feature is there; it needs nothing else.
+                unsafe { $where_equal(self, a, b) }
+            }
         }
     };
 }
@@ -222,7 +293,9 @@ x86_lanes!(
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
-    _mm512_max_ps
+    _mm512_max_ps,
+    larger_512,
+    where_equal_512
 );
 #[cfg(target_arch = "x86_64")]
 x86_lanes!(
@@ -236,8 +309,50 @@ x86_lanes!(
     _mm256_add_ps,
     _mm256_sub_ps,
     _mm256_mul_ps,
-    _mm256_max_ps
+    _mm256_max_ps,
+    larger_256,
+    where_equal_256
 );
+
+/// As [`Lanes::larger`]. Needs AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn larger_512(value: __m512, other: __m512, yes: __m512, no: __m512) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let larger = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, other);
+        let unordered = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
+        _mm512_mask_blend_ps(larger | unordered, no, yes)
+    }
+}
+
+/// As [`Lanes::where_equal`]. Needs AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn where_equal_512(value: __m512, a: __m512, b: __m512) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), value) }
+}
+
+/// As [`Lanes::larger`]. Needs AVX.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn larger_256(value: __m256, other: __m256, yes: __m256, no: __m256) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let larger = _mm256_cmp_ps::<_CMP_GT_OQ>(value, other);
+        let unordered = _mm256_cmp_ps::<_CMP_UNORD_Q>(value, value);
+        _mm256_blendv_ps(no, yes, _mm256_or_ps(larger, unordered))
+    }
+}
+
+/// As [`Lanes::where_equal`]. Needs AVX.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn where_equal_256(value: __m256, a: __m256, b: __m256) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b), value) }
+}
 
 /// Where the sums of a product go.
 pub trait Finish {
@@ -257,6 +372,22 @@ impl Finish for Store<'_> {
     #[inline(always)]
     fn finish<V: Lanes>(&mut self, i: usize, j: usize, sums: V, used: usize) {
         sums.write(&mut self.to[i * self.columns + j..][..used]);
+    }
+}
+
+/// Adds a product to a matrix whose rows are as wide as the product.
+pub struct Sum<'a> {
+    /// The matrix.
+    pub to: &'a mut [f32],
+    /// Its columns.
+    pub columns: usize,
+}
+
+impl Finish for Sum<'_> {
+    #[inline(always)]
+    fn finish<V: Lanes>(&mut self, i: usize, j: usize, sums: V, used: usize) {
+        let to = &mut self.to[i * self.columns + j..][..used];
+        V::read(to).add(sums).write(to);
     }
 }
 
@@ -314,23 +445,30 @@ impl<F: Finish> Run<'_, F> {
     fn tile<V: Lanes, const R: usize, const W: usize>(&mut self, i: usize, j: usize, used: usize) {
         let mut sums = [[V::splat(0.0); W]; R];
         let (a, last) = (self.a, self.k.saturating_sub(1));
-        let (a_last, b_last) = ((i + R - 1) * a.row + last * a.column, last * self.stride + j + W * V::LANES - 1);
+        let (a_last, b_last) = (a.row.most(i + R) + a.column.most(self.k), last * self.stride + j + W * V::LANES - 1);
         assert!(
             self.k == 0 || (a_last < a.values.len() && b_last < self.b.len()),
             "a tile reaches outside its matrices"
         );
-        for p in 0..self.k {
-            // SAFETY: no index is larger than the one that was just held against the length. Checking each costs a third
-            // of the step's time.
-            let row: [V; W] =
-                std::array::from_fn(|w| unsafe { V::load(self.b.as_ptr().add(p * self.stride + j + w * V::LANES)) });
-            for (r, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: as above.
-                let x = V::splat(unsafe { *a.values.get_unchecked((i + r) * a.row + p * a.column) });
-                for (sum, value) in sums.iter_mut().zip(row) {
-                    *sum = x.mul_add(value, *sum);
+        let rows: [usize; R] = std::array::from_fn(|r| a.row.at(i + r));
+        let (mut done, mut start) = (0, 0);
+        while done < self.k {
+            let run = a.column.run.min(self.k - done);
+            for p in 0..run {
+                // SAFETY: no index is larger than the one that was just held against the length. Checking each costs a third
+                // of the step's time.
+                let row: [V; W] = std::array::from_fn(|w| unsafe {
+                    V::load(self.b.as_ptr().add((done + p) * self.stride + j + w * V::LANES))
+                });
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    let x = V::splat(unsafe { *a.values.get_unchecked(rows[r] + start + p * a.column.step) });
+                    for (sum, value) in sums.iter_mut().zip(row) {
+                        *sum = x.mul_add(value, *sum);
+                    }
                 }
             }
+            (done, start) = (done + run, start + a.column.jump);
         }
         for (r, sums) in sums.into_iter().enumerate() {
             for (w, sum) in sums.into_iter().enumerate() {
@@ -409,10 +547,10 @@ mod tests {
                 .map(|c| (0..k).fold(0f32, |sum, p| a[c / n * k + p].mul_add(b[p * n + c % n], sum)).to_bits())
                 .collect();
             let bits = |c: Vec<f32>| c.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-            prop_assert_eq!(&bits(with::<f32>(m, k, n, Left { values: &a, row: k, column: 1 }, &b)), &want);
+            prop_assert_eq!(&bits(with::<f32>(m, k, n, Left::rows(&a, k), &b)), &want);
             let mut turned = vec![0.0; m * k];
             transpose::<f32>(&a, m, k, &mut turned);
-            prop_assert_eq!(&bits(with::<f32>(m, k, n, Left { values: &turned, row: 1, column: m }, &b)), &want);
+            prop_assert_eq!(&bits(with::<f32>(m, k, n, Left::columns(&turned, m), &b)), &want);
         }
 
         #[test]

@@ -95,7 +95,7 @@ impl Kernel for SmallForward<'_> {
     fn run<V: Lanes>(self) {
         let Self { layer: &Linear { inputs, outputs, relu, .. }, rows, weight, bias, x, y, turned } = self;
         transpose::<V>(weight, outputs, inputs, &mut turned[..inputs * outputs]);
-        let x = Left { values: x, row: inputs, column: 1 };
+        let x = Left::rows(x, inputs);
         product::<V>((rows, inputs, outputs), x, (turned, outputs), &mut Biased { to: y, outputs, bias, relu });
     }
 }
@@ -116,13 +116,13 @@ impl Kernel for SmallBackward<'_> {
             through_relu(&y[..rows * outputs], &mut dy[..rows * outputs]);
         }
         let (weight, bias) = gradient.split_at_mut(inputs * outputs);
-        let turned = Left { values: dy, row: 1, column: outputs };
+        let turned = Left::columns(dy, outputs);
         product::<V>((outputs, rows, inputs), turned, (x, inputs), &mut Store { to: weight, columns: inputs });
         if biased {
             sum_rows(&dy[..rows * outputs], &mut bias[..outputs]);
         }
         if let Some(dx) = dx {
-            let dy = Left { values: dy, row: outputs, column: 1 };
+            let dy = Left::rows(dy, outputs);
             product::<V>((rows, outputs, inputs), dy, (params, inputs), &mut Store { to: dx, columns: inputs });
         }
     }
@@ -142,7 +142,7 @@ impl Linear {
         let (inputs, outputs, rows) = (self.inputs, self.outputs, pass.rows);
         let (made, seen) = scratch.split_at_mut(rows * outputs);
         pass.simd.kernel(Turn { from: x, rows, columns: inputs, to: seen });
-        let weight = Left { values: weight, row: inputs, column: 1 };
+        let weight = Left::rows(weight, inputs);
         multiply_unpacked(pass, (outputs, inputs, rows), weight, (seen, rows), made);
         pass.simd.kernel(Turn { from: made, rows: outputs, columns: rows, to: y });
         let relu = self.relu;
@@ -170,7 +170,7 @@ impl Linear {
         let (turned, x) = (View::columns(dy, outputs), View::rows(x, inputs));
         multiply(pass, (outputs, rows, inputs), turned, x, weight, false);
         if let Some(dx) = dx {
-            let dy = Left { values: dy, row: outputs, column: 1 };
+            let dy = Left::rows(dy, outputs);
             multiply_unpacked(pass, (rows, outputs, inputs), dy, (params, inputs), dx);
         }
     }
@@ -192,11 +192,15 @@ impl Kernel for Turn<'_> {
 }
 
 /// Adds the bias to a layer's sums, and cuts negative ones off if a ReLU follows.
-struct Biased<'a> {
-    to: &'a mut [f32],
-    outputs: usize,
-    bias: Option<&'a [f32]>,
-    relu: bool,
+pub struct Biased<'a> {
+    /// Where they go, row by row.
+    pub to: &'a mut [f32],
+    /// Of a row.
+    pub outputs: usize,
+    /// One of each output.
+    pub bias: Option<&'a [f32]>,
+    /// Whether a ReLU follows.
+    pub relu: bool,
 }
 
 impl Finish for Biased<'_> {
@@ -235,6 +239,12 @@ pub fn add_bias(y: &mut [f32], width: usize, bias: Option<&[f32]>, relu: bool) {
 #[inline(always)]
 pub fn sum_rows(rows: &[f32], sum: &mut [f32]) {
     sum.fill(0.0);
+    add_rows(rows, sum);
+}
+
+/// Adds all rows.
+#[inline(always)]
+pub fn add_rows(rows: &[f32], sum: &mut [f32]) {
     for row in rows.chunks_exact(sum.len()) {
         for (sum, value) in sum.iter_mut().zip(row) {
             *sum += value;

@@ -74,7 +74,7 @@ pub fn multiply(pass: &Pass, (m, k, n): (usize, usize, usize), a: View, b: View,
     }
 }
 
-/// Writes the `m` × `n` product of `a` (`m` × `k`) and `b` (`k` rows, `stride` apart, with [`super::kernels::SLACK`] more floats than it
+/// Writes the `m` × `n` product of `a` (`m` × `k`, with rows evenly apart) and `b` (`k` rows, `stride` apart, with [`super::kernels::SLACK`] more floats than it
 /// needs) to `c`, row by row. It packs nothing: for a matrix that is used only a few times, that is half the work.
 ///
 /// Threads share out rows of `c`, and every sum runs over its terms one after another: neither threads nor how many rows there are
@@ -87,7 +87,7 @@ pub fn multiply_unpacked(
     c: &mut [f32],
 ) {
     let some = |(i, c): (usize, &mut [f32])| {
-        let a = Left { values: &a.values[i * AT_ONCE * a.row..], ..a };
+        let a = Left { values: &a.values[i * AT_ONCE * a.row.step..], ..a };
         pass.simd.kernel(Tiles { shape: (c.len() / n, k, n), a, b, stride, c });
     };
     if pass.threads > 1 && m * k * n >= WORTH_THREADS {

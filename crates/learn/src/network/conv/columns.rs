@@ -78,7 +78,7 @@ impl<'a> Columns<'a> {
 
     /// Writes the weight's gradient, and `dx` if somebody asks.
     pub fn backward(&self, pass: &Pass, given: Slopes<'_>) {
-        let Slopes { weight, gradient, x, dy, mut dx, scratch } = given;
+        let Slopes { weight, gradient, x, dy, mut dx, scratch, .. } = given;
         let (depth, channels) = (self.conv.depth(), self.conv.channels);
         let turned = View::columns(weight, channels);
         if self.is_pointwise() {

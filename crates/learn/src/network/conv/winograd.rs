@@ -6,7 +6,10 @@
 //! derivatives are the same products turned round: with M' = A·dy·Aᵀ, g' = Gᵀ·(Vᵀ·M')·G and d' = B·(M'·Uᵀ)·Bᵀ.
 #![expect(clippy::needless_range_loop, reason = "small matrices, whose rows and columns have equal rights")]
 
-use super::{Conv2d, Slopes};
+use super::{
+    Conv2d, Slopes,
+    pooled::{Pooled, largest, spread},
+};
 use crate::network::{
     kernels::Lanes,
     layer::Pass,
@@ -35,16 +38,21 @@ pub struct Winograd {
     inputs: usize,
     outputs: usize,
     kernel: usize,
+    /// Whether a ReLU follows.
+    relu: bool,
+    /// Whether a 2 × 2 max-pool follows then: of what a tile makes.
+    pool: bool,
 }
 
 impl Winograd {
     /// If it has one: a 3 × 3 or 5 × 5 kernel over an image that tiles cover, with enough channels to pay for the transforms.
     pub fn of(conv: &Conv2d) -> Option<Self> {
-        let Conv2d { input, channels, kernel, stride, padding, .. } = *conv;
+        let Conv2d { input, channels, kernel, stride, padding, relu, pool, .. } = *conv;
         let fits = matches!(kernel, 3 | 5) && stride == 1 && padding == kernel / 2;
         let covered = input.height.is_multiple_of(MADE) && input.width.is_multiple_of(MADE);
         let wide = input.channels.is_multiple_of(CHANNELS) && channels.is_multiple_of(CHANNELS);
-        let way = Self { height: input.height, width: input.width, inputs: input.channels, outputs: channels, kernel };
+        let (height, width, inputs) = (input.height, input.width, input.channels);
+        let way = Self { height, width, inputs, outputs: channels, kernel, relu, pool };
         (fits && covered && wide).then_some(way)
     }
 
@@ -53,12 +61,12 @@ impl Winograd {
         2 * self.kernels() + self.tiles_at_once(rows) * self.places() * (self.inputs + self.outputs)
     }
 
-    /// Writes `y`.
-    pub fn forward(&self, pass: &Pass, weight: &[f32], x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+    /// Writes what comes out, bias, ReLU and pooling done.
+    pub fn forward(&self, pass: &Pass, weight: &[f32], x: &[f32], to: Pooled<'_>, scratch: &mut [f32]) {
         if self.kernel == 3 {
-            self.forward_of::<3, 4>(pass, weight, x, y, scratch);
+            self.forward_of::<3, 4>(pass, weight, x, to, scratch);
         } else {
-            self.forward_of::<5, 6>(pass, weight, x, y, scratch);
+            self.forward_of::<5, 6>(pass, weight, x, to, scratch);
         }
     }
 
@@ -116,7 +124,7 @@ impl Winograd {
         pass: &Pass,
         weight: &[f32],
         x: &[f32],
-        y: &mut [f32],
+        mut to: Pooled<'_>,
         scratch: &mut [f32],
     ) where
         KernelIn: Transform<K, T>,
@@ -147,7 +155,7 @@ impl Winograd {
             } else {
                 all.chunks_exact_mut(size).enumerate().for_each(product);
             }
-            pass.simd.kernel(Outputs::<T> { way: self, first, tiles, m, y });
+            pass.simd.kernel(Outputs::<T> { way: self, first, tiles, m, to: &mut to });
         }
     }
 
@@ -159,7 +167,7 @@ impl Winograd {
         InputSlope: Transform<T, T>,
         OutputSlope: Transform<MADE, T>,
     {
-        let Slopes { weight, gradient, x, dy, mut dx, scratch } = given;
+        let Slopes { weight, gradient, x, dy, codes, mut dx, scratch } = given;
         let (inputs, outputs) = (self.inputs, self.outputs);
         let size = inputs * outputs;
         let (kernels, scratch) = scratch.split_at_mut(self.kernels());
@@ -172,7 +180,7 @@ impl Winograd {
         }
         for (first, tiles) in self.parts(pass.rows) {
             pass.simd.kernel(Tiles::<T> { way: self, first, tiles, x, v });
-            pass.simd.kernel(OutputSlopes::<T> { way: self, first, tiles, dy, m });
+            pass.simd.kernel(OutputSlopes::<T> { way: self, first, tiles, dy, codes, m });
             let products = |(place, (v, slope)): (usize, (&mut [f32], &mut [f32]))| {
                 let m = View::rows(part(m, place, tiles * outputs), outputs);
                 multiply(&alone, (inputs, tiles, outputs), View::columns(v, inputs), m, slope, first > 0);
@@ -196,33 +204,35 @@ impl Winograd {
 
     /// Where the pixels lie that a tile sees. `first` is the first line of tiles.
     #[inline(always)]
-    fn seen<const T: usize>(&self, first: usize, tile: usize) -> [[usize; T]; T] {
-        let (line, column) = (first + tile / self.line(), tile % self.line());
-        let (image, line) = (line / (self.height / MADE), line % (self.height / MADE));
-        let (padding, mut at) = (self.kernel / 2, [[OUTSIDE; T]; T]);
-        for i in 0..T {
-            for j in 0..T {
-                let (row, column) = (MADE * line + i, MADE * column + j);
-                let inside = |at: usize, most: usize| (padding..padding + most).contains(&at);
-                if inside(row, self.height) && inside(column, self.width) {
-                    at[i][j] = ((image * self.height + row - padding) * self.width + column - padding) * self.inputs;
-                }
-            }
+    fn seen<const T: usize>(&self, first: usize, tile: usize) -> Places<T> {
+        let (line, column) = (first + tile / self.line(), MADE * (tile % self.line()));
+        let (image, row) = (line / (self.height / MADE), MADE * (line % (self.height / MADE)));
+        let padding = self.kernel / 2;
+        let inside = |at: usize, most: usize| (padding.saturating_sub(at), (padding + most - at).min(T));
+        Places {
+            // Wraps where the tile begins before the first image.
+            start: ((image * self.height + row) * self.width + column)
+                .wrapping_sub(padding * self.width + padding)
+                .wrapping_mul(self.inputs),
+            row: self.width * self.inputs,
+            column: self.inputs,
+            rows: inside(row, self.height),
+            columns: inside(column, self.width),
         }
-        at
     }
 
     /// Where the pixels lie that a tile makes.
     #[inline(always)]
-    fn made(&self, first: usize, tile: usize) -> [[usize; MADE]; MADE] {
+    fn made(&self, first: usize, tile: usize) -> Places<MADE> {
         let (line, column) = (first + tile / self.line(), tile % self.line());
-        let mut at = [[0; MADE]; MADE];
-        for i in 0..MADE {
-            for j in 0..MADE {
-                at[i][j] = ((MADE * line + i) * self.width + MADE * column + j) * self.outputs;
-            }
-        }
-        at
+        let start = MADE * (line * self.width + column) * self.outputs;
+        Places { start, row: self.width * self.outputs, column: self.outputs, rows: (0, MADE), columns: (0, MADE) }
+    }
+
+    /// Where the one pixel lies that is left of a tile.
+    #[inline(always)]
+    fn left(&self, first: usize, tile: usize) -> usize {
+        (first * self.line() + tile) * self.outputs
     }
 }
 
@@ -230,8 +240,94 @@ fn part(of: &[f32], place: usize, size: usize) -> &[f32] {
     &of[place * size..][..size]
 }
 
-/// A place that a tile does not have: read as zero, and not written.
-const OUTSIDE: usize = usize::MAX;
+/// Where the floats of a matrix lie: element (i, j) at `start + i * row + j * column`, if it is there.
+#[derive(Clone, Copy)]
+struct Places<const N: usize> {
+    start: usize,
+    row: usize,
+    column: usize,
+    /// From the first row that is there to behind the last.
+    rows: (usize, usize),
+    columns: (usize, usize),
+}
+
+impl<const N: usize> Places<N> {
+    /// Of places that lie `size` apart, from `start` on.
+    #[inline(always)]
+    fn planes(start: usize, size: usize) -> Self {
+        Self { start, row: N * size, column: size, rows: (0, N), columns: (0, N) }
+    }
+
+    #[inline(always)]
+    fn at(&self, i: usize, j: usize) -> usize {
+        self.start.wrapping_add(i * self.row + j * self.column)
+    }
+
+    #[inline(always)]
+    fn has(&self, i: usize, j: usize) -> bool {
+        (self.rows.0..self.rows.1).contains(&i) && (self.columns.0..self.columns.1).contains(&j)
+    }
+
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        (self.rows, self.columns) == ((0, N), (0, N))
+    }
+
+    /// Holds all that is there, and `channels` floats behind each, to a slice's length.
+    #[inline(always)]
+    fn check(&self, channels: usize, length: usize) {
+        assert!(self.rows.0 < self.rows.1 && self.columns.0 < self.columns.1, "a tile sees something");
+        let (low, high) = (self.at(self.rows.0, self.columns.0), self.at(self.rows.1 - 1, self.columns.1 - 1));
+        assert!(low <= high && high < length && length - high >= channels, "a tile reaches outside its slice");
+    }
+
+    /// The vectors `channel` floats behind each place; zero where there is none.
+    ///
+    /// # Safety
+    /// [`Self::check`] held, of more channels than `channel` and a vector.
+    #[inline(always)]
+    unsafe fn load<V: Lanes>(&self, from: &[f32], channel: usize) -> [[V; N]; N] {
+        let mut values = [[V::splat(0.0); N]; N];
+        if self.is_whole() {
+            for i in 0..N {
+                for j in 0..N {
+                    // SAFETY: the caller's promise.
+                    values[i][j] = unsafe { V::load(from.as_ptr().add(self.at(i, j) + channel)) };
+                }
+            }
+        } else {
+            for i in 0..N {
+                for j in 0..N {
+                    if self.has(i, j) {
+                        // SAFETY: as above.
+                        values[i][j] = unsafe { V::load(from.as_ptr().add(self.at(i, j) + channel)) };
+                    }
+                }
+            }
+        }
+        values
+    }
+
+    /// Writes vectors, or adds them to what is there.
+    ///
+    /// # Safety
+    /// As for [`Self::load`].
+    #[inline(always)]
+    unsafe fn store<V: Lanes>(&self, values: [[V; N]; N], to: &mut [f32], channel: usize, add: bool) {
+        for i in 0..N {
+            for j in 0..N {
+                if self.has(i, j) {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let at = to.as_mut_ptr().add(self.at(i, j) + channel);
+                        let value = if add { V::load(at).add(values[i][j]) } else { values[i][j] };
+                        value.store(at);
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// Half of a transform: what it makes of a column. Rows are done alike.
 ///
@@ -407,56 +503,24 @@ fn both_ways<V: Lanes, T: Transform<N, M>, const N: usize, const M: usize>(from:
     to
 }
 
-/// Transforms the floats at the places `from_at`, and those behind them, as many as there are channels.
+/// Transforms the floats at some places, and those behind them, as many as there are channels.
 #[inline(always)]
 fn transform<V: Lanes, T: Transform<N, M>, const N: usize, const M: usize>(
-    (from, from_at): (&[f32], [[usize; N]; N]),
-    (to, to_at): (&mut [f32], [[usize; M]; M]),
+    (from, from_at): (&[f32], Places<N>),
+    (to, to_at): (&mut [f32], Places<M>),
     channels: usize,
     add: bool,
 ) {
-    let inside = |at: usize, length: usize| at == OUTSIDE || at + channels <= length;
-    assert!(from_at.as_flattened().iter().all(|at| inside(*at, from.len())), "a tile reaches outside its slice");
-    assert!(to_at.as_flattened().iter().all(|at| inside(*at, to.len())), "a tile reaches outside its slice");
+    from_at.check(channels, from.len());
+    to_at.check(channels, to.len());
     assert!(channels.is_multiple_of(V::LANES), "channels are whole vectors");
-    let mut channel = 0;
-    while channel < channels {
-        let mut values = [[V::splat(0.0); N]; N];
-        for i in 0..N {
-            for j in 0..N {
-                if from_at[i][j] != OUTSIDE {
-                    // SAFETY: a whole vector lies behind each place, see the assertions.
-                    values[i][j] = unsafe { V::load(from.as_ptr().add(from_at[i][j] + channel)) };
-                }
-            }
-        }
-        let values = both_ways::<V, T, N, M>(values);
-        for i in 0..M {
-            for j in 0..M {
-                if to_at[i][j] != OUTSIDE {
-                    // SAFETY: as above.
-                    unsafe {
-                        let at = to.as_mut_ptr().add(to_at[i][j] + channel);
-                        let value = if add { V::load(at).add(values[i][j]) } else { values[i][j] };
-                        value.store(at);
-                    }
-                }
-            }
-        }
-        channel += V::LANES;
-    }
-}
-
-/// Places that lie `size` apart, from `start` on.
-#[inline(always)]
-fn planes<const N: usize>(start: usize, size: usize) -> [[usize; N]; N] {
-    let mut at = [[0; N]; N];
-    for i in 0..N {
-        for j in 0..N {
-            at[i][j] = start + (N * i + j) * size;
+    for channel in (0..channels).step_by(V::LANES) {
+        // SAFETY: both were checked, and a vector lies behind `channel`.
+        unsafe {
+            let values = from_at.load::<V>(from, channel);
+            to_at.store(both_ways::<V, T, N, M>(values), to, channel, add);
         }
     }
-    at
 }
 
 /// All kernels, in and out of their transformed form.
@@ -474,7 +538,12 @@ where
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Self { weight, kernels, size } = self;
-        transform::<V, KernelIn, K, T>((weight, planes(0, size)), (kernels, planes(0, size)), size, false);
+        transform::<V, KernelIn, K, T>(
+            (weight, Places::planes(0, size)),
+            (kernels, Places::planes(0, size)),
+            size,
+            false,
+        );
     }
 }
 
@@ -491,7 +560,12 @@ where
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Self { slopes, gradient, size } = self;
-        transform::<V, KernelSlope, T, K>((slopes, planes(0, size)), (gradient, planes(0, size)), size, false);
+        transform::<V, KernelSlope, T, K>(
+            (slopes, Places::planes(0, size)),
+            (gradient, Places::planes(0, size)),
+            size,
+            false,
+        );
     }
 }
 
@@ -513,7 +587,7 @@ where
         let Self { way, first, tiles, x, v } = self;
         let channels = way.inputs;
         for tile in 0..tiles {
-            let to = planes(tile * channels, tiles * channels);
+            let to = Places::planes(tile * channels, tiles * channels);
             transform::<V, Input, T, T>((x, way.seen(first, tile)), (&mut *v, to), channels, false);
         }
     }
@@ -537,42 +611,69 @@ where
         let Self { way, first, tiles, v, dx } = self;
         let channels = way.inputs;
         for tile in 0..tiles {
-            let from = planes(tile * channels, tiles * channels);
+            let from = Places::planes(tile * channels, tiles * channels);
             transform::<V, InputSlope, T, T>((v, from), (&mut *dx, way.seen(first, tile)), channels, true);
         }
     }
 }
 
-/// Output tiles, into an image.
-struct Outputs<'a, const T: usize> {
+/// Output tiles, into an image: with bias, ReLU and pooling.
+struct Outputs<'a, 'b, const T: usize> {
     way: &'a Winograd,
     first: usize,
     tiles: usize,
     m: &'a [f32],
-    y: &'a mut [f32],
+    to: &'a mut Pooled<'b>,
 }
 
-impl<const T: usize> Kernel for Outputs<'_, T>
+impl<const T: usize> Kernel for Outputs<'_, '_, T>
 where
     Output: Transform<T, MADE>,
 {
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Self { way, first, tiles, m, y } = self;
+        let Self { way, first, tiles, m, to: Pooled { y, bias, codes } } = self;
         let channels = way.outputs;
+        assert!(channels.is_multiple_of(V::LANES), "channels are whole vectors");
         for tile in 0..tiles {
-            let from = planes(tile * channels, tiles * channels);
-            transform::<V, Output, T, MADE>((m, from), (&mut *y, way.made(first, tile)), channels, false);
+            let (from, made) = (Places::<T>::planes(tile * channels, tiles * channels), way.made(first, tile));
+            from.check(channels, m.len());
+            if !way.pool {
+                made.check(channels, y.len());
+            }
+            for channel in (0..channels).step_by(V::LANES) {
+                // SAFETY: it was checked, and a vector lies behind `channel`.
+                let mut pixels = both_ways::<V, Output, T, MADE>(unsafe { from.load(m, channel) });
+                let bias = bias.map_or(V::splat(0.0), |bias| V::read(&bias[channel..][..V::LANES]));
+                for pixel in pixels.as_flattened_mut() {
+                    *pixel = pixel.add(bias);
+                }
+                if way.pool {
+                    let [[a, b], [c, d]] = pixels;
+                    let ((most, code), at) = (largest([a, b, c, d], way.relu), way.left(first, tile) + channel);
+                    most.write(&mut y[at..at + V::LANES]);
+                    code.write(&mut codes[at..at + V::LANES]);
+                    continue;
+                }
+                if way.relu {
+                    for pixel in pixels.as_flattened_mut() {
+                        *pixel = pixel.relu();
+                    }
+                }
+                // SAFETY: as above.
+                unsafe { made.store(pixels, y, channel, false) };
+            }
         }
     }
 }
 
-/// Derivatives by output tiles, out of those by the pixels.
+/// Derivatives by output tiles, out of those by the pixels, or by what pooling left of them.
 struct OutputSlopes<'a, const T: usize> {
     way: &'a Winograd,
     first: usize,
     tiles: usize,
     dy: &'a [f32],
+    codes: &'a [f32],
     m: &'a mut [f32],
 }
 
@@ -582,11 +683,23 @@ where
 {
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Self { way, first, tiles, dy, m } = self;
+        let Self { way, first, tiles, dy, codes, m } = self;
         let channels = way.outputs;
+        assert!(channels.is_multiple_of(V::LANES), "channels are whole vectors");
         for tile in 0..tiles {
-            let to = planes(tile * channels, tiles * channels);
-            transform::<V, OutputSlope, MADE, T>((dy, way.made(first, tile)), (&mut *m, to), channels, false);
+            let to = Places::planes(tile * channels, tiles * channels);
+            if !way.pool {
+                transform::<V, OutputSlope, MADE, T>((dy, way.made(first, tile)), (&mut *m, to), channels, false);
+                continue;
+            }
+            to.check(channels, m.len());
+            for channel in (0..channels).step_by(V::LANES) {
+                let at = way.left(first, tile) + channel;
+                let slope = V::read(&dy[at..at + V::LANES]);
+                let [a, b, c, d] = spread(slope, V::read(&codes[at..at + V::LANES]));
+                // SAFETY: it was checked, and a vector lies behind `channel`.
+                unsafe { to.store(both_ways::<V, OutputSlope, MADE, T>([[a, b], [c, d]]), m, channel, false) };
+            }
         }
     }
 }
