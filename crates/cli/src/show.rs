@@ -255,18 +255,24 @@ pub fn live() -> Option<ProgressBar> {
     })
 }
 
-/// A bar on standard error, once something has taken two seconds; none where standard error is no terminal.
+/// How often a file or a pipe is told how far a simulation is.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// How far a simulation is: a bar on standard error, once something has taken two seconds, or a line now and then where standard error
+/// is no terminal.
 pub struct Bar {
     /// Which run it is, with a space behind.
-    which: String,
+    pub which: String,
     started: Instant,
     bar: Option<ProgressBar>,
+    /// When the last line was written.
+    told: Instant,
 }
 
 impl Bar {
     /// Not shown yet.
-    pub fn new(which: &str, started: Instant) -> Self {
-        Self { which: which.into(), started, bar: None }
+    pub fn new(started: Instant) -> Self {
+        Self { which: String::new(), started, bar: None, told: started }
     }
 
     /// Shows how far a simulation is.
@@ -274,17 +280,25 @@ impl Bar {
         if self.started.elapsed() < Duration::from_secs(2) {
             return;
         }
+        let what = format!("{}{}", self.which, if job == 1 { "training" } else { "training again on all rows" });
+        if !stderr().is_terminal() {
+            if self.told.elapsed() >= LINE_EVERY {
+                self.told = Instant::now();
+                eprintln!("dure: {what}, {round} of {rounds} rounds after {} s", self.started.elapsed().as_secs());
+            }
+            return;
+        }
         let bar = self.bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} rounds, {eta} left");
             ProgressBar::new(u64::from(rounds)).with_style(style.expect("the template is well-formed"))
         });
         bar.set_length(u64::from(rounds));
-        bar.set_message(format!("{}{}", self.which, if job == 1 { "training" } else { "training again on all rows" }));
+        bar.set_message(what);
         bar.set_position(u64::from(round));
     }
 
     /// Takes it away.
     pub fn clear(&mut self) {
-        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+        self.bar.take().iter().for_each(ProgressBar::finish_and_clear);
     }
 }

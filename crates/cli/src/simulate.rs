@@ -41,7 +41,7 @@ pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
         (None, Some(seeds)) => repeat::run(args, &found, seeds, started),
         (None, None) => {
             warn(&found.recipe.plan(&found.origin)?);
-            let Came { clients, run, report } = train(args, &found, "", started)?;
+            let Came { clients, run, report } = train(args, &found, &mut Bar::new(started), started)?;
             if args.json {
                 return Ok(serde_json::to_string_pretty(&report)? + "\n");
             }
@@ -71,19 +71,17 @@ struct Came {
     report: Report,
 }
 
-/// Trains a whole federation, and its baselines if they are asked for; writes its folder if one is named. `which` says on the progress bar
-/// which run it is.
-fn train(args: &Simulate, found: &Found, which: &str, started: Instant) -> Result<Came, Fail> {
+/// Trains a whole federation, and its baselines if they are asked for; writes its folder if one is named.
+fn train(args: &Simulate, found: &Found, bar: &mut Bar, started: Instant) -> Result<Came, Fail> {
     let plan = found.recipe.plan(&found.origin)?;
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
     let data = source::data(found, &args.data)?;
     let mut clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?;
-    let mut bar = Bar::new(which, started);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
     let line = args.baselines.and_then(|_| show::live());
-    line.iter().for_each(|line| line.set_message(format!("{which}training the baselines")));
+    line.iter().for_each(|line| line.set_message(format!("{}training the baselines", bar.which)));
     let baselines =
         args.baselines.map(|which| baselines(which, found, &clients, &run)).transpose()?.unwrap_or_default();
     line.iter().for_each(ProgressBar::finish_and_clear);
@@ -243,7 +241,7 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     let data_args = DataArgs { data: args.data.data.clone(), seed };
     let mut clients = Clients::new(source::data(&found, &data_args)?, work, seed, threads)?;
     let rows = source::describe(clients.data());
-    let mut bar = Bar::new("", started);
+    let mut bar = Bar::new(started);
     let replayed = replay(&records, &mut clients, &mut |progress| bar.show(progress));
     let (federation, models, seen) = replayed.with_context(|| format!("{}: on {rows}", path.display()))?;
     bar.clear();

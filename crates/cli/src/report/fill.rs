@@ -4,6 +4,8 @@ use dure_core::{event::Stop, job::Job, statistics::larger_is_better};
 use dure_learn::{
     data::{DataSet, Source},
     partition::picture,
+    split::Fold,
+    work::{ModelSpec, Work},
 };
 use dure_sim::{Simulation, clients::Clients, report::Report as Run};
 use serde::Serialize;
@@ -39,6 +41,7 @@ pub fn filled(
         summary,
         made_up,
         facts: facts(found, clients, run, came),
+        alone_differs: alone(found, came).is_some(),
         command: command(args, made_up, &recipe.data),
         metrics: Says::of_schema(&recipe.schema)
             .metrics()
@@ -154,8 +157,11 @@ fn facts_of_data(clients: &Clients, came: &Run) -> Vec<(&'static str, String)> {
     };
     let split = clients.work().split;
     let [test, validation] = [split.test, split.validation].map(number::percent);
-    let test =
-        if split.held_out { "what the data set holds out".into() } else { format!("{test} of each client’s rows") };
+    let test = match split.fold {
+        Some(Fold { number, of }) => format!("fold {number} of {of} of each client’s rows"),
+        None if split.held_out => "what the data set holds out".into(),
+        None => format!("{test} of each client’s rows"),
+    };
     vec![
         ("data", source),
         ("clients", number::count(came.data.clients as u64)),
@@ -173,8 +179,8 @@ fn facts_of_training(found: &Found, clients: &Clients, came: &Run) -> Vec<(&'sta
         None => "all clients in every round".into(),
     };
     let refit = if came.refit.is_empty() { "no".into() } else { words::count(came.refit.len(), "round") };
-    vec![
-        ("model", choice(&work.model)),
+    let mut facts = vec![
+        ("model", model(work)),
         ("parameters", number::count(came.model.parameters as u64)),
         ("rounds × epochs", format!("{} × {}", came.rounds.len(), training.epochs)),
         ("batch", words::count(training.batch_size, "row")),
@@ -185,7 +191,28 @@ fn facts_of_training(found: &Found, clients: &Clients, came: &Run) -> Vec<(&'sta
         ("cohort", cohort),
         ("codec", choice(&keys.codec)),
         ("refit", refit),
-    ]
+    ];
+    facts.extend(alone(found, came).map(|words| ("learning alone", words)));
+    facts
+}
+
+/// What learning alone trained, if the recipe gives it a model and a training of its own.
+fn alone(found: &Found, came: &Run) -> Option<String> {
+    let (work, rounds) = found.recipe.alone().filter(|_| came.baselines.contains_key("local"))?;
+    let training = &work.training;
+    let (optimizer, loss, batch) = (choice(&training.optimizer), choice(&training.loss), training.batch_size);
+    Some(format!("{}; {optimizer}; {loss}; batches of {batch}; {rounds} × {} epochs", model(&work), training.epochs))
+}
+
+/// A model by its name, or by its layers.
+fn model(work: &Work) -> String {
+    match (&work.model, work.body(1)) {
+        (ModelSpec::Layers { .. }, Ok(body)) => {
+            let layers: Vec<&str> = body.lines.iter().map(|line| line.layer.as_str()).collect();
+            dure_core::excerpt::excerpt(layers.join("; "), CHOICE)
+        }
+        (named, _) => choice(named),
+    }
 }
 
 /// The best evaluation of the job that everything was chosen by.
@@ -254,7 +281,7 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dure_learn::{local_optimizer::LocalOptimizer, work::ModelSpec};
+    use dure_learn::local_optimizer::LocalOptimizer;
 
     use super::*;
 

@@ -39,6 +39,8 @@ pub struct Report {
     pub made_up: bool,
     /// What was chosen and what was used: a label and a value each.
     pub facts: Vec<(&'static str, String)>,
+    /// Whether learning alone had a model and a training of its own.
+    pub alone_differs: bool,
     /// What to type for the same run.
     pub command: String,
     /// The figures that are told, in the order of columns; the first one comes first everywhere.

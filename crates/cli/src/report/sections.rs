@@ -141,8 +141,12 @@ fn reading(report: &Report) -> String {
     }
     let baselines = report.models.iter().any(|(model, _)| matches!(model, Model::Central | Model::Local));
     if baselines {
-        text +=
-            "Centralised and local-only models had the same splits and as many epochs as a client had in all rounds. ";
+        text += if report.alone_differs {
+            "Centralised and local-only models had the same splits; the centralised one had as many epochs as a client had in all \
+             rounds, and learning alone what is said of it above. "
+        } else {
+            "Centralised and local-only models had the same splits and as many epochs as a client had in all rounds. "
+        };
     }
     page::paragraph(&text) + &page::paragraph(&adding(report))
 }

@@ -80,6 +80,7 @@ pub fn regression(clients: usize, n: u32) -> Report {
         summary: "33 clients trained one model together, and none of their rows left them.".into(),
         made_up: true,
         facts: vec![("data", "made up".into()), ("clients", "33".into()), ("model", "mlp, 6,977 parameters".into())],
+        alone_differs: false,
         command: "dure simulate fitbit --seed 1 --baselines".into(),
         metrics: [("mae", "kcal"), ("rmse", "kcal"), ("r2", ""), ("pearson_r", "")].map(key).into(),
         models: vec![

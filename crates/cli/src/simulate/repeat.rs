@@ -14,7 +14,7 @@ use crate::{
     args::Simulate,
     fail::Fail,
     output::Output,
-    show::{self, Says},
+    show::{self, Bar, Says},
     source::Found,
     words,
 };
@@ -67,12 +67,12 @@ pub fn run(args: &Simulate, found: &Found, seeds: u32, started: Instant) -> Resu
         None => vec![None],
     };
     let all = seeds as usize * folds.len();
-    let mut runs = Vec::with_capacity(all);
+    let (mut runs, mut bar) = (Vec::with_capacity(all), Bar::new(started));
     for i in 0..u64::from(seeds) {
         let seed = args.data.seed.checked_add(i).ok_or_else(|| Fail::usage("--seed: too large to count from"))?;
         for fold in &folds {
-            let which = format!("run {} of {all}: ", runs.len() + 1);
-            runs.push(one(args, found, (seed, *fold), (&which, started))?);
+            bar.which = format!("run {} of {all}: ", runs.len() + 1);
+            runs.push(one(args, found, (seed, *fold), &mut bar, started)?);
         }
     }
     let repeated = sum_up(found, runs);
@@ -91,7 +91,8 @@ fn one(
     args: &Simulate,
     found: &Found,
     (seed, fold): (u64, Option<Fold>),
-    (which, started): (&str, Instant),
+    bar: &mut Bar,
+    started: Instant,
 ) -> Result<Run, Fail> {
     let (mut args, mut recipe) = (args.clone(), found.recipe.clone());
     let fold_name = fold.map_or_else(String::new, |fold| format!("-fold-{}", fold.number));
@@ -103,7 +104,7 @@ fn one(
         recipe.plan.split.fold = fold;
         args.recipe.overrides.push(format!("split.fold={{number={number},of={of}}}"));
     }
-    let came = train(&args, &Found { recipe, origin: found.origin.clone() }, which, started)?;
+    let came = train(&args, &Found { recipe, origin: found.origin.clone() }, bar, started)?;
     let rows = |of: fn(&Split) -> usize| came.clients.splits().iter().map(of).sum::<usize>();
     let shared = rows(|split| split.test.len()) as f64 / rows(|split| split.both.len()).max(1) as f64;
     let mut report = came.report;
