@@ -169,7 +169,7 @@ fn run(spec: PlanSpec, seed: u64) {
 /// The first model of a job, an update of it, and the next model.
 fn keep(job: &Job) {
     let mut models = Models::initial(job);
-    let read = |models: &Models| Models::read(job, models.blob().to_vec(), models.sha256());
+    let read = |models: &Models| Models::read(job, (models.blob().to_vec(), models.sha256()), None);
     let same = read(&models).unwrap_or_else(|error| panic!("a model of an accepted plan is not read: {error}"));
     assert_eq!(same.params(), models.params());
     let layout = Arc::new(job.plan.layout.clone());

@@ -77,7 +77,7 @@ impl World {
             }
             if let Some(Owed::Initial(job) | Owed::Next(job, _)) = self.federation.owed() {
                 let (job, sha256) = (job.id, Digest::of(&self.head.hash.0));
-                self.must(&Command::Publish { job, sha256 });
+                self.must(&Command::Publish { job, sha256, state: None });
             } else if let Some(task) = self.task() {
                 let answer = answer(&self.federation, task.round.kind);
                 self.must(&Command::Report { task, answer });

@@ -138,6 +138,7 @@ fn on_model(
         rounds: job.plan.rounds,
         base,
         work: &job.work,
+        scalars: &job.plan.scalars,
     };
     let preprocessing = job.preprocessing.as_ref().ok_or("the job's columns are not measured yet")?;
     let done = job.with_trainer(preprocessing, |trainer| asked.answer(trainer, client, &[]));

@@ -123,7 +123,16 @@ pub enum Event {
     /// The clients' columns have these moments, all together.
     Measured { job: u32, statistics: Statistics },
     /// A model version exists; its blob has this digest. Round 0 is the initial model.
-    ModelPublished { version: u32, job: u32, round: u32, sha256: Digest, parent: Option<u32> },
+    /// `state` is the digest of what the server's optimizer remembers, if it remembers anything.
+    ModelPublished {
+        version: u32,
+        job: u32,
+        round: u32,
+        sha256: Digest,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<Digest>,
+        parent: Option<u32>,
+    },
     /// A model version is this good, over all participants' rows together.
     Evaluated { round: RoundId, version: u32, metrics: BTreeMap<String, Metrics> },
     /// A name stands for a model version from now on.

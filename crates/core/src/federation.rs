@@ -98,6 +98,8 @@ pub struct Version {
     pub attempt: u32,
     /// The digest of its blob.
     pub sha256: Digest,
+    /// That of what the server's optimizer remembers after it, if it remembers anything.
+    pub state: Option<Digest>,
     /// The version it was trained from.
     pub parent: Option<u32>,
     /// What evaluations and tests have said of it.
@@ -143,7 +145,7 @@ pub enum Command {
     /// A client will not answer.
     Decline { task: TaskId, reason: String },
     /// The blob of the model version that is owed exists.
-    Publish { job: u32, sha256: Digest },
+    Publish { job: u32, sha256: Digest, state: Option<Digest> },
     /// There can be no next model version.
     Fail { job: u32, reason: String },
     /// Let a name stand for a version. Naming the one before the last takes the last back.
@@ -291,6 +293,12 @@ impl Federation {
             Stage::Idle => Some(job.retry_at),
             _ => None,
         }
+    }
+
+    /// The blobs of optimizers that jobs which are not over will go on with.
+    pub fn states(&self) -> impl Iterator<Item = Digest> {
+        let going_on = self.jobs.iter().filter(|job| !matches!(job.status, Status::Ended(_)));
+        going_on.filter_map(|job| self.version(job.version?)?.state)
     }
 
     /// The version that a name stands for.

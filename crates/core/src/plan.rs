@@ -10,7 +10,7 @@ use crate::{
     excerpt::{NAME, excerpt},
     model::Layout,
     statistics::{classification, regression},
-    strategy::{NAMES, StrategySpec},
+    strategy::StrategySpec,
 };
 
 /// The most rounds that a plan may ask for.
@@ -139,6 +139,7 @@ impl Plan {
     pub fn new(spec: PlanSpec) -> Result<Self, PlanError> {
         check_values(&spec)?;
         check_cohort(&spec.cohort)?;
+        check_strategy(&spec)?;
         check_contradictions(&spec)?;
         Ok(Self(spec))
     }
@@ -190,14 +191,6 @@ fn is_length(seconds: f64) -> bool {
 }
 
 fn check_values(spec: &PlanSpec) -> Result<(), PlanError> {
-    let rate = spec.strategy.learning_rate;
-    if spec.strategy.build().is_none() {
-        let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-        return refuse("strategy.name", &spec.strategy.name, &format!("one of {}", names.join(", ")));
-    }
-    if !(rate.is_finite() && rate > 0.0) {
-        return refuse("strategy.learning_rate", rate, "a number above 0");
-    }
     if !(1..=MAX_ROUNDS).contains(&spec.rounds) {
         return refuse("rounds", spec.rounds, "1 to 1000000");
     }
@@ -262,6 +255,29 @@ fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
     }
 }
 
+/// A strategy keeps its promise with every number of answers that a round may end with.
+fn check_strategy(spec: &PlanSpec) -> Result<(), PlanError> {
+    let combine = spec.strategy.build()?.combine;
+    let missing = combine.scalars().iter().find(|scalar| !spec.scalars.iter().any(|declared| declared == *scalar));
+    if let Some(scalar) = missing {
+        let declared = format!("scalars = {}", spec.scalars.join(", "));
+        let why = "the strategy weighs updates by it; declare it";
+        return contradiction(format!("strategy.name = {} with {scalar}", spec.strategy.name), declared, why);
+    }
+    let (needs, least) = (combine.needs(), spec.cohort.least());
+    if least >= needs {
+        return Ok(());
+    }
+    let named = match spec.strategy.byzantine {
+        Some(byzantine) => format!("strategy.byzantine = {byzantine} with {}", spec.strategy.name),
+        None => format!("strategy.name = {}", spec.strategy.name),
+    };
+    let key = spec.cohort.least_key();
+    let why = "fewer answers than that do not outvote so many liars; raise the quorum (2f + 1 answers for trimmed-mean, 2f + 3 \
+               for krum and multikrum, 4f + 3 for bulyan) or lower byzantine";
+    contradiction(named, format!("{key} = {least}"), why)
+}
+
 fn check_contradictions(spec: &PlanSpec) -> Result<(), PlanError> {
     let judged = spec.stop.target.map(|v| format!("stop.target = {v}"));
     let judged = judged.or(spec.stop.patience.map(|v| format!("stop.patience = {v}")));
@@ -320,7 +336,8 @@ pub(crate) mod tests {
         assert_eq!(refused(|p| p.rounds = 0), "rounds = 0 is not allowed: 1 to 1000000");
         assert_eq!(
             refused(|p| p.strategy.name = "fedmagic".into()),
-            "strategy.name = fedmagic is not allowed: one of fedavg"
+            "strategy.name = fedmagic is not allowed: one of fedavg, uniform-mean, fedavgm, fedadagrad, fedadam, fedyogi, fednova, qfedavg, \
+             median, trimmed-mean, rfa, krum, multikrum, bulyan, norm-bounded"
         );
         assert_eq!(
             refused(|p| p.strategy.learning_rate = f32::NAN),
@@ -335,7 +352,7 @@ pub(crate) mod tests {
         assert_eq!(refused(|p| p.cohort = over), "cohort.over_selection = 0.5 is not allowed: 1 to 100");
         assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));
         let long = refused(|p| p.strategy.name = "fed\n".repeat(1000));
-        assert!(long.starts_with("strategy.name = fed�fed�") && long.chars().count() < 150, "{long}");
+        assert!(long.starts_with("strategy.name = fed�fed�") && long.chars().count() < 300, "{long}");
     }
 
     #[test]
@@ -344,6 +361,18 @@ pub(crate) mod tests {
         assert!(quorum.starts_with("cohort.quorum = 3 and cohort.size = 2 contradict each other"), "{quorum}");
         let over = refused(|p| p.cohort.over_selection = 1.3);
         assert!(over.starts_with("cohort.over_selection = 1.3 and no cohort.size contradict each other"), "{over}");
+        let krum = StrategySpec { byzantine: Some(1), ..StrategySpec::of("krum") };
+        let liars = refused(|p| (p.strategy, p.cohort.quorum) = (krum.clone(), Some(4)));
+        let begins =
+            "strategy.byzantine = 1 with krum and cohort.quorum = 4 contradict each other: fewer answers than that";
+        assert!(liars.starts_with(begins), "{liars}");
+        let everybody = refused(|p| p.strategy = krum.clone());
+        assert!(everybody.contains("and cohort.min_clients = 1 contradict"), "{everybody}");
+        let enough =
+            PlanSpec { strategy: krum, cohort: CohortSpec { size: Some(5), ..CohortSpec::default() }, ..spec() };
+        assert!(Plan::new(enough).is_ok());
+        let nova = refused(|p| p.strategy = StrategySpec::of("fednova"));
+        assert!(nova.starts_with("strategy.name = fednova with steps and scalars = train_loss contradict"), "{nova}");
         let patience = refused(|p| (p.stop.patience, p.evaluate_every) = (Some(3), 0));
         assert!(patience.starts_with("stop.patience = 3 and evaluate.every = 0 contradict"), "{patience}");
         let rows = refused(|p| p.rows = TrainingRows::TrainingAndValidation);

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    combine::{Combine, Mean},
-    optimizer::{Optimizer, Sgd},
+    combine::{
+        Bulyan, Combine, FedNova, GeometricMedian, Krum, Mean, Median, NormBounded, QFedAvg, TrimmedMean, UniformMean,
+    },
+    optimizer::{Adaptive, Momentum, Optimizer, Second, Sgd},
+    plan::PlanError,
 };
 
-/// What a plan says of its strategy.
+/// What a plan says of its strategy: a name, and whichever of the keys its row of [`NAMES`] takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StrategySpec {
@@ -16,16 +19,60 @@ pub struct StrategySpec {
     /// The server's learning rate.
     #[serde(deserialize_with = "crate::event::single")]
     pub learning_rate: f32,
+    /// How many of a round's clients may lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub byzantine: Option<usize>,
+    /// How many updates Multi-Krum keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
+    /// How long an update may be: its L2 norm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<f64>,
+    /// Steps towards the geometric median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<usize>,
+    /// The least distance by which the geometric median divides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smoothing: Option<f64>,
+    /// How much more clients count whom the model serves worse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q: Option<f64>,
+    /// The Lipschitz constant of the clients' gradients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lipschitz: Option<f64>,
+    /// How much of its way the server keeps from round to round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// The same of an adaptive server's first moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta_1: Option<f64>,
+    /// And of its second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta_2: Option<f64>,
+    /// How far a coordinate has to move to count as moving.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tau: Option<f64>,
 }
 
 impl Default for StrategySpec {
     fn default() -> Self {
-        Self { name: "fedavg".into(), learning_rate: 1.0 }
+        Self {
+            name: "fedavg".into(),
+            learning_rate: 1.0,
+            byzantine: None,
+            keep: None,
+            bound: None,
+            iterations: None,
+            smoothing: None,
+            q: None,
+            lipschitz: None,
+            momentum: None,
+            beta_1: None,
+            beta_2: None,
+            tau: None,
+        }
     }
 }
-
-/// The strategies that exist, with their papers.
-pub const NAMES: &[(&str, &str)] = &[("fedavg", "McMahan et al. 2017 <https://arxiv.org/abs/1602.05629>")];
 
 /// `combine → optimizer`, ready to be applied.
 pub struct Strategy {
@@ -35,14 +82,267 @@ pub struct Strategy {
     pub optimizer: Box<dyn Optimizer>,
 }
 
-impl StrategySpec {
-    /// The values behind the name; `None` for a name that is not in [`NAMES`].
-    pub fn build(&self) -> Option<Strategy> {
-        let optimizer = Box::new(Sgd { learning_rate: self.learning_rate });
-        match self.name.as_str() {
-            "fedavg" => Some(Strategy { combine: Box::new(Mean), optimizer }),
-            _ => None,
+/// A row of the table of strategies.
+pub struct Named {
+    /// What a recipe calls it.
+    pub name: &'static str,
+    /// What it is, and its paper.
+    pub paper: &'static str,
+    /// The keys that it takes beside the learning rate.
+    pub keys: &'static [Key],
+    combine: fn(&StrategySpec) -> Box<dyn Combine>,
+    optimizer: fn(&StrategySpec) -> Box<dyn Optimizer>,
+}
+
+/// A key of a strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a field of StrategySpec")]
+pub enum Key {
+    Byzantine,
+    Keep,
+    Bound,
+    Iterations,
+    Smoothing,
+    Q,
+    Lipschitz,
+    Momentum,
+    Beta1,
+    Beta2,
+    Tau,
+}
+
+use Key::{Beta1, Beta2, Bound, Byzantine, Iterations, Keep, Lipschitz, Momentum as Mu, Q, Smoothing, Tau};
+
+/// The strategies that exist. One that is new is a row here and, if it combines or steps in a new way, a file beside its like.
+pub const NAMES: &[Named] = &[
+    named(
+        "fedavg",
+        "mean weighted by examples; McMahan et al. 2017 <https://arxiv.org/abs/1602.05629>",
+        &[],
+        mean,
+        sgd,
+    ),
+    named("uniform-mean", "mean in which everybody counts as much", &[], |_| Box::new(UniformMean), sgd),
+    named(
+        "fedavgm",
+        "FedAvg with server momentum; Hsu et al. 2019 <https://arxiv.org/abs/1909.06335>",
+        &[Mu],
+        mean,
+        |spec| Box::new(Momentum { learning_rate: spec.learning_rate, momentum: spec.number(Mu) as f32 }),
+    ),
+    named("fedadagrad", REDDI, &[Beta1, Tau], mean, |spec| Box::new(spec.adaptive(Second::Adagrad))),
+    named("fedadam", REDDI, &[Beta1, Beta2, Tau], mean, |spec| {
+        Box::new(spec.adaptive(Second::Adam { beta_2: spec.number(Beta2) as f32 }))
+    }),
+    named("fedyogi", REDDI, &[Beta1, Beta2, Tau], mean, |spec| {
+        Box::new(spec.adaptive(Second::Yogi { beta_2: spec.number(Beta2) as f32 }))
+    }),
+    named(
+        "fednova",
+        "directions, whatever the number of local steps; Wang et al. 2020 <https://arxiv.org/abs/2007.07481>",
+        &[],
+        |_| Box::new(FedNova),
+        sgd,
+    ),
+    named(
+        "qfedavg",
+        "who is served worse counts more; Li et al. 2020 <https://arxiv.org/abs/1905.10497>",
+        &[Q, Lipschitz],
+        |spec| Box::new(QFedAvg { q: spec.number(Q), lipschitz: spec.number(Lipschitz) }),
+        sgd,
+    ),
+    named(
+        "median",
+        "median of each coordinate; Yin et al. 2018 <https://arxiv.org/abs/1803.01498>",
+        &[],
+        |_| Box::new(Median),
+        sgd,
+    ),
+    named(
+        "trimmed-mean",
+        "mean of each coordinate without its extremes; Yin et al. 2018 <https://arxiv.org/abs/1803.01498>",
+        &[Byzantine],
+        |spec| Box::new(TrimmedMean { byzantine: spec.count(Byzantine) }),
+        sgd,
+    ),
+    named(
+        "rfa",
+        "geometric median; Pillutla et al. 2022 <https://arxiv.org/abs/1912.13445>",
+        &[Iterations, Smoothing],
+        |spec| {
+            let (iterations, smoothing) = (spec.count(Iterations), spec.number(Smoothing));
+            Box::new(GeometricMedian { iterations, smoothing })
+        },
+        sgd,
+    ),
+    named(
+        "krum",
+        "the update nearest to most others; Blanchard et al. 2017 <https://arxiv.org/abs/1703.02757>",
+        &[Byzantine],
+        |spec| Box::new(Krum { byzantine: spec.count(Byzantine), keep: 1 }),
+        sgd,
+    ),
+    named(
+        "multikrum",
+        "mean of the updates nearest to most others; Blanchard et al. 2017 <https://arxiv.org/abs/1703.02757>",
+        &[Byzantine, Keep],
+        |spec| Box::new(Krum { byzantine: spec.count(Byzantine), keep: spec.count(Keep) }),
+        sgd,
+    ),
+    named(
+        "bulyan",
+        "Krum, then a trimmed mean; El Mhamdi et al. 2018 <https://arxiv.org/abs/1802.07927>",
+        &[Byzantine],
+        |spec| Box::new(Bulyan { byzantine: spec.count(Byzantine) }),
+        sgd,
+    ),
+    named(
+        "norm-bounded",
+        "mean of updates cut to a length; Sun et al. 2019 <https://arxiv.org/abs/1911.07963>",
+        &[Bound],
+        |spec| Box::new(NormBounded { bound: spec.number(Bound) }),
+        sgd,
+    ),
+];
+
+const REDDI: &str = "an adaptive server; Reddi et al. 2021 <https://arxiv.org/abs/2003.00295>";
+
+const fn named(
+    name: &'static str,
+    paper: &'static str,
+    keys: &'static [Key],
+    combine: fn(&StrategySpec) -> Box<dyn Combine>,
+    optimizer: fn(&StrategySpec) -> Box<dyn Optimizer>,
+) -> Named {
+    Named { name, paper, keys, combine, optimizer }
+}
+
+fn mean(_: &StrategySpec) -> Box<dyn Combine> {
+    Box::new(Mean)
+}
+
+fn sgd(spec: &StrategySpec) -> Box<dyn Optimizer> {
+    Box::new(Sgd { learning_rate: spec.learning_rate })
+}
+
+/// What a key may be.
+struct Bounds {
+    key: &'static str,
+    /// What stands if the recipe says nothing; `None` if it has to.
+    default: Option<f64>,
+    allowed: &'static str,
+    allows: fn(f64) -> bool,
+}
+
+impl Key {
+    /// All of them.
+    const ALL: [Self; 11] = [Byzantine, Keep, Bound, Iterations, Smoothing, Q, Lipschitz, Mu, Beta1, Beta2, Tau];
+
+    /// What a recipe calls it.
+    pub fn name(self) -> &'static str {
+        self.bounds().key.trim_start_matches("strategy.")
+    }
+
+    /// What stands if the recipe says nothing; `None` if it has to.
+    pub fn default(self) -> Option<f64> {
+        self.bounds().default
+    }
+
+    fn bounds(self) -> Bounds {
+        let share: fn(f64) -> bool = |value| (0.0..1.0).contains(&value);
+        let above: fn(f64) -> bool = |value| value.is_finite() && value > 0.0;
+        let at_least_0 = "a number from 0 to below 1";
+        let bounds = |key, default, allowed, allows| Bounds { key, default, allowed, allows };
+        match self {
+            Byzantine => {
+                bounds("strategy.byzantine", None, "how many of a round's clients may lie, 0 to 100000", |value| {
+                    value <= 1e5
+                })
+            }
+            Keep => bounds("strategy.keep", None, "how many updates are kept, 1 to 100000", |value| {
+                (1.0..=1e5).contains(&value)
+            }),
+            Bound => bounds("strategy.bound", None, "the greatest length of an update, a number above 0", above),
+            Iterations => {
+                bounds("strategy.iterations", Some(8.0), "1 to 1000", |value| (1.0..=1000.0).contains(&value))
+            }
+            Smoothing => bounds("strategy.smoothing", Some(1e-6), "a number above 0", above),
+            Q => bounds("strategy.q", Some(1.0), "0 to 100", |value| (0.0..=100.0).contains(&value)),
+            Lipschitz => {
+                bounds("strategy.lipschitz", None, "one over the clients' learning rate, a number above 0", above)
+            }
+            Mu => bounds("strategy.momentum", Some(0.9), at_least_0, share),
+            Beta1 => bounds("strategy.beta_1", Some(0.9), at_least_0, share),
+            Beta2 => bounds("strategy.beta_2", Some(0.99), at_least_0, share),
+            Tau => bounds("strategy.tau", Some(1e-3), "a number above 0", above),
         }
+    }
+}
+
+impl StrategySpec {
+    /// The strategy of this name, with its defaults.
+    pub fn of(name: &str) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// The values behind the name.
+    pub fn build(&self) -> Result<Strategy, PlanError> {
+        let Some(named) = NAMES.iter().find(|named| named.name == self.name) else {
+            let names: Vec<_> = NAMES.iter().map(|named| named.name).collect();
+            return Err(PlanError::value("strategy.name", &self.name, format!("one of {}", names.join(", "))));
+        };
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return Err(PlanError::value("strategy.learning_rate", self.learning_rate, "a number above 0"));
+        }
+        Key::ALL.into_iter().try_for_each(|key| self.check(named, key))?;
+        Ok(Strategy { combine: (named.combine)(self), optimizer: (named.optimizer)(self) })
+    }
+
+    fn check(&self, named: &Named, key: Key) -> Result<(), PlanError> {
+        let Bounds { key: name, default, allowed, allows } = key.bounds();
+        let takes = named.keys.contains(&key);
+        match self.given(key) {
+            Some(value) if !takes => {
+                let others = NAMES.iter().filter(|named| named.keys.contains(&key)).map(|named| named.name);
+                let others = others.collect::<Vec<_>>().join(", ");
+                Err(PlanError::value(name, value, format!("{} does not use it; {others} would", named.name)))
+            }
+            Some(value) if !allows(value) => Err(PlanError::value(name, value, allowed)),
+            None if takes && default.is_none() => Err(PlanError::value(name, "nothing", allowed)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a recipe says of a key.
+    fn given(&self, key: Key) -> Option<f64> {
+        let count = |count: Option<usize>| count.map(|count| count as f64);
+        match key {
+            Byzantine => count(self.byzantine),
+            Keep => count(self.keep),
+            Bound => self.bound,
+            Iterations => count(self.iterations),
+            Smoothing => self.smoothing,
+            Q => self.q,
+            Lipschitz => self.lipschitz,
+            Mu => self.momentum,
+            Beta1 => self.beta_1,
+            Beta2 => self.beta_2,
+            Tau => self.tau,
+        }
+    }
+
+    /// What a key comes to.
+    fn number(&self, key: Key) -> f64 {
+        self.given(key).or(key.bounds().default).unwrap_or(0.0)
+    }
+
+    fn count(&self, key: Key) -> usize {
+        self.number(key) as usize
+    }
+
+    fn adaptive(&self, second: Second) -> Adaptive {
+        let (beta_1, tau) = (self.number(Beta1) as f32, self.number(Tau) as f32);
+        Adaptive { second, learning_rate: self.learning_rate, beta_1, tau }
     }
 }
 
@@ -50,10 +350,50 @@ impl StrategySpec {
 mod tests {
     use super::*;
 
+    /// Every key that a strategy has to be given.
+    fn filled(named: &Named) -> StrategySpec {
+        let takes = |key| named.keys.contains(&key);
+        StrategySpec {
+            byzantine: takes(Byzantine).then_some(1),
+            keep: takes(Keep).then_some(2),
+            bound: takes(Bound).then_some(1.0),
+            lipschitz: takes(Lipschitz).then_some(10.0),
+            ..StrategySpec::of(named.name)
+        }
+    }
+
+    fn refused(spec: StrategySpec) -> String {
+        spec.build().err().unwrap().to_string()
+    }
+
     #[test]
     fn every_name_has_its_values() {
-        for (name, _) in NAMES {
-            assert!(StrategySpec { name: (*name).into(), learning_rate: 1.0 }.build().is_some(), "{name}");
+        for named in NAMES {
+            assert!(filled(named).build().is_ok(), "{}", named.name);
         }
+    }
+
+    #[test]
+    fn a_key_that_is_bad_missing_or_of_no_use_is_named() {
+        assert_eq!(
+            refused(StrategySpec::of("krum")),
+            "strategy.byzantine = nothing is not allowed: how many of a round's clients may lie, 0 to 100000"
+        );
+        assert_eq!(
+            refused(StrategySpec { momentum: Some(1.0), ..StrategySpec::of("fedavgm") }),
+            "strategy.momentum = 1 is not allowed: a number from 0 to below 1"
+        );
+        assert_eq!(
+            refused(StrategySpec { q: Some(1.0), ..StrategySpec::of("fedavg") }),
+            "strategy.q = 1 is not allowed: fedavg does not use it; qfedavg would"
+        );
+    }
+
+    #[test]
+    fn a_spec_is_written_with_what_was_given_alone() {
+        let krum = StrategySpec { byzantine: Some(1), ..StrategySpec::of("krum") };
+        let json = serde_json::to_string(&krum).unwrap();
+        assert_eq!(json, r#"{"name":"krum","learning_rate":1.0,"byzantine":1}"#);
+        assert_eq!(serde_json::from_str::<StrategySpec>(&json).unwrap(), krum);
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dure_core::{
     cohort::CohortSpec,
-    combine::{Combine, InMemory, Mean},
     digest::Digest,
     event::{Answer, Event, Outcome, Record, Stop},
     federation::{Command, Federation, Owed, Reject, TaskState, Waiting},
@@ -92,7 +91,7 @@ impl World {
                     (job.id, format!("{parent} {:?}", round.answers))
                 }
             };
-            self.must(Command::Publish { job, sha256: Digest::of(text.as_bytes()) });
+            self.must(Command::Publish { job, sha256: Digest::of(text.as_bytes()), state: None });
         }
     }
 
@@ -311,7 +310,7 @@ fn counts_end_at_the_most_that_they_can_be() {
     let mut world = World::new(1, PlanSpec { measure: vec![], ..spec() });
     world.settle();
     let sha256 = Digest::of(b"the last");
-    let last = Event::ModelPublished { version: 2, job: 1, round: u32::MAX, sha256, parent: None };
+    let last = Event::ModelPublished { version: 2, job: 1, round: u32::MAX, sha256, state: None, parent: None };
     let joined = Event::ClientJoined { client: client(0), epoch: u32::MAX, ready: true };
     let lost = Event::ClientLost { client: client(0), epoch: u32::MAX };
     for event in [last, Event::JobStepped { job: 1 }, joined, lost] {
@@ -761,19 +760,5 @@ proptest! {
             }
         };
         prop_assert_eq!(run(&order), run(&[0, 1, 2, 3, 4, 5]));
-    }
-
-    #[test]
-    fn combining_does_not_depend_on_arrival(order in Just((0usize..7).collect::<Vec<_>>()).prop_shuffle(), seed in any::<u32>()) {
-        // Updates arrive in any order and lie in a map by name, as they do in a round.
-        let deltas: Vec<Vec<f32>> = (0..7).map(|c| (0..9).map(|i| ((c * 31 + i * 7) as f32 + seed as f32).sin() * 1e3).collect()).collect();
-        let mean = |order: &[usize]| {
-            let by_name: BTreeMap<ClientName, usize> = order.iter().map(|c| (client(*c as u8), *c)).collect();
-            let updates: Vec<_> = by_name.values().map(|c| (Weight::new(1.0 + *c as f64 / 3.0).unwrap(), deltas[*c].as_slice())).collect();
-            let mut out = [0f32; 9];
-            Mean.combine(0..9, &mut InMemory::new(&updates), &mut out).unwrap();
-            out.map(f32::to_bits)
-        };
-        prop_assert_eq!(mean(&order), mean(&[0, 1, 2, 3, 4, 5, 6]));
     }
 }

@@ -159,6 +159,20 @@ impl Rows {
         }
     }
 
+    /// Writes what is true of a batch to `y` or to `classes`, and says which.
+    fn targets<'a>(&self, batch: &[u32], y: &'a mut [f32], classes: &'a mut [u16]) -> Targets<'a> {
+        match &self.truth {
+            Truth::Numbers(_) => {
+                y.iter_mut().zip(batch).for_each(|(y, row)| *y = self.y[*row as usize]);
+                Targets::Numbers(y)
+            }
+            Truth::Classes(truth) => {
+                classes.iter_mut().zip(batch).for_each(|(class, row)| *class = truth[*row as usize]);
+                Targets::Classes(classes)
+            }
+        }
+    }
+
     /// The scaled features of a table, a row after another; none of images.
     pub fn x(&self) -> &[f32] {
         match &self.inputs {
@@ -294,21 +308,31 @@ impl Trainer {
             order.shuffle(numbers);
             for batch in order.chunks(training.batch_size) {
                 data.write(batch, network.inputs(batch.len()));
-                let targets = match &data.truth {
-                    Truth::Numbers(_) => {
-                        y.iter_mut().zip(batch).for_each(|(y, row)| *y = data.y[*row as usize]);
-                        Targets::Numbers(y)
-                    }
-                    Truth::Classes(truth) => {
-                        classes.iter_mut().zip(batch).for_each(|(class, row)| *class = truth[*row as usize]);
-                        Targets::Classes(classes)
-                    }
-                };
+                let targets = data.targets(batch, y, classes);
                 draw = draw.wrapping_add(1);
                 total += network.step(batch.len(), targets, &training.loss, draw) * batch.len() as f64;
             }
         }
         total / (f64::from(epochs) * rows.len() as f64)
+    }
+
+    /// How many steps the training of a client with so many rows takes.
+    pub fn steps(&self, rows: usize) -> u64 {
+        rows.div_ceil(self.training.batch_size) as u64 * u64::from(self.training.epochs)
+    }
+
+    /// The mean loss of the model as it is on `rows`.
+    pub fn mean_loss(&mut self, data: &Rows, rows: &[u32]) -> f64 {
+        let Self { network, training, y, classes, .. } = self;
+        let (outputs, mut total) = (network.outputs(), 0.0);
+        let mut slopes = vec![0.0; network.batch_size() * outputs];
+        for batch in rows.chunks(network.batch_size()) {
+            data.write(batch, network.inputs(batch.len()));
+            let (said, targets) = (network.predict(batch.len()), data.targets(batch, y, classes));
+            let mean = training.loss.differentiate(said, outputs, targets, &mut slopes[..batch.len() * outputs]);
+            total += mean * batch.len() as f64;
+        }
+        total / rows.len() as f64
     }
 
     /// What the model as it is comes to on `rows`: sums that add across clients. Errors are in the target's unit; of classes,

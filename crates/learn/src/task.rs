@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dure_core::{
+    combine::{fednova::STEPS, qfedavg::BASE_LOSS},
     job::Job,
     model::Params,
     plan::TrainingRows,
@@ -32,6 +33,8 @@ pub struct Task<'a> {
     pub base: &'a Params,
     /// What trainers are told.
     pub work: &'a Work,
+    /// The scalars that an update is to bear.
+    pub scalars: &'a [String],
 }
 
 /// What comes of a task.
@@ -45,8 +48,9 @@ pub enum Done {
 
 impl<'a> Task<'a> {
     /// What `round` of `job` asks.
-    pub fn of(job: &Job, round: RoundId, base: &'a Params, work: &'a Work) -> Self {
-        Self { round, seed: job.seed, rows: job.plan.rows, rounds: job.plan.rounds, base, work }
+    pub fn of(job: &'a Job, round: RoundId, base: &'a Params, work: &'a Work) -> Self {
+        let scalars = &job.plan.scalars;
+        Self { round, seed: job.seed, rows: job.plan.rows, rounds: job.plan.rounds, base, work, scalars }
     }
 
     /// Stop 4 of a round: a client, whose `own` layers these are, does what it is asked. `trainer` may have served others before.
@@ -55,7 +59,9 @@ impl<'a> Task<'a> {
             Kind::Train => {
                 let drawn = (self.seed, self.round.ordinal);
                 trainer.scale_rate(self.work.training.schedule.factor(self.round.ordinal, self.rounds));
-                let (update, own) = trainer.train((self.base, own), client, self.rows, drawn)?;
+                let weighed_by = self.weighed_by(trainer, client, own)?;
+                let (mut update, own) = trainer.train((self.base, own), client, self.rows, drawn)?;
+                update.scalars.extend(weighed_by);
                 Ok(Done::Trained(update, own))
             }
             Kind::Test => self.test(trainer, client, own).map(Done::Evaluated),
@@ -65,6 +71,30 @@ impl<'a> Task<'a> {
                 Ok(Done::Evaluated(BTreeMap::from([("global".into(), sums)])))
             }
         }
+    }
+
+    /// The scalars that the strategy weighs updates by, as far as the plan declares them.
+    fn weighed_by(
+        &self,
+        trainer: &mut Trainer,
+        client: &Client,
+        own: &[f32],
+    ) -> Result<BTreeMap<String, f64>, TrainError> {
+        let (asks, rows) =
+            (|name: &str| self.scalars.iter().any(|scalar| scalar == name), client.split.rows(self.rows));
+        let mut scalars = BTreeMap::new();
+        if asks(STEPS) {
+            scalars.insert(STEPS.into(), trainer.steps(rows.len()) as f64);
+        }
+        if asks(BASE_LOSS) {
+            trainer.load(self.base, own)?;
+            let loss = trainer.mean_loss(client.rows(), rows);
+            if !loss.is_finite() {
+                return Err(TrainError::Unpredictable(client.name.clone()));
+            }
+            scalars.insert(BASE_LOSS.into(), loss);
+        }
+        Ok(scalars)
     }
 
     /// The final model on test rows, as it is and as the client makes it its own.

@@ -261,7 +261,7 @@ fn outputs_and_gradient(layers: &[LayerSpec], input: Shape, simd: Simd, spoil: b
     let body = Body::new(input, rows, &numbered(layers.iter().cloned().chain(end))).unwrap();
     let mut network = Network::new(body, input, rows, LocalOptimizer::sgd(1.0), simd, 1);
     network.load(&made_up(5, network.parameters()));
-    let mut fill = |network: &mut Network| {
+    let fill = |network: &mut Network| {
         network.inputs(rows).copy_from_slice(&made_up(1 << 21, rows * input.floats()));
         network.inputs(rows)[7] = if spoil { f32::NAN } else { 0.25 };
     };

@@ -15,8 +15,18 @@ use crate::store::{Store, StoreError};
 pub struct Order {
     /// The job that owes it.
     pub job: Job,
-    /// The base version's digest and the updates' in the order of names; none for an initial model.
-    next: Option<(Digest, Vec<Digest>)>,
+    /// None for an initial model.
+    next: Option<Step>,
+}
+
+/// From a version to the next.
+struct Step {
+    /// The base version's blob.
+    base: Digest,
+    /// What the optimizer remembers after it.
+    state: Option<Digest>,
+    /// The updates, in the order of names.
+    updates: Vec<Digest>,
 }
 
 /// Why it could not be made.
@@ -42,8 +52,9 @@ impl Order {
         match federation.owed()? {
             Owed::Initial(job) => Some(Self { job: job.clone(), next: None }),
             Owed::Next(job, round) => {
-                let base = federation.version(round.version?)?.sha256;
-                Some(Self { job: job.clone(), next: Some((base, round.updates().collect())) })
+                let version = federation.version(round.version?)?;
+                let (base, state, updates) = (version.sha256, version.state, round.updates().collect());
+                Some(Self { job: job.clone(), next: Some(Step { base, state, updates }) })
             }
         }
     }
@@ -52,11 +63,14 @@ impl Order {
     pub async fn make(self, store: &Store, federation: &str, held: Option<Models>) -> Result<Models, WorkError> {
         let models = match self.next {
             None => store.machine().work(move || Models::initial(&self.job)).await?,
-            Some((base, updates)) => {
-                let held = held.filter(|held| held.sha256() == base);
-                next(self.job, base, updates, store, federation, held).await?
+            Some(step) => {
+                let held = held.filter(|held| (held.sha256(), held.state_sha256()) == (step.base, step.state));
+                next(self.job, step, store, federation, held).await?
             }
         };
+        if let Some((file, sha256)) = models.state() {
+            store.blobs().put_state(federation, sha256, Bytes::copy_from_slice(file)).await?;
+        }
         let blob = Bytes::copy_from_slice(models.blob());
         store.blobs().put_model(models.sha256(), blob).await?;
         Ok(models)
@@ -65,15 +79,20 @@ impl Order {
 
 async fn next(
     job: Job,
-    base: Digest,
-    updates: Vec<Digest>,
+    Step { base, state, updates }: Step,
     store: &Store,
     federation: &str,
     held: Option<Models>,
 ) -> Result<Models, WorkError> {
     let models = match held {
         Some(models) => models,
-        None => Models::read(&job, store.blobs().model(base).await?.to_vec(), base)?,
+        None => {
+            let remembered = match state {
+                Some(sha256) => Some((store.blobs().state(federation, sha256).await?.to_vec(), sha256)),
+                None => None,
+            };
+            Models::read(&job, (store.blobs().model(base).await?.to_vec(), base), remembered)?
+        }
     };
     let mut decoded = Vec::with_capacity(updates.len());
     for sha256 in updates {

@@ -109,12 +109,20 @@ impl Replay {
             Event::RoundCompleted { round, .. } | Event::RoundAbandoned { round, .. } => {
                 self.answers(entry, *round, clients)
             }
-            Event::ModelPublished { version, job, sha256, .. } => {
+            Event::ModelPublished { version, job, sha256, state, .. } => {
                 let made = self.next_model(*job, clients)?;
-                if made != Some(*sha256) {
-                    let what = format!("model version {version}");
-                    let got = made.map_or_else(|| "none".into(), |digest| digest.to_string());
-                    return Err(ReplayError::Differs { entry, what, want: sha256.to_string(), got });
+                let said = |digest: Option<Digest>| digest.map_or_else(|| "none".into(), |digest| digest.to_string());
+                let differs = |what, want, got| ReplayError::Differs { entry, what, want: said(want), got: said(got) };
+                let (got, got_state) = made;
+                if got != Some(*sha256) {
+                    return Err(differs(format!("model version {version}"), Some(*sha256), got));
+                }
+                if got_state != *state {
+                    return Err(differs(
+                        format!("what the optimizer remembers after version {version}"),
+                        *state,
+                        got_state,
+                    ));
                 }
                 self.seen.versions += 1;
                 Ok(())
@@ -135,7 +143,12 @@ impl Replay {
         clients.take_up(work, job.seed).map_err(|error| impossible(error.to_string()))
     }
 
-    fn next_model(&mut self, job: u32, clients: &mut Clients) -> Result<Option<Digest>, AdvanceError> {
+    /// The digests of the next version and of what the optimizer remembers after it.
+    fn next_model(
+        &mut self,
+        job: u32,
+        clients: &mut Clients,
+    ) -> Result<(Option<Digest>, Option<Digest>), AdvanceError> {
         match self.federation.owed() {
             Some(Owed::Initial(owing)) if owing.id == job => self.models = Some(Models::initial(owing)),
             Some(Owed::Next(owing, round)) if owing.id == job => {
@@ -144,9 +157,9 @@ impl Replay {
                     clients.keep(round.answers.keys());
                 }
             }
-            _ => return Ok(None),
+            _ => return Ok((None, None)),
         }
-        Ok(self.models.as_ref().map(Models::sha256))
+        Ok((self.models.as_ref().map(Models::sha256), self.models.as_ref().and_then(Models::state_sha256)))
     }
 
     /// Makes every answer of a round again that is about to end.

@@ -132,9 +132,9 @@ impl Driver {
         match self.federation.owed() {
             Some(Owed::Initial(job)) => {
                 let (id, models) = (job.id, Models::initial(job));
-                let sha256 = models.sha256();
+                let (sha256, state) = (models.sha256(), None);
                 self.models = Some(models);
-                self.command(Command::Publish { job: id, sha256 })?;
+                self.command(Command::Publish { job: id, sha256, state })?;
                 Ok(true)
             }
             Some(Owed::Next(..)) => self.publish(clients).map(|()| true),
@@ -185,7 +185,7 @@ impl Driver {
         let bytes_down = (models.blob().len() * round.cohort.len()) as u64;
         models.advance(job, &updates, clients.threads().current_num_threads())?;
         clients.keep(round.answers.keys());
-        let (id, sha256) = (job.id, models.sha256());
+        let (id, sha256, state) = (job.id, models.sha256(), models.state_sha256());
         let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
         self.rounds.push(RoundRow {
             job: id,
@@ -200,7 +200,7 @@ impl Driver {
             wall_s,
             virtual_s: 0.0,
         });
-        self.command(Command::Publish { job: id, sha256 })?;
+        self.command(Command::Publish { job: id, sha256, state })?;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ mod common;
 #[path = "../examples/fedavg_inputs/inputs.rs"]
 mod inputs;
 
-use dure_core::{combine::InMemory, plan::TrainingRows, update::DELTA};
+use dure_core::{combine::combine, plan::TrainingRows, update::DELTA};
 use dure_learn::client::Trainer;
 use safetensors::SafeTensors;
 
@@ -43,9 +43,9 @@ fn each_rounds_parameters_are_those_of_an_independent_fedavg() {
     for round in 1..=3 {
         let train = |client| trainer.train((&params, &[]), client, TrainingRows::Training, (1, round)).unwrap().0;
         let updates: Vec<_> = prepared.clients.iter().map(train).collect();
-        let deltas: Vec<_> = updates.iter().map(|update| (update.weight, update.groups[DELTA].values())).collect();
-        let mut delta = vec![0.0; params.values().len()];
-        strategy.combine.combine(0..delta.len(), &mut InMemory::new(&deltas), &mut delta).unwrap();
+        let deltas: Vec<_> = updates.iter().map(|update| update.groups[DELTA].values()).collect();
+        let weights: Vec<f64> = updates.iter().map(|update| update.weight.get()).collect();
+        let delta = combine(&*strategy.combine, &deltas, &weights, &[]).unwrap();
         strategy.optimizer.step(&mut params, &mut Default::default(), &delta).unwrap();
         let difference = relative_difference(params.values(), &floats(&expected, &format!("round_{round}")));
         assert!(difference < 1e-4, "round {round}: {difference}");

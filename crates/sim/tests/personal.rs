@@ -3,7 +3,7 @@
 mod common;
 
 use common::{clients, people, recipe, run};
-use dure_core::{combine::InMemory, journal, model::Params, plan::TrainingRows, update::DELTA};
+use dure_core::{combine::combine, journal, model::Params, plan::TrainingRows, update::DELTA};
 use dure_learn::{
     client::{Client, Trainer},
     standardise::Preprocessing,
@@ -61,9 +61,9 @@ fn each_round_begins_with_the_average_and_the_clients_own_layer() {
             .zip(&own)
             .map(|(client, own)| trainer.train((&params, own), client, TrainingRows::Training, (1, round)).unwrap())
             .collect();
-        let deltas: Vec<_> = trained.iter().map(|(update, _)| (update.weight, update.groups[DELTA].values())).collect();
-        let mut delta = vec![0.0; params.values().len()];
-        strategy.combine.combine(0..delta.len(), &mut InMemory::new(&deltas), &mut delta).unwrap();
+        let deltas: Vec<_> = trained.iter().map(|(update, _)| update.groups[DELTA].values()).collect();
+        let weights: Vec<f64> = trained.iter().map(|(update, _)| update.weight.get()).collect();
+        let delta = combine(&*strategy.combine, &deltas, &weights, &[]).unwrap();
         strategy.optimizer.step(&mut params, &mut Default::default(), &delta).unwrap();
         own = trained.into_iter().map(|(_, own)| own).collect();
     }

@@ -1,18 +1,19 @@
 //! Stops 8 and 9 of a round: the updates become the next model version, and its file. For whoever drives a federation.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use dure_core::{
-    combine::{Combine, InMemory},
+    codec::Codec,
+    combine::{Combine, Coordinates, Geometry, InMemory, Whole},
     digest::Digest,
     job::Job,
-    model::{LayoutMismatch, Params},
+    model::{Layout, LayoutMismatch, Params},
     optimizer::State,
     update::{DELTA, Update, Weight},
 };
 use serde_json::Map;
 
-use crate::{DecodeError, decode_model, encode_model};
+use crate::{DecodeError, Expected, decode_model, decode_update, encode_model, encode_update};
 
 /// How many coordinates are combined at a time; bounds the memory of combining, whatever the model's size.
 pub const CHUNK: usize = 1 << 14;
@@ -24,6 +25,8 @@ pub struct Models {
     about: Map<String, serde_json::Value>,
     blob: Vec<u8>,
     sha256: Digest,
+    /// The file of the state and its digest, if there is anything in it.
+    remembered: Option<(Vec<u8>, Digest)>,
 }
 
 /// Why there is no next version.
@@ -46,25 +49,29 @@ impl Models {
         let params = Params::initial(Arc::new(job.plan.layout.clone()), job.seed);
         let about = job.about();
         let blob = encode_model(&params, &about);
-        Self { params, state: State::default(), about, sha256: Digest::of(&blob), blob }
+        Self { params, state: State::default(), about, sha256: Digest::of(&blob), blob, remembered: None }
     }
 
-    /// The newest version of `job`, from its file.
-    pub fn read(job: &Job, blob: Vec<u8>, sha256: Digest) -> Result<Self, DecodeError> {
+    /// The newest version of `job`, from its file, and what its optimizer remembers, from that file if there is one.
+    pub fn read(
+        job: &Job,
+        (blob, sha256): (Vec<u8>, Digest),
+        remembered: Option<(Vec<u8>, Digest)>,
+    ) -> Result<Self, DecodeError> {
         let layout = Arc::new(job.plan.layout.clone());
         let (params, _) = decode_model(&blob, Some(&layout), blob.len(), Some(sha256))?;
-        Ok(Self { params, state: State::default(), about: job.about(), blob, sha256 })
+        let state = match &remembered {
+            Some((file, of)) => decode_state(file, *of, &layout, buffers(job), sha256)?,
+            None => State::default(),
+        };
+        Ok(Self { params, state, about: job.about(), blob, sha256, remembered })
     }
 
     /// Combines `updates` (in the order of names) on `threads` threads, steps, and makes the next version.
     pub fn advance(&mut self, job: &Job, updates: &[Update], threads: usize) -> Result<(), AdvanceError> {
-        let Some(strategy) = job.plan.strategy.build() else {
-            unreachable!("a checked plan names a strategy that exists")
-        };
-        let deltas: Vec<(Weight, &[f32])> =
-            updates.iter().filter_map(|update| Some((update.weight, update.groups.get(DELTA)?.values()))).collect();
+        let strategy = job.plan.strategy.build().expect("a checked plan names a strategy that exists");
         let mut delta = vec![0.0; self.params.values().len()];
-        combine(&*strategy.combine, &deltas, &mut delta, threads)?;
+        combine(&*strategy.combine, updates, &mut delta, threads)?;
         self.params.settle(&mut delta);
         strategy.optimizer.step(&mut self.params, &mut self.state, &delta)?;
         if !self.params.is_finite() {
@@ -72,6 +79,7 @@ impl Models {
         }
         self.blob = encode_model(&self.params, &self.about);
         self.sha256 = Digest::of(&self.blob);
+        self.remembered = encode_state(&self.state, self.params.layout(), self.sha256)?;
         Ok(())
     }
 
@@ -89,19 +97,63 @@ impl Models {
     pub fn sha256(&self) -> Digest {
         self.sha256
     }
+
+    /// What the optimizer remembers, as a file with its digest; `None` if that is nothing.
+    pub fn state(&self) -> Option<(&[u8], Digest)> {
+        self.remembered.as_ref().map(|(file, sha256)| (file.as_slice(), *sha256))
+    }
+
+    /// The digest of what the optimizer remembers.
+    pub fn state_sha256(&self) -> Option<Digest> {
+        self.remembered.as_ref().map(|(_, sha256)| *sha256)
+    }
 }
 
-/// Combines all coordinates, a chunk at a time. Threads take ranges; where a range ends changes nothing.
-fn combine(
-    rule: &dyn Combine,
-    deltas: &[(Weight, &[f32])],
-    out: &mut [f32],
-    threads: usize,
-) -> Result<(), LayoutMismatch> {
+/// How many buffers a job's optimizer remembers.
+fn buffers(job: &Job) -> usize {
+    job.plan.strategy.build().map_or(0, |strategy| strategy.optimizer.buffers())
+}
+
+/// An optimizer's state as a file: an update whose groups are its buffers, against the version that it is of.
+fn encode_state(state: &State, layout: &Arc<Layout>, of: Digest) -> Result<Option<(Vec<u8>, Digest)>, LayoutMismatch> {
+    if state.buffers.is_empty() {
+        return Ok(None);
+    }
+    let group = |(i, buffer): (usize, &Vec<f32>)| Ok((i.to_string(), Params::new(layout.clone(), buffer.clone())?));
+    let groups = state.buffers.iter().enumerate().map(group).collect::<Result<_, LayoutMismatch>>()?;
+    let weight = Weight::new(1.0).expect("one is a weight");
+    let file = encode_update(&Update { groups, weight, scalars: BTreeMap::new() }, Codec::F32, of);
+    let sha256 = Digest::of(&file);
+    Ok(Some((file, sha256)))
+}
+
+fn decode_state(
+    file: &[u8],
+    sha256: Digest,
+    layout: &Arc<Layout>,
+    buffers: usize,
+    of: Digest,
+) -> Result<State, DecodeError> {
+    let names: Vec<String> = (0..buffers).map(|i| i.to_string()).collect();
+    let groups: Vec<&str> = names.iter().map(String::as_str).collect();
+    let expected = Expected { layout, groups: &groups, scalars: &[], codec: Codec::F32, base: of };
+    let mut read = decode_update(file, &expected, Some(sha256))?;
+    let buffers = names.iter().filter_map(|name| Some(read.groups.remove(name)?.values().to_vec())).collect();
+    Ok(State { buffers })
+}
+
+/// Weighs whole updates, then combines all coordinates, a chunk at a time. Threads take rows of distances and ranges of coordinates;
+/// where a range ends changes nothing.
+fn combine(rule: &dyn Combine, updates: &[Update], out: &mut [f32], threads: usize) -> Result<(), LayoutMismatch> {
+    let deltas: Vec<&[f32]> = updates.iter().filter_map(|update| Some(update.groups.get(DELTA)?.values())).collect();
+    let weights: Vec<f64> = updates.iter().map(|update| update.weight.get()).collect();
+    let scalars: Vec<_> = updates.iter().map(|update| &update.scalars).collect();
+    let geometry = Shared { of: Coordinates(&deltas), threads: threads.max(1) };
+    let weights = rule.weigh(&Whole { weights: &weights, scalars: &scalars, geometry: &geometry });
     let part = |first: usize, out: &mut [f32]| {
         out.chunks_mut(CHUNK).enumerate().try_for_each(|(i, out)| {
             let begin = first + i * CHUNK;
-            rule.combine(begin..begin + out.len(), &mut InMemory::new(deltas), out)
+            rule.combine(begin..begin + out.len(), &mut InMemory::new(&deltas, &weights), out)
         })
     };
     if out.len() <= CHUNK || threads <= 1 {
@@ -114,4 +166,44 @@ fn combine(
         let done = |part: std::thread::ScopedJoinHandle<'_, _>| part.join().expect("combining does not panic");
         parts.into_iter().try_for_each(done)
     })
+}
+
+/// Where updates lie, measured by threads: what is summed, and in which order, does not depend on their number.
+struct Shared<'a> {
+    of: Coordinates<'a>,
+    threads: usize,
+}
+
+impl Shared<'_> {
+    /// What `one` makes of each of `count` places. A thread takes every so manieth.
+    fn each<T: Send + Default + Clone>(&self, count: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        if self.threads == 1 {
+            return (0..count).map(one).collect();
+        }
+        let (one, mut all) = (&one, vec![T::default(); count]);
+        std::thread::scope(|scope| {
+            let work =
+                |first: usize| move || (first..count).step_by(self.threads).map(|i| (i, one(i))).collect::<Vec<_>>();
+            let parts: Vec<_> = (0..self.threads).map(|first| scope.spawn(work(first))).collect();
+            for (i, made) in parts.into_iter().flat_map(|part| part.join().expect("measuring does not panic")) {
+                all[i] = made;
+            }
+        });
+        all
+    }
+}
+
+impl Geometry for Shared<'_> {
+    fn norms(&self) -> Vec<f64> {
+        self.each(self.of.0.len(), |i| self.of.norm(i))
+    }
+
+    fn distances(&self) -> Vec<Vec<f64>> {
+        Coordinates::symmetric(self.each(self.of.0.len(), |i| self.of.row(i)))
+    }
+
+    fn distances_from(&self, weights: &[f64]) -> Vec<f64> {
+        let steps: Vec<_> = self.of.steps().collect();
+        self.of.whole(self.each(steps.len(), |i| self.of.part(steps[i].clone(), weights)))
+    }
 }

@@ -150,7 +150,7 @@ fn each_update_counts_once(rest: &Rest, records: &[Record]) -> Held {
     let (federation, answers) = (Federation::replay(records), answers(records));
     let mut versions = BTreeSet::new();
     for record in records {
-        let Event::ModelPublished { version, job, round, sha256, parent } = &record.event else { continue };
+        let Event::ModelPublished { version, job, round, sha256, parent, .. } = &record.event else { continue };
         check(versions.insert(*version), || format!("version {version} was published twice"))?;
         let job = federation.job(*job).ok_or_else(|| format!("version {version} is of no job"))?;
         let layout = Arc::new(job.plan.layout.clone());

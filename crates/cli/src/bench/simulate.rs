@@ -6,7 +6,7 @@
 use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result};
-use dure_core::{combine::InMemory, model::Params, plan::TrainingRows, update::DELTA};
+use dure_core::{combine::combine, model::Params, plan::TrainingRows, update::DELTA};
 use dure_learn::{
     client::{Client, Trainer, measure_everybody},
     recipe::Recipe,
@@ -88,7 +88,7 @@ fn round_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
 fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
     let Recipe { schema, .. } = &found.recipe;
     let plan = found.recipe.plan(&found.origin)?;
-    let (rows, strategy) = (load(found, data)?, plan.strategy.build().context("a strategy")?);
+    let (rows, strategy) = (load(found, data)?, plan.strategy.build().context("the strategy")?);
     let all = |n: usize| (0..n as u32).collect::<Vec<u32>>();
     let preprocessing = Preprocessing::of(&measure_everybody(&rows, schema));
     let split = |n| Split { training: all(n), both: all(n), ..Split::default() };
@@ -101,11 +101,11 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
         let started = Instant::now();
         let train = |client| trainer.train((&params, &[]), client, TrainingRows::Training, (0, round));
         let updates = clients.iter().map(train).map(|trained| Ok(trained?.0)).collect::<Result<Vec<_>>>()?;
-        let deltas: Vec<_> = updates.iter().map(|update| (update.weight, update.groups[DELTA].values())).collect();
-        let mut delta = vec![0.0; params.values().len()];
-        let combined = strategy.combine.combine(0..delta.len(), &mut InMemory::new(&deltas), &mut delta);
+        let deltas: Vec<_> = updates.iter().map(|update| update.groups[DELTA].values()).collect();
+        let weights: Vec<f64> = updates.iter().map(|update| update.weight.get()).collect();
+        let combined = combine(&*strategy.combine, &deltas, &weights, &[]);
         combined
-            .and_then(|()| strategy.optimizer.step(&mut params, &mut Default::default(), &delta))
+            .and_then(|delta| strategy.optimizer.step(&mut params, &mut Default::default(), &delta))
             .context("layouts")?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }

@@ -10,8 +10,8 @@ use crate::harness::{How, Process, Serve, block_on, dure, said};
 /// How many clients it has. All of them have to answer in every round.
 pub const CLIENTS: usize = 3;
 
-/// Its seed and keys.
-pub const KEYS: [&str; 8] = [
+/// Its seed and keys. The server's optimizer remembers something, so that a restart has something to forget.
+pub const KEYS: [&str; 10] = [
     "--seed",
     "11",
     "rounds=2",
@@ -20,6 +20,8 @@ pub const KEYS: [&str; 8] = [
     "cohort.deadline_s=600",
     "personalise.epochs=5",
     "stop.abandoned=9",
+    "strategy.name=fedadam",
+    "strategy.learning_rate=0.01",
 ];
 
 /// A server with the federation of the golden job, the rows, and an invitation.

@@ -211,11 +211,11 @@ fn nothing_is_renamed_or_answered_before_it_is_synced() {
         let dir = server.dir;
         ended(server.process).await;
         let [served, joined] = [served, joined].map(|trace| calls(&fs::read_to_string(trace).unwrap()));
-        // Six updates and three models; of each client a secret, two answers, and what it remembers of them.
-        assert!(renamed_files(&served, &dir.path().join("server/blobs")) >= 9);
+        // Six updates, three models and what the optimizer remembered after two of them; of each client a secret, two answers, and what it remembers of them.
+        assert!(renamed_files(&served, &dir.path().join("server/blobs")) >= 11);
         assert!(renamed_files(&joined, &dir.path().join("state-agent")) >= 3 * 7);
         assert_eq!(answered_uploads(&served), 18, "three clients answer six times");
-        assert_eq!(named_blobs(&served, &dir.path().join("server/blobs")), 9, "six updates and three models");
+        assert_eq!(named_blobs(&served, &dir.path().join("server/blobs")), 11, "six updates, three models, two states");
         assert_eq!(kept_answers(&joined, &dir.path().join("state-agent")), 6, "three clients send two updates");
     });
 }

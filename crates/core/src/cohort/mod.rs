@@ -43,6 +43,20 @@ impl CohortSpec {
         self.size.map(|size| (size as f64 * self.over_selection).ceil() as usize)
     }
 
+    /// The fewest answers with which a training round can end.
+    pub fn least(&self) -> usize {
+        self.quorum.or(self.size).or(self.min_clients).unwrap_or(1)
+    }
+
+    /// The key that says so.
+    pub fn least_key(&self) -> &'static str {
+        match (self.quorum, self.size) {
+            (Some(_), _) => "cohort.quorum",
+            (None, Some(_)) => "cohort.size",
+            (None, None) => "cohort.min_clients",
+        }
+    }
+
     /// How many answers a round of `cohort` clients wants, if that is fewer than it asks.
     pub fn goal_of(&self, cohort: usize) -> Option<usize> {
         self.size.filter(|size| *size < cohort)

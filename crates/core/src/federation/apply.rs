@@ -98,10 +98,10 @@ impl Federation {
         job.apply_status(event, record.at);
         job.apply_round(event, record.at);
         match event {
-            Event::ModelPublished { job: id, version, round, sha256, parent } => {
+            Event::ModelPublished { job: id, version, round, sha256, state, parent } => {
                 let attempt = job.published(*version, *round);
-                let (job, round, sha256, parent) = (*id, *round, *sha256, *parent);
-                self.versions.push(Version { job, round, attempt, sha256, parent, metrics: BTreeMap::new() });
+                let (job, round, sha256, state, parent) = (*id, *round, *sha256, *state, *parent);
+                self.versions.push(Version { job, round, attempt, sha256, state, parent, metrics: BTreeMap::new() });
             }
             Event::Evaluated { round, version, metrics } => {
                 if let Some(version) = (*version as usize).checked_sub(1).and_then(|i| self.versions.get_mut(i)) {

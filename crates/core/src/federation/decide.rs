@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Command, Federation, Member, Reject, Standing, reject::MAX_TEXT};
 use crate::{
+    digest::Digest,
     event::{Answer, Event, Outcome, Stop},
     excerpt::{NAME, SENTENCE, excerpt},
     job::{Collection, Job, Next, Stage, Status},
@@ -50,7 +51,7 @@ impl Federation {
             Command::SetAlias { alias, version } => self.set_alias(alias, *version),
             Command::Report { task, answer } => self.report(task, answer),
             Command::Decline { task, reason } => self.decline(task, reason),
-            Command::Publish { job, sha256 } => self.publish(*job, *sha256),
+            Command::Publish { job, sha256, state } => self.publish(*job, *sha256, *state),
             Command::Tick => Ok(self.due(now)),
         }
     }
@@ -223,7 +224,7 @@ impl Federation {
         }
     }
 
-    fn publish(&self, id: u32, sha256: crate::digest::Digest) -> Result<Vec<Event>, Reject> {
+    fn publish(&self, id: u32, sha256: Digest, state: Option<Digest>) -> Result<Vec<Event>, Reject> {
         let job = self.job(id).ok_or(Reject::UnknownJob(id))?;
         let version = self.versions.len() as u32 + 1;
         let round = match &job.stage {
@@ -231,7 +232,7 @@ impl Federation {
             Stage::Idle if job.may(Next::Initialise) && job.next(self.at) == Next::Initialise => 0,
             _ => return Err(Reject::NothingOwed(id)),
         };
-        Ok(vec![Event::ModelPublished { version, job: id, round, sha256, parent: job.version }])
+        Ok(vec![Event::ModelPublished { version, job: id, round, sha256, state, parent: job.version }])
     }
 }
 

@@ -64,7 +64,7 @@ fn command_of(event: &Event) -> Option<Command> {
         Event::TaskDeclined { round, client, reason } => {
             Some(Command::Decline { task: TaskId { round, client }, reason })
         }
-        Event::ModelPublished { job, sha256, .. } => Some(Command::Publish { job, sha256 }),
+        Event::ModelPublished { job, sha256, state, .. } => Some(Command::Publish { job, sha256, state }),
         _ => None,
     }
 }

@@ -2,12 +2,22 @@
 
 pub mod sgd;
 
+pub mod adaptive;
+pub mod momentum;
+
+pub use adaptive::{Adaptive, Second};
+pub use momentum::Momentum;
 pub use sgd::Sgd;
 
 use crate::model::{LayoutMismatch, Params};
 
 /// The server's step. A delta points where the clients went, so a step of rate 1.0 goes all the way.
 pub trait Optimizer: Send + Sync {
+    /// How many buffers, each as long as the parameters, it remembers between rounds.
+    fn buffers(&self) -> usize {
+        0
+    }
+
     /// Moves `params` along `delta`, and `state` with it.
     fn step(&self, params: &mut Params, state: &mut State, delta: &[f32]) -> Result<(), LayoutMismatch>;
 }
@@ -15,6 +25,28 @@ pub trait Optimizer: Send + Sync {
 /// What an optimizer remembers between rounds: nothing for plain SGD. It is part of the model version.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// Buffers as long as the parameters, in the optimizer's own order.
+    /// Buffers as long as the parameters, in the optimizer's own order; none before the first step.
     pub buffers: Vec<Vec<f32>>,
+}
+
+impl State {
+    /// `N` buffers for `params`, which begin with `first` if there are none yet.
+    fn at<const N: usize>(
+        &mut self,
+        params: &Params,
+        delta: &[f32],
+        first: [f32; N],
+    ) -> Result<&mut [Vec<f32>; N], LayoutMismatch> {
+        let want = params.values().len();
+        if delta.len() != want {
+            return Err(LayoutMismatch { want, got: delta.len() });
+        }
+        if self.buffers.is_empty() {
+            self.buffers = first.map(|value| vec![value; want]).into();
+        }
+        let got = self.buffers.iter().map(Vec::len).sum();
+        let mismatch = LayoutMismatch { want: N * want, got };
+        let fits = self.buffers.iter().all(|buffer| buffer.len() == want);
+        self.buffers.as_mut_slice().try_into().ok().filter(|_| fits).ok_or(mismatch)
+    }
 }

@@ -326,9 +326,9 @@ impl Writer {
     async fn finish_work(&mut self, job: u32, made: Result<Models, WorkError>) {
         let command = match made {
             Ok(models) => {
-                let sha256 = models.sha256();
+                let (sha256, state) = (models.sha256(), models.state_sha256());
                 (self.held, self.broken) = (Some(models), 0);
-                Command::Publish { job, sha256 }
+                Command::Publish { job, sha256, state }
             }
             Err(WorkError::Advance(error)) => Command::Fail { job, reason: error.to_string() },
             Err(WorkError::Broken(error)) if self.broken >= 3 => Command::Fail { job, reason: error.to_string() },
@@ -350,6 +350,18 @@ impl Writer {
         // If it cannot be stored, it is owed as before and made again.
         if stored.is_err() {
             self.not_before = Instant::now() + Duration::from_secs(1);
+            return;
+        }
+        self.clear_states().await;
+    }
+}
+
+impl Writer {
+    /// Deletes what optimizers remembered of versions that no job goes on from. Work alone stores it, and none is under way.
+    async fn clear_states(&self) {
+        let needed = self.ahead.states().collect();
+        if let Err(error) = self.shared.store.blobs().clear_states(&self.shared.name, &needed).await {
+            tracing::warn!("what an optimizer remembered cannot be deleted: {error}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Tensors as files that are named by their SHA-256: `models/{sha256}` and `updates/{federation}/{sha256}`.
+//! Tensors as files that are named by their SHA-256: `models/{sha256}`, `updates/{federation}/{sha256}`, and
+//! `states/{federation}/{sha256}`, which are what optimizers remember.
 //!
 //! That bytes have the digest that names them is not looked at here: whoever decodes them holds them to it.
 
@@ -25,6 +26,7 @@ use super::{StoreError, folder};
 
 const MODELS: &str = "models";
 const UPDATES: &str = "updates";
+const STATES: &str = "states";
 
 /// The blobs of a data directory.
 pub struct Blobs {
@@ -87,21 +89,33 @@ impl Blobs {
         self.get(self.update_path(federation, sha256), sha256).await
     }
 
+    /// Stores what an optimizer remembers, on the disk on return.
+    pub async fn put_state(&self, federation: &str, sha256: Digest, bytes: Bytes) -> Result<(), StoreError> {
+        self.put(self.of_federation(STATES, federation).join(sha256.to_string()), bytes).await
+    }
+
+    /// What an optimizer remembers.
+    pub async fn state(&self, federation: &str, sha256: Digest) -> Result<Bytes, StoreError> {
+        self.get(self.of_federation(STATES, federation).join(sha256.to_string()), sha256).await
+    }
+
+    /// Deletes all that optimizers of a federation have remembered but what is `needed`.
+    pub async fn clear_states(&self, federation: &str, needed: &BTreeSet<Digest>) -> Result<(), StoreError> {
+        let folder = self.of_federation(STATES, federation);
+        for sha256 in self.digests(folder.clone()).await?.into_iter().filter(|sha256| !needed.contains(sha256)) {
+            self.delete(folder.join(sha256.to_string())).await?;
+        }
+        Ok(())
+    }
+
     /// Deletes an update; harmless if there is none. After a power cut it may be there again: [`Self::updates`] tells.
     pub async fn delete_update(&self, federation: &str, sha256: Digest) -> Result<(), StoreError> {
-        self.on_disk(self.update_path(federation, sha256), |disk, path| match disk.remove(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path, error)),
-            _ => Ok(()),
-        })
-        .await
+        self.delete(self.update_path(federation, sha256)).await
     }
 
     /// Every update of a federation, in the order of digests. Files that are not named by a digest are not ours.
     pub async fn updates(&self, federation: &str) -> Result<Vec<Digest>, StoreError> {
-        let names = self.on_disk(self.root.join(UPDATES).join(encoded(federation)), names).await?;
-        let mut digests: Vec<Digest> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        digests.sort();
-        Ok(digests)
+        self.digests(self.of_federation(UPDATES, federation)).await
     }
 
     /// Sees whether an update of so many bytes could be stored now; nothing of it stays.
@@ -115,6 +129,22 @@ impl Blobs {
             written.and(removed).map_err(|error| StoreError::io(path, error))
         };
         self.on_disk(path, attempt).await
+    }
+
+    /// The files of a folder that are named by digests, in their order.
+    async fn digests(&self, folder: PathBuf) -> Result<Vec<Digest>, StoreError> {
+        let names = self.on_disk(folder, names).await?;
+        let mut digests: Vec<Digest> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        digests.sort();
+        Ok(digests)
+    }
+
+    async fn delete(&self, path: PathBuf) -> Result<(), StoreError> {
+        self.on_disk(path, |disk, path| match disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path, error)),
+            _ => Ok(()),
+        })
+        .await
     }
 
     async fn put(&self, path: PathBuf, bytes: Bytes) -> Result<(), StoreError> {
@@ -161,7 +191,11 @@ impl Blobs {
     }
 
     fn update_path(&self, federation: &str, sha256: Digest) -> PathBuf {
-        self.root.join(UPDATES).join(encoded(federation)).join(sha256.to_string())
+        self.of_federation(UPDATES, federation).join(sha256.to_string())
+    }
+
+    fn of_federation(&self, folder: &str, federation: &str) -> PathBuf {
+        self.root.join(folder).join(encoded(federation))
     }
 }
 
@@ -203,9 +237,10 @@ fn encoded(federation: &str) -> String {
 /// Files of a process that died before it renamed them would stay, and they may come from patients' data. The lock is held,
 /// so nobody is writing one.
 fn delete_unfinished(disk: &dyn Disk, root: &Path) -> Result<(), StoreError> {
-    let updates = root.join(UPDATES);
     let mut folders = vec![root.join(MODELS)];
-    folders.extend(names(disk, &updates)?.into_iter().map(|name| updates.join(name)));
+    for above in [UPDATES, STATES].map(|folder| root.join(folder)) {
+        folders.extend(names(disk, &above)?.into_iter().map(|name| above.join(name)));
+    }
     for folder in folders {
         for name in names(disk, &folder)?.into_iter().filter(|name| is_unfinished(name)) {
             let path = folder.join(name);

@@ -54,7 +54,7 @@ impl Play {
 
     fn publish(&mut self) {
         let sha256 = Digest::of(&self.at.to_be_bytes());
-        self.does(Command::Publish { job: 1, sha256 });
+        self.does(Command::Publish { job: 1, sha256, state: None });
     }
 
     /// Everybody answers the open round, in order, but those of `declining`, until it ends.
