@@ -15,7 +15,7 @@ use dure_learn::{
     data::ClientRows,
     schema::Missing,
     split::Split,
-    task::{Done, Task},
+    task::{Done, Task, objective},
 };
 use dure_wire::{api::TaskView, encode_update};
 
@@ -138,6 +138,8 @@ fn on_model(
         rounds: job.plan.rounds,
         base,
         work: &job.work,
+        objective: objective(&job.plan),
+        epochs: job.work.training.epochs,
         scalars: &job.plan.scalars,
     };
     let preprocessing = job.preprocessing.as_ref().ok_or("the job's columns are not measured yet")?;

@@ -187,7 +187,11 @@ fn fixed(rows: impl IntoIterator<Item = Vec<String>>, says: Says) -> Table {
 
 fn round_cells(row: &RoundRow, says: Says) -> Vec<String> {
     let RoundRow { round, participants, cohort, train_loss, .. } = row;
-    let mut cells = vec![round.to_string(), format!("{participants}/{cohort}"), format!("{train_loss:.4}")];
+    let mut cells = vec![
+        round.to_string(),
+        format!("{participants}/{cohort}"),
+        train_loss.is_finite().then(|| format!("{train_loss:.4}")).unwrap_or("–".into()),
+    ];
     cells.extend(says.of_round().map(|(metric, _)| figure(row.metrics.get(metric))));
     cells.extend([bytes(row.bytes_up), words::span(row.wall_s)]);
     cells

@@ -77,7 +77,7 @@ fn train(args: &Simulate, found: &Found, bar: &mut Bar, started: Instant) -> Res
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
     let data = source::data(found, &args.data)?;
-    let mut clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?;
+    let mut clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?.in_world(found.recipe.world);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
     let line = args.baselines.and_then(|_| show::live());
@@ -239,7 +239,8 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     (recipe.schema, recipe.plan.split) = (work.schema.clone(), work.split);
     let found = Found { recipe, origin: found.origin.clone() };
     let data_args = DataArgs { data: args.data.data.clone(), seed };
-    let mut clients = Clients::new(source::data(&found, &data_args)?, work, seed, threads)?;
+    let mut clients =
+        Clients::new(source::data(&found, &data_args)?, work, seed, threads)?.in_world(found.recipe.world);
     let rows = source::describe(clients.data());
     let mut bar = Bar::new(started);
     let replayed = replay(&records, &mut clients, &mut |progress| bar.show(progress));

@@ -21,6 +21,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("news-all", include_str!("../../../recipes/news-all.toml")),
     ("mnist-fedavg", include_str!("../../../recipes/mnist-fedavg.toml")),
     ("fmnist", include_str!("../../../recipes/fmnist.toml")),
+    ("fedprox", include_str!("../../../recipes/fedprox.toml")),
     ("cifar10-resnet18", include_str!("../../../recipes/cifar10-resnet18.toml")),
     ("cifar10-resnet50", include_str!("../../../recipes/cifar10-resnet50.toml")),
     ("covid-xray", include_str!("../../../recipes/covid-xray.toml")),

@@ -224,9 +224,7 @@ fn check_values(spec: &PlanSpec) -> Result<(), PlanError> {
 }
 
 fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
-    for (key, value) in
-        [("cohort.size", cohort.size), ("cohort.quorum", cohort.quorum), ("cohort.min_clients", cohort.min_clients)]
-    {
+    for (key, value) in [("cohort.size", cohort.size), ("cohort.min_clients", cohort.min_clients)] {
         if value == Some(0) {
             return refuse(key, 0, "at least 1");
         }
@@ -265,16 +263,13 @@ fn check_strategy(spec: &PlanSpec) -> Result<(), PlanError> {
         return contradiction(format!("strategy.name = {} with {scalar}", spec.strategy.name), declared, why);
     }
     let (needs, least) = (combine.needs(), spec.cohort.least());
-    if least >= needs {
+    if least >= needs || needs == 1 {
         return Ok(());
     }
-    let named = match spec.strategy.byzantine {
-        Some(byzantine) => format!("strategy.byzantine = {byzantine} with {}", spec.strategy.name),
-        None => format!("strategy.name = {}", spec.strategy.name),
-    };
+    let byzantine = spec.strategy.byzantine.unwrap_or(0);
+    let named = format!("strategy.byzantine = {byzantine} with {}, which needs {needs} answers,", spec.strategy.name);
     let key = spec.cohort.least_key();
-    let why = "fewer answers than that do not outvote so many liars; raise the quorum (2f + 1 answers for trimmed-mean, 2f + 3 \
-               for krum and multikrum, 4f + 3 for bulyan) or lower byzantine";
+    let why = "a round may end with too few to outvote so many liars; raise the quorum or lower byzantine";
     contradiction(named, format!("{key} = {least}"), why)
 }
 
@@ -336,7 +331,7 @@ pub(crate) mod tests {
         assert_eq!(refused(|p| p.rounds = 0), "rounds = 0 is not allowed: 1 to 1000000");
         assert_eq!(
             refused(|p| p.strategy.name = "fedmagic".into()),
-            "strategy.name = fedmagic is not allowed: one of fedavg, uniform-mean, fedavgm, fedadagrad, fedadam, fedyogi, fednova, qfedavg, \
+            "strategy.name = fedmagic is not allowed: one of fedavg, fedprox, uniform-mean, fedavgm, fedadagrad, fedadam, fedyogi, fednova, qfedavg, \
              median, trimmed-mean, rfa, krum, multikrum, bulyan, norm-bounded"
         );
         assert_eq!(
@@ -347,7 +342,7 @@ pub(crate) mod tests {
             refused(|p| p.cohort.deadline_s = 0.0),
             "cohort.deadline_s = 0 is not allowed: 0.001 to 1e12 seconds"
         );
-        assert_eq!(refused(|p| p.cohort.quorum = Some(0)), "cohort.quorum = 0 is not allowed: at least 1");
+        assert_eq!(refused(|p| p.cohort.size = Some(0)), "cohort.size = 0 is not allowed: at least 1");
         let over = CohortSpec { size: Some(2), over_selection: 0.5, ..CohortSpec::default() };
         assert_eq!(refused(|p| p.cohort = over), "cohort.over_selection = 0.5 is not allowed: 1 to 100");
         assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));
@@ -364,7 +359,7 @@ pub(crate) mod tests {
         let krum = StrategySpec { byzantine: Some(1), ..StrategySpec::of("krum") };
         let liars = refused(|p| (p.strategy, p.cohort.quorum) = (krum.clone(), Some(4)));
         let begins =
-            "strategy.byzantine = 1 with krum and cohort.quorum = 4 contradict each other: fewer answers than that";
+            "strategy.byzantine = 1 with krum, which needs 5 answers, and cohort.quorum = 4 contradict each other: ";
         assert!(liars.starts_with(begins), "{liars}");
         let everybody = refused(|p| p.strategy = krum.clone());
         assert!(everybody.contains("and cohort.min_clients = 1 contradict"), "{everybody}");

@@ -34,6 +34,8 @@ pub enum Purpose {
     Glyphs,
     /// Made-up patients; the name is the patient's.
     Patients,
+    /// How a simulated device does in a round; the name is the client's.
+    World,
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::Deal => "deal",
             Self::Glyphs => "glyphs",
             Self::Patients => "patients",
+            Self::World => "world",
         }
     }
 }

@@ -97,7 +97,7 @@ pub enum NotTaken {
 impl Round {
     /// A round that asks `cohort`, needs `quorum` answers and wants `goal`; all of the cohort's if `None`.
     pub fn open(cohort: BTreeSet<ClientName>, quorum: usize, goal: Option<usize>, deadline: Time) -> Self {
-        let (quorum, goal) = (quorum.max(1), goal.unwrap_or(cohort.len()));
+        let goal = goal.unwrap_or(cohort.len());
         Self::Collecting { deadline, awaited: cohort, reported: BTreeSet::new(), quorum, goal: goal.max(quorum) }
     }
 

@@ -40,6 +40,9 @@ pub struct StrategySpec {
     /// The Lipschitz constant of the clients' gradients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lipschitz: Option<f64>,
+    /// How strongly clients are pulled back to where they began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mu: Option<f64>,
     /// How much of its way the server keeps from round to round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum: Option<f64>,
@@ -66,6 +69,7 @@ impl Default for StrategySpec {
             smoothing: None,
             q: None,
             lipschitz: None,
+            mu: None,
             momentum: None,
             beta_1: None,
             beta_2: None,
@@ -76,10 +80,26 @@ impl Default for StrategySpec {
 
 /// `combine → optimizer`, ready to be applied.
 pub struct Strategy {
+    /// What each client makes small.
+    pub objective: Objective,
     /// Many updates → one delta.
     pub combine: Box<dyn Combine>,
     /// One delta → the next parameters.
     pub optimizer: Box<dyn Optimizer>,
+}
+
+/// What a client's training makes small: its loss, and maybe something beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Objective {
+    /// Its loss alone.
+    #[default]
+    Plain,
+    /// Its loss and μ/2 · ‖w − wₜ‖², where wₜ is the model that it was given: Algorithm 2 of Li et al. 2020
+    /// <https://arxiv.org/abs/1812.06127>.
+    Proximal {
+        /// μ, above 0.
+        mu: f32,
+    },
 }
 
 /// A row of the table of strategies.
@@ -105,13 +125,14 @@ pub enum Key {
     Smoothing,
     Q,
     Lipschitz,
-    Momentum,
+    Velocity,
+    Mu,
     Beta1,
     Beta2,
     Tau,
 }
 
-use Key::{Beta1, Beta2, Bound, Byzantine, Iterations, Keep, Lipschitz, Momentum as Mu, Q, Smoothing, Tau};
+use Key::{Beta1, Beta2, Bound, Byzantine, Iterations, Keep, Lipschitz, Mu, Q, Smoothing, Tau, Velocity};
 
 /// The strategies that exist. One that is new is a row here and, if it combines or steps in a new way, a file beside its like.
 pub const NAMES: &[Named] = &[
@@ -122,13 +143,20 @@ pub const NAMES: &[Named] = &[
         mean,
         sgd,
     ),
+    named(
+        "fedprox",
+        "FedAvg of clients that are pulled back to where they began; Li et al. 2020 <https://arxiv.org/abs/1812.06127>",
+        &[Mu],
+        mean,
+        sgd,
+    ),
     named("uniform-mean", "mean in which everybody counts as much", &[], |_| Box::new(UniformMean), sgd),
     named(
         "fedavgm",
         "FedAvg with server momentum; Hsu et al. 2019 <https://arxiv.org/abs/1909.06335>",
-        &[Mu],
+        &[Velocity],
         mean,
-        |spec| Box::new(Momentum { learning_rate: spec.learning_rate, momentum: spec.number(Mu) as f32 }),
+        |spec| Box::new(Momentum { learning_rate: spec.learning_rate, momentum: spec.number(Velocity) as f32 }),
     ),
     named("fedadagrad", REDDI, &[Beta1, Tau], mean, |spec| Box::new(spec.adaptive(Second::Adagrad))),
     named("fedadam", REDDI, &[Beta1, Beta2, Tau], mean, |spec| {
@@ -236,7 +264,8 @@ struct Bounds {
 
 impl Key {
     /// All of them.
-    const ALL: [Self; 11] = [Byzantine, Keep, Bound, Iterations, Smoothing, Q, Lipschitz, Mu, Beta1, Beta2, Tau];
+    const ALL: [Self; 12] =
+        [Byzantine, Keep, Bound, Iterations, Smoothing, Q, Lipschitz, Mu, Velocity, Beta1, Beta2, Tau];
 
     /// What a recipe calls it.
     pub fn name(self) -> &'static str {
@@ -271,7 +300,8 @@ impl Key {
             Lipschitz => {
                 bounds("strategy.lipschitz", None, "one over the clients' learning rate, a number above 0", above)
             }
-            Mu => bounds("strategy.momentum", Some(0.9), at_least_0, share),
+            Mu => bounds("strategy.mu", None, "0 to 1000000; 0 is FedAvg", |value| (0.0..=1e6).contains(&value)),
+            Velocity => bounds("strategy.momentum", Some(0.9), at_least_0, share),
             Beta1 => bounds("strategy.beta_1", Some(0.9), at_least_0, share),
             Beta2 => bounds("strategy.beta_2", Some(0.99), at_least_0, share),
             Tau => bounds("strategy.tau", Some(1e-3), "a number above 0", above),
@@ -295,7 +325,9 @@ impl StrategySpec {
             return Err(PlanError::value("strategy.learning_rate", self.learning_rate, "a number above 0"));
         }
         Key::ALL.into_iter().try_for_each(|key| self.check(named, key))?;
-        Ok(Strategy { combine: (named.combine)(self), optimizer: (named.optimizer)(self) })
+        let mu = if named.keys.contains(&Mu) { self.number(Mu) as f32 } else { 0.0 };
+        let objective = if mu > 0.0 { Objective::Proximal { mu } } else { Objective::Plain };
+        Ok(Strategy { objective, combine: (named.combine)(self), optimizer: (named.optimizer)(self) })
     }
 
     fn check(&self, named: &Named, key: Key) -> Result<(), PlanError> {
@@ -324,7 +356,8 @@ impl StrategySpec {
             Smoothing => self.smoothing,
             Q => self.q,
             Lipschitz => self.lipschitz,
-            Mu => self.momentum,
+            Mu => self.mu,
+            Velocity => self.momentum,
             Beta1 => self.beta_1,
             Beta2 => self.beta_2,
             Tau => self.tau,
@@ -357,6 +390,7 @@ mod tests {
             byzantine: takes(Byzantine).then_some(1),
             keep: takes(Keep).then_some(2),
             bound: takes(Bound).then_some(1.0),
+            mu: takes(Mu).then_some(0.1),
             lipschitz: takes(Lipschitz).then_some(10.0),
             ..StrategySpec::of(named.name)
         }

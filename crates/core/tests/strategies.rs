@@ -89,8 +89,8 @@ fn every_rule_is_that_of_an_independent_implementation() {
         let off = difference(&got, &case.expected);
         assert!(off < 1e-6, "{}: {off}", case.name);
     }
-    let steps_alone = ["fedavgm", "fedadagrad", "fedadam", "fedyogi"];
-    let all: Vec<&str> = NAMES.iter().map(|named| named.name).filter(|name| !steps_alone.contains(name)).collect();
+    let elsewhere = ["fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi"];
+    let all: Vec<&str> = NAMES.iter().map(|named| named.name).filter(|name| !elsewhere.contains(name)).collect();
     assert_eq!(seen.len(), all.len(), "each has vectors: {all:?}");
 }
 
@@ -122,6 +122,7 @@ fn all() -> Vec<StrategySpec> {
         byzantine: takes(Key::Byzantine).then_some(1),
         keep: takes(Key::Keep).then_some(3),
         bound: takes(Key::Bound).then_some(2.0),
+        mu: takes(Key::Mu).then_some(0.1),
         lipschitz: takes(Key::Lipschitz).then_some(10.0),
         ..StrategySpec::of(name)
     };

@@ -8,6 +8,7 @@ use dure_core::{
     plan::TrainingRows,
     random::{Purpose, Rng as _, SliceRandom, Stream, stream},
     statistics::{Moments, Scale, Statistics, Sums, classification, merge, regression},
+    strategy::Objective,
     update::{Update, Weight},
 };
 
@@ -220,6 +221,10 @@ pub struct Trainer {
     y: Vec<f32>,
     classes: Vec<u16>,
     training: Training,
+    /// What training makes small beside the loss.
+    objective: Objective,
+    /// How many epochs of a round there is time for.
+    epochs: u32,
     target: Scale,
     /// How many classes there are; 0 for a number.
     of_classes: usize,
@@ -243,6 +248,8 @@ impl Trainer {
             y: vec![0.0; rows],
             classes: vec![0; rows],
             training: work.training.clone(),
+            objective: Objective::Plain,
+            epochs: work.training.epochs,
             target: preprocessing.of_column(&work.schema.target.name),
             of_classes: work.schema.target.classes.len(),
             order: vec![],
@@ -261,8 +268,11 @@ impl Trainer {
     ) -> Result<(Update, Vec<f32>), TrainError> {
         let rows = client.split.rows(which);
         self.load(base, own)?;
+        if let Objective::Proximal { mu } = self.objective {
+            self.network.pull_back(mu);
+        }
         let mut numbers = stream(seed, Purpose::Batches, client.name.as_str(), u64::from(ordinal));
-        let loss = self.epochs(&client.rows, rows, self.training.epochs, &mut numbers);
+        let loss = self.run(&client.rows, rows, self.epochs, &mut numbers);
         self.network.store(&mut self.whole);
         let mut delta = self.mask.shared(&self.whole);
         delta.iter_mut().zip(base.values()).for_each(|(after, before)| *after -= before);
@@ -292,13 +302,18 @@ impl Trainer {
         Ok(())
     }
 
+    /// From now on training makes this small, and lasts so many epochs.
+    pub fn pursue(&mut self, objective: Objective, epochs: u32) {
+        (self.objective, self.epochs) = (objective, epochs);
+    }
+
     /// From now on the learning rate is `factor` times the optimiser's.
     pub fn scale_rate(&mut self, factor: f32) {
         self.network.scale_rate(factor);
     }
 
     /// Trains on from where it is, `epochs` times over `rows`. Returns the mean loss over all examples seen.
-    pub fn epochs(&mut self, data: &Rows, rows: &[u32], epochs: u32, numbers: &mut Stream) -> f64 {
+    pub fn run(&mut self, data: &Rows, rows: &[u32], epochs: u32, numbers: &mut Stream) -> f64 {
         let Self { network, training, order, y, classes, .. } = self;
         let mut total = 0.0;
         let mut draw = if network.draws() { numbers.next_u64() } else { 0 };
@@ -318,7 +333,7 @@ impl Trainer {
 
     /// How many steps the training of a client with so many rows takes.
     pub fn steps(&self, rows: usize) -> u64 {
-        rows.div_ceil(self.training.batch_size) as u64 * u64::from(self.training.epochs)
+        rows.div_ceil(self.training.batch_size) as u64 * u64::from(self.epochs)
     }
 
     /// The mean loss of the model as it is on `rows`.

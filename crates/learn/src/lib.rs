@@ -20,6 +20,7 @@ pub mod mask;
 pub mod client;
 pub mod task;
 pub mod work;
+pub mod world;
 
 pub mod recipe;
 

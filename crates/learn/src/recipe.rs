@@ -19,6 +19,7 @@ use crate::{
     schema::Schema,
     split::SplitSpec,
     work::{ModelSpec, Personalise, TRAIN_LOSS, Training, Work},
+    world::World,
 };
 
 /// A recipe as it was typed.
@@ -46,6 +47,9 @@ pub struct Recipe {
     pub site: Site,
     /// People to make up where there is no data.
     pub generator: Option<Generator>,
+    /// What a simulation's devices are like.
+    #[serde(default)]
+    pub world: World,
 }
 
 /// What baselines train instead of the plan's model.
@@ -139,7 +143,8 @@ pub enum RecipeError {
     },
 }
 
-const TABLES: [&str; 9] = ["name", "title", "data", "smoke", "schema", "plan", "baselines", "site", "generator"];
+const TABLES: [&str; 10] =
+    ["name", "title", "data", "smoke", "schema", "plan", "baselines", "site", "generator", "world"];
 
 impl Recipe {
     /// Reads a recipe from `text`, with `overrides` (`key=value`) laid over it. A key may leave `plan.` away.
@@ -219,6 +224,7 @@ impl Recipe {
         }
         self.check_site()?;
         self.check_generator()?;
+        self.world.check()?;
         let without = |first: String, why| {
             let second = "split.validation = 0".into();
             Err(PlanError::Contradiction { first, second, why })
@@ -397,7 +403,7 @@ mod tests {
             "fitbit.toml: split.test = 1.5 is not allowed: a share from 0 to below 1"
         );
         let error = refused(&["strategy.name=fedmagic"]);
-        let begins = "fitbit.toml: strategy.name = fedmagic is not allowed: one of fedavg, uniform-mean, ";
+        let begins = "fitbit.toml: strategy.name = fedmagic is not allowed: one of fedavg, fedprox, ";
         assert!(error.starts_with(begins), "{error}");
         assert_eq!(refused(&["rounds"]), "\"rounds\" sets nothing: write key=value, as in strategy.learning_rate=0.5");
     }

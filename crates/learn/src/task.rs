@@ -6,10 +6,11 @@ use dure_core::{
     combine::{fednova::STEPS, qfedavg::BASE_LOSS},
     job::Job,
     model::Params,
-    plan::TrainingRows,
+    plan::{Plan, TrainingRows},
     random::{Purpose, stream},
     round::{Kind, RoundId},
     statistics::{Moments, Sums},
+    strategy::Objective,
     update::Update,
 };
 
@@ -33,8 +34,17 @@ pub struct Task<'a> {
     pub base: &'a Params,
     /// What trainers are told.
     pub work: &'a Work,
+    /// What training makes small.
+    pub objective: Objective,
+    /// How many epochs there is time for.
+    pub epochs: u32,
     /// The scalars that an update is to bear.
     pub scalars: &'a [String],
+}
+
+/// What training makes small by `plan`, which was checked.
+pub fn objective(plan: &Plan) -> Objective {
+    plan.strategy.build().map_or(Objective::Plain, |strategy| strategy.objective)
 }
 
 /// What comes of a task.
@@ -49,8 +59,9 @@ pub enum Done {
 impl<'a> Task<'a> {
     /// What `round` of `job` asks.
     pub fn of(job: &'a Job, round: RoundId, base: &'a Params, work: &'a Work) -> Self {
-        let scalars = &job.plan.scalars;
-        Self { round, seed: job.seed, rows: job.plan.rows, rounds: job.plan.rounds, base, work, scalars }
+        let (objective, epochs, scalars) = (objective(&job.plan), work.training.epochs, &job.plan.scalars);
+        let (rows, rounds) = (job.plan.rows, job.plan.rounds);
+        Self { round, seed: job.seed, rows, rounds, base, work, objective, epochs, scalars }
     }
 
     /// Stop 4 of a round: a client, whose `own` layers these are, does what it is asked. `trainer` may have served others before.
@@ -59,6 +70,7 @@ impl<'a> Task<'a> {
             Kind::Train => {
                 let drawn = (self.seed, self.round.ordinal);
                 trainer.scale_rate(self.work.training.schedule.factor(self.round.ordinal, self.rounds));
+                trainer.pursue(self.objective, self.epochs);
                 let weighed_by = self.weighed_by(trainer, client, own)?;
                 let (mut update, own) = trainer.train((self.base, own), client, self.rows, drawn)?;
                 update.scalars.extend(weighed_by);
@@ -106,7 +118,7 @@ impl<'a> Task<'a> {
         if epochs > 0 {
             let mut numbers = stream(self.seed, Purpose::Personalise, client.name.as_str(), 0);
             trainer.scale_rate(personalise.learning_rate.map_or(1.0, |rate| rate / training.optimizer.learning_rate()));
-            trainer.epochs(client.rows(), rows, epochs, &mut numbers);
+            trainer.run(client.rows(), rows, epochs, &mut numbers);
             // Fine-tuning that diverges is this client's loss alone: it has no personal model, and figures say how many have.
             sums.extend(
                 judge(trainer, client, &client.split.test, true).ok().map(|sums| ("personalised".into(), sums)),

@@ -181,7 +181,12 @@ impl Work {
     /// The model, for batches of up to `rows` examples.
     pub fn body(&self, rows: usize) -> Result<Body, PlanError> {
         let wanted = self.schema.outputs();
-        let body = Body::new(self.input(), rows, &self.model.layers(wanted))?;
+        let mut layers = self.model.layers(wanted);
+        // A model of rows by name sees an image as a row of its floats.
+        if matches!(self.model, ModelSpec::Logistic {} | ModelSpec::Mlp { .. }) && self.schema.image.is_some() {
+            layers.insert(0, (String::new(), LayerSpec::Flatten {}));
+        }
+        let body = Body::new(self.input(), rows, &layers)?;
         if body.outputs == wanted {
             return Ok(body);
         }

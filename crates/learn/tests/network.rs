@@ -251,6 +251,42 @@ fn check_differences(layers: Vec<LayerSpec>, input: Shape) {
     }
 }
 
+/// FedProx: each step's gradient is the loss's and μ times the way from where the parameters were loaded.
+#[test]
+fn a_pull_adds_the_way_from_the_beginning_to_every_gradient() {
+    let (rows, mu, rate, input) = (4, 0.5f32, 0.25f32, Shape::Flat(3));
+    let body = Body::new(input, rows, &numbered([LayerSpec::Linear { units: 2, bias: true }])).unwrap();
+    let mut network = Network::new(body, input, rows, LocalOptimizer::sgd(rate), Simd::detect(), 1);
+    let (began, loss) = (made_up(3, network.parameters()), Loss::CrossEntropy { class_weights: None });
+    let mut want = began.clone();
+    let mut store = vec![0.0; network.parameters()];
+    for _ in 0..4 {
+        network.load(&want);
+        network.inputs(rows).copy_from_slice(&made_up(50, rows * 3));
+        network.differentiate(rows, Targets::Classes(&[0, 1, 1, 0]), &loss, 0);
+        network.store_gradient(&mut store);
+        let both = want.iter_mut().zip(&store).zip(&began);
+        both.for_each(|((value, slope), began)| *value -= rate * (slope + mu * (*value - began)));
+    }
+    network.load(&began);
+    network.pull_back(mu);
+    for _ in 0..4 {
+        network.inputs(rows).copy_from_slice(&made_up(50, rows * 3));
+        network.step(rows, Targets::Classes(&[0, 1, 1, 0]), &loss, 0);
+    }
+    network.store(&mut store);
+    let off = store.iter().zip(&want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-6 && store != began, "{off}");
+    // Who loads others is not pulled back any more.
+    network.load(&began);
+    network.inputs(rows).copy_from_slice(&made_up(50, rows * 3));
+    network.step(rows, Targets::Classes(&[0, 1, 1, 0]), &loss, 0);
+    network.step(rows, Targets::Classes(&[0, 1, 1, 0]), &loss, 0);
+    let mut free = vec![0.0; network.parameters()];
+    network.store(&mut free);
+    assert_ne!(free, want);
+}
+
 fn halve() -> LayerSpec {
     LayerSpec::MaxPool { size: 2, stride: None, padding: 0 }
 }

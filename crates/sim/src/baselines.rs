@@ -77,7 +77,7 @@ fn train(
     trainer.load(&Params::initial(Arc::new(layout), job.seed), &work.own(job.seed).expect(checked))?;
     for round in 1..=rounds {
         trainer.scale_rate(work.training.schedule.factor(round, rounds));
-        trainer.epochs(data, rows, work.training.epochs, numbers);
+        trainer.run(data, rows, work.training.epochs, numbers);
     }
     Ok(())
 }

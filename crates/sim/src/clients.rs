@@ -13,6 +13,7 @@ use dure_core::{
     model::Params,
     name::ClientName,
     plan::TrainingRows,
+    round::{Kind, RoundId},
     statistics::Statistics,
     update::{DELTA, Update},
 };
@@ -23,6 +24,7 @@ use dure_learn::{
     standardise::Preprocessing,
     task::{Done, Task},
     work::{TRAIN_LOSS, Work},
+    world::World,
 };
 use dure_wire::{Expected, Models, decode_update, encode_update};
 use rayon::prelude::*;
@@ -56,6 +58,7 @@ pub struct Clients {
     splits: Vec<Split>,
     work: Work,
     seed: u64,
+    world: World,
     threads: rayon::ThreadPool,
     prepared: Option<Prepared>,
 }
@@ -82,7 +85,19 @@ impl Clients {
     pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, ClientsError> {
         let splits = split(&data, &work.split, seed)?;
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        Ok(Self { data, splits, work, seed, threads, prepared: None })
+        Ok(Self { data, splits, work, seed, world: World::default(), threads, prepared: None })
+    }
+
+    /// The same clients on devices of `world`.
+    pub fn in_world(self, world: World) -> Self {
+        Self { world, ..self }
+    }
+
+    /// Whether nothing will be heard of a client in a round of `job`.
+    pub fn is_silent(&self, job: &Job, round: RoundId, client: &ClientName) -> bool {
+        let epochs = self.work.training.epochs;
+        round.kind == Kind::Train
+            && self.world.is_silent(self.world.epochs(job.seed, client, round.ordinal, epochs), epochs)
     }
 
     /// Goes on with a job of other work or another seed, on the same rows.
@@ -133,13 +148,14 @@ impl Clients {
         let Prepared { clients, trainers, beginning, own, pending, .. } = prepared;
         let task = Task::of(job, round.id, base.params(), &self.work);
         let (codec, digest) = (job.plan.codec, base.sha256());
-        let next = AtomicUsize::new(0);
+        let (world, next) = (self.world, AtomicUsize::new(0));
         // Every thread takes the next client until there is none, so that a slow one holds up nobody.
         let take = |trainer: &mut Trainer| {
             let mut replies = Vec::new();
             while let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let client = &clients[*position];
-                let done = task.answer(trainer, client, own.get(position).unwrap_or(beginning));
+                let epochs = world.epochs(job.seed, &client.name, round.id.ordinal, task.epochs);
+                let done = Task { epochs, ..task }.answer(trainer, client, own.get(position).unwrap_or(beginning));
                 replies.push((*position, done.and_then(|done| reply(done, &task, codec, digest, client))));
             }
             replies
@@ -241,7 +257,7 @@ fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest, client: &Clien
     Ok(Made { answer, update: Some(update), own })
 }
 
-/// The mean training loss of a round, weighted as its updates are.
+/// The mean training loss of a round, weighted as its updates are; not a number if it has none.
 pub fn train_loss(round: &Collection) -> f64 {
     let (mut sum, mut total) = (0.0, 0.0);
     for answer in round.answers.values() {

@@ -105,6 +105,8 @@ struct Driver {
     rounds: Vec<RoundRow>,
     tested: Option<Collection>,
     opened: Option<Instant>,
+    /// When the last training round was opened, in federation time.
+    opened_at: Time,
     declined: String,
 }
 
@@ -158,6 +160,11 @@ impl Driver {
             dure_core::round::Round::Collecting { awaited, .. } => awaited.iter().cloned().collect(),
             _ => return Ok(()),
         };
+        let deadline = match &round.round {
+            dure_core::round::Round::Collecting { deadline, .. } => *deadline,
+            _ => self.now,
+        };
+        let (silent, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| clients.is_silent(job, id, name));
         let replies = clients.answer(job, round, self.models.as_ref(), &names);
         self.updates.clear();
         for (client, reply) in names.into_iter().zip(replies) {
@@ -172,6 +179,10 @@ impl Driver {
                     self.command(Command::Decline { task, reason: error.to_string() })?;
                 }
             }
+        }
+        // A round may have had all that it wanted; else it waits for whoever is silent until its deadline.
+        if !silent.is_empty() && self.federation.open_round().is_some_and(|round| round.id == id) {
+            self.now = self.now.max(deadline);
         }
         Ok(())
     }
@@ -198,7 +209,7 @@ impl Driver {
             bytes_up: bytes_up(round),
             bytes_down,
             wall_s,
-            virtual_s: 0.0,
+            virtual_s: self.now.since(self.opened_at).0 as f64 / 1e3,
         });
         self.command(Command::Publish { job: id, sha256, state })?;
         Ok(())
@@ -207,7 +218,9 @@ impl Driver {
     /// What a report wants to know of an event.
     fn note(&mut self, event: &Event) {
         match event {
-            Event::RoundOpened { round: RoundId { kind: Kind::Train, .. }, .. } => self.opened = Some(Instant::now()),
+            Event::RoundOpened { round: RoundId { kind: Kind::Train, .. }, .. } => {
+                (self.opened, self.opened_at) = (Some(Instant::now()), self.now);
+            }
             Event::Evaluated { round, metrics, .. } if round.kind == Kind::Evaluate => {
                 let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
                 if let Some(row) = self.rounds.last_mut() {

@@ -69,6 +69,10 @@ impl Models {
 
     /// Combines `updates` (in the order of names) on `threads` threads, steps, and makes the next version.
     pub fn advance(&mut self, job: &Job, updates: &[Update], threads: usize) -> Result<(), AdvanceError> {
+        // A round that nobody answered moves nothing, not even what an optimizer keeps of its way.
+        if updates.is_empty() {
+            return Ok(());
+        }
         let strategy = job.plan.strategy.build().expect("a checked plan names a strategy that exists");
         let mut delta = vec![0.0; self.params.values().len()];
         combine(&*strategy.combine, updates, &mut delta, threads)?;

@@ -27,7 +27,7 @@ pub fn learning(report: &Report) -> String {
 }
 
 fn training_loss(report: &Report) -> Option<String> {
-    let points = points(&report.rounds, |row| Some(row.train_loss));
+    let points = points(&report.rounds, |row| Some(row.train_loss).filter(|loss| loss.is_finite()));
     let last = points.last()?.0;
     let (y, shown) = shown(&points, &[]);
     let plane = plane("training loss over rounds", last, 16, y);

@@ -18,7 +18,8 @@ pub struct CohortSpec {
     /// How many times as many clients it asks: 1.3 asks 13 for 10 answers, and the first 10 count (Bonawitz et al. 2019, §2.2,
     /// <https://arxiv.org/abs/1902.01046>).
     pub over_selection: f64,
-    /// How many answers make a round; all of the cohort if absent.
+    /// How many answers make a round; all of the cohort if absent. With 0 a training round counts that nobody has answered by its
+    /// deadline, and leaves the model as it is.
     pub quorum: Option<usize>,
     /// How many eligible clients a job waits for before it opens a round; the cohort's size, or 1, if absent.
     pub min_clients: Option<usize>,
@@ -64,7 +65,7 @@ impl CohortSpec {
 
     /// How many answers a round that wants `wanted` needs.
     pub fn quorum_of(&self, wanted: usize) -> usize {
-        self.quorum.unwrap_or(wanted).min(wanted).max(1)
+        self.quorum.unwrap_or(wanted).min(wanted)
     }
 }
 

@@ -59,7 +59,8 @@ impl Federation {
         let asked = if samples { spec.asked() } else { None };
         let cohort = cohort::random(&eligible, asked, job.seed, round.ordinal, round.attempt);
         let goal = if samples { spec.goal_of(cohort.len()) } else { None };
-        let quorum = spec.quorum_of(goal.unwrap_or(cohort.len()));
+        // What is measured or judged has to be of somebody.
+        let quorum = spec.quorum_of(goal.unwrap_or(cohort.len())).max(usize::from(!samples));
         let deadline = now + Duration((spec.deadline_s * 1000.0) as u64);
         Some(Event::RoundOpened { round, version: job.version, quorum, goal, cohort, deadline })
     }

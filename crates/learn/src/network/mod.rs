@@ -48,6 +48,10 @@ pub struct Network {
     optimizer: LocalOptimizer,
     /// What the optimiser's learning rate is multiplied by.
     factor: f32,
+    /// How strongly each step is pulled back to `began`; 0 is not at all.
+    pull: f32,
+    /// The parameters that were loaded, if steps are pulled back to them.
+    began: Vec<f32>,
     moments: Moments,
     weights: Vec<Range<usize>>,
     arena: Arena,
@@ -86,6 +90,8 @@ impl Network {
             moments: Moments::new(parameters, optimizer),
             optimizer,
             factor: 1.0,
+            pull: 0.0,
+            began: vec![],
             weights: build::weights(&body.tensors),
             body,
             arena,
@@ -117,6 +123,13 @@ impl Network {
             tensor.arrangement.bring_in(&params[range.clone()], &mut self.params[range]);
         }
         self.moments.reset();
+        self.pull = 0.0;
+    }
+
+    /// From now on until others are loaded the loss is larger by `mu` / 2 times the squared distance from the parameters as they are.
+    pub fn pull_back(&mut self, mu: f32) {
+        self.pull = mu;
+        self.began.clone_from(&self.params);
     }
 
     /// Writes the parameters as a file has them.
@@ -158,10 +171,20 @@ impl Network {
     /// batch's mean loss.
     pub fn step(&mut self, rows: usize, targets: Targets, loss: &Loss, draw: u64) -> f64 {
         let value = self.differentiate(rows, targets, loss, draw);
-        let Self { params, gradient, optimizer, factor, moments, weights, pass, .. } = self;
+        let Self { params, gradient, optimizer, factor, pull, began, moments, weights, pass, .. } = self;
         pass.simd.run(
             #[inline(always)]
-            || optimizer.step(params, gradient, moments, weights, *factor),
+            || {
+                if *pull > 0.0 {
+                    for range in &*weights {
+                        let (params, began) = (&params[range.clone()], &began[range.clone()]);
+                        for ((slope, now), began) in gradient[range.clone()].iter_mut().zip(params).zip(began) {
+                            *slope += *pull * (now - began);
+                        }
+                    }
+                }
+                optimizer.step(params, gradient, moments, weights, *factor);
+            },
         );
         value
     }
