@@ -1,6 +1,7 @@
 //! `dure simulate`
 
 mod repeat;
+mod sweep;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
@@ -35,6 +36,9 @@ const RESULTS: [&str; 5] = ["model.safetensors", "journal.jsonl", "rounds.csv", 
 
 /// Trains a whole federation, or repeats a journal.
 pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
+    if !args.sweep.is_empty() {
+        return sweep::run(args, args.repeat.unwrap_or(1), started);
+    }
     let found = source::recipe(&args.recipe)?;
     match (&args.replay, args.repeat) {
         (Some(journal), _) => replay_journal(args, &found, journal, started),

@@ -31,8 +31,11 @@ pub struct Simulate {
     /// Run with N seeds, from --seed on, and with every fold if the recipe has folds: means, differences and their intervals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeat: Option<u32>,
+    /// Run with each of these values of a key, as in strategy.mu=0,0.1,1; several times for all combinations
+    #[arg(long, value_name = "KEY=V,V")]
+    pub sweep: Vec<String>,
     /// Repeat this journal's run and hold every answer and every model against its digest
-    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines", "seed", "repeat"])]
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines", "seed", "repeat", "sweep"])]
     pub replay: Option<PathBuf>,
     /// Print result.json instead of tables
     #[arg(long)]

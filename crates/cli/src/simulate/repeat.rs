@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 use dure_learn::split::{Fold, Split};
 use dure_sim::{
     repeat::{Difference, Interval, OverRuns, over_runs},
-    report::{Figures, Report},
+    report::{Figures, Report, RoundRow},
 };
 use serde::Serialize;
 
@@ -37,15 +37,18 @@ struct Repeated {
 
 /// One run.
 #[derive(Debug, Serialize)]
-struct Run {
+pub struct Run {
     seed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     fold: Option<u32>,
     /// Test rows for each row that was trained on.
     #[serde(skip)]
     shared: f64,
+    /// The mean of MAE or accuracy on validation rows over the last fifth of rounds, of those that were evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late: Option<f64>,
     #[serde(flatten)]
-    report: Report,
+    pub report: Report,
 }
 
 /// The federation's model against a baseline.
@@ -62,19 +65,7 @@ struct Against {
 pub fn run(args: &Simulate, found: &Found, seeds: u32, started: Instant) -> Result<String, Fail> {
     warn(&found.recipe.plan(&found.origin)?);
     let output = args.out.as_deref().map(|folder| Output::open(folder, &[SUMMARY])).transpose()?;
-    let folds: Vec<Option<Fold>> = match found.recipe.plan.split.fold {
-        Some(Fold { of, .. }) => (1..=of).map(|number| Some(Fold { number, of })).collect(),
-        None => vec![None],
-    };
-    let all = seeds as usize * folds.len();
-    let (mut runs, mut bar) = (Vec::with_capacity(all), Bar::new(started));
-    for i in 0..u64::from(seeds) {
-        let seed = args.data.seed.checked_add(i).ok_or_else(|| Fail::usage("--seed: too large to count from"))?;
-        for fold in &folds {
-            bar.which = format!("run {} of {all}: ", runs.len() + 1);
-            runs.push(one(args, found, (seed, *fold), &mut bar, started)?);
-        }
-    }
+    let runs = runs(args, found, seeds, ("", &mut Bar::new(started)), started)?;
     let repeated = sum_up(found, runs);
     if let Some(output) = output {
         output.write(&[(SUMMARY, format!("{}\n", serde_json::to_string_pretty(&repeated)?).as_bytes())])?;
@@ -85,6 +76,30 @@ pub fn run(args: &Simulate, found: &Found, seeds: u32, started: Instant) -> Resu
     let written =
         args.out.as_ref().map(|out| format!("written  {0}/{SUMMARY}, and a folder for each run\n", out.display()));
     Ok(tables(found, &repeated, started) + &written.unwrap_or_default())
+}
+
+/// Every fold with every seed, from --seed on. `of` says what they are runs of.
+pub fn runs(
+    args: &Simulate,
+    found: &Found,
+    seeds: u32,
+    (of, bar): (&str, &mut Bar),
+    started: Instant,
+) -> Result<Vec<Run>, Fail> {
+    let folds: Vec<Option<Fold>> = match found.recipe.plan.split.fold {
+        Some(Fold { of, .. }) => (1..=of).map(|number| Some(Fold { number, of })).collect(),
+        None => vec![None],
+    };
+    let all = seeds as usize * folds.len();
+    let mut runs = Vec::with_capacity(all);
+    for i in 0..u64::from(seeds) {
+        let seed = args.data.seed.checked_add(i).ok_or_else(|| Fail::usage("--seed: too large to count from"))?;
+        for fold in &folds {
+            bar.which = format!("{of}run {} of {all}: ", runs.len() + 1);
+            runs.push(one(args, found, (seed, *fold), bar, started)?);
+        }
+    }
+    Ok(runs)
 }
 
 fn one(
@@ -108,8 +123,17 @@ fn one(
     let rows = |of: fn(&Split) -> usize| came.clients.splits().iter().map(of).sum::<usize>();
     let shared = rows(|split| split.test.len()) as f64 / rows(|split| split.both.len()).max(1) as f64;
     let mut report = came.report;
+    let late = late(&report.rounds, compared(Says::of_schema(&came.clients.work().schema))[0]);
     (report.rounds, report.refit) = (vec![], vec![]);
-    Ok(Run { seed, fold: fold.map(|fold| fold.number), shared, report })
+    Ok(Run { seed, fold: fold.map(|fold| fold.number), shared, late, report })
+}
+
+/// The mean of a metric over the last fifth of rounds.
+fn late(rounds: &[RoundRow], metric: &str) -> Option<f64> {
+    let last = rounds.len().div_ceil(5);
+    let values = rounds[rounds.len() - last..].iter().filter_map(|row| row.metrics.get(metric));
+    let (sum, n) = values.fold((0.0, 0), |(sum, n), value| (sum + value, n + 1));
+    (n > 0).then(|| sum / f64::from(n))
 }
 
 fn sum_up(found: &Found, runs: Vec<Run>) -> Repeated {
@@ -135,12 +159,12 @@ fn sum_up(found: &Found, runs: Vec<Run>) -> Repeated {
     Repeated { recipe: found.recipe.name.clone(), runs, over_runs, differences }
 }
 
-fn figures<'a>(report: &'a Report, model: &str) -> Option<&'a Figures> {
+pub fn figures<'a>(report: &'a Report, model: &str) -> Option<&'a Figures> {
     report.last.get(model).or_else(|| report.baselines.get(model))
 }
 
-/// The metrics by which models are compared.
-fn compared(says: Says) -> &'static [&'static str] {
+/// The metrics by which models are compared, the plainest first.
+pub fn compared(says: Says) -> &'static [&'static str] {
     match says {
         Says::Number => &["mae"],
         Says::Class => &["accuracy", "macro_f1"],

@@ -1,0 +1,190 @@
+//! `dure simulate --sweep`: the same recipe with several values of some keys, each with the same seeds.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use dure_sim::repeat::Interval;
+use serde::Serialize;
+
+use super::{
+    repeat::{Run, compared, figures, runs},
+    warn,
+};
+use crate::{
+    args::{RecipeArgs, Simulate},
+    fail::Fail,
+    output::Output,
+    show::{self, Bar, Says},
+    source::{self, Found},
+    words,
+};
+
+/// What sums the settings up, in the folder of their folders.
+const SUMMARY: &str = "sweep.json";
+
+/// The most settings of a sweep.
+const MOST: usize = 10_000;
+
+/// `sweep.json`.
+#[derive(Serialize)]
+struct Swept {
+    /// The recipe's name.
+    recipe: String,
+    /// In the order in which they were asked for; the last key changes first.
+    settings: Vec<Setting>,
+}
+
+/// One setting, over its runs.
+#[derive(Serialize)]
+struct Setting {
+    /// `key=value`, of each key.
+    setting: Vec<String>,
+    /// By model: each metric on pooled test rows.
+    test: BTreeMap<String, BTreeMap<String, Interval>>,
+    /// MAE or accuracy on validation rows, the mean over the last fifth of rounds.
+    late: Interval,
+    runs: Vec<Run>,
+}
+
+/// Runs every setting with `seeds` seeds. All recipes are checked before the first is run.
+pub fn run(args: &Simulate, seeds: u32, started: Instant) -> Result<String, Fail> {
+    let settings = settings(&args.sweep)?;
+    let output = args.out.as_deref().map(|folder| Output::open(folder, &[SUMMARY])).transpose()?;
+    let mut asked = Vec::with_capacity(settings.len());
+    for setting in settings {
+        let overrides = args.recipe.overrides.iter().chain(&setting).cloned().collect();
+        let recipe = RecipeArgs { overrides, ..args.recipe.clone() };
+        let found = source::recipe(&recipe)?;
+        warn(&found.recipe.plan(&found.origin)?);
+        asked.push((setting, recipe, found));
+    }
+    let (mut swept, mut bar) = (vec![], Bar::new(started));
+    let (mut title, mut recipe_name) = (String::new(), String::new());
+    let mut says = Says::Number;
+    for (setting, recipe, found) in asked {
+        let mut args = args.clone();
+        (args.recipe, args.sweep) = (recipe, vec![]);
+        args.out = args.out.map(|out| out.join(setting.join(",")));
+        says = Says::of_schema(&found.recipe.schema);
+        (title, recipe_name) = (found.recipe.title.clone(), found.recipe.name.clone());
+        let runs = runs(&args, &found, seeds, (&format!("{}, ", setting.join(" ")), &mut bar), started)?;
+        swept.push(sum_up(setting, runs, &found));
+    }
+    let swept = Swept { recipe: recipe_name, settings: swept };
+    if let Some(output) = output {
+        output.write(&[(SUMMARY, format!("{}\n", serde_json::to_string_pretty(&swept)?).as_bytes())])?;
+    }
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&swept)? + "\n");
+    }
+    let written =
+        args.out.as_ref().map(|out| format!("written  {0}/{SUMMARY}, and a folder for each setting\n", out.display()));
+    Ok(format!("{title}\n\n{}\n", table(&swept, says, seeds))
+        + &format!("\ntook     {}\n", words::span(started.elapsed().as_secs_f64()))
+        + &written.unwrap_or_default())
+}
+
+/// Every choice of one value for each key.
+fn settings(sweeps: &[String]) -> Result<Vec<Vec<String>>, Fail> {
+    let mut all = vec![vec![]];
+    for sweep in sweeps {
+        let broken = || Fail::usage(format!("--sweep {sweep:?}: write key=value,value, as in strategy.mu=0,0.1,1"));
+        let (key, values) = sweep.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(broken)?;
+        let values = split(values);
+        if values.iter().any(|value| value.is_empty()) {
+            return Err(broken());
+        }
+        let with = |before: &Vec<String>| {
+            let one = |value: &&str| before.iter().cloned().chain([format!("{key}={value}")]).collect();
+            values.iter().map(one).collect::<Vec<Vec<String>>>()
+        };
+        all = all.iter().flat_map(with).collect();
+        if all.len() > MOST {
+            return Err(Fail::usage(format!("--sweep: more than {MOST} settings")));
+        }
+    }
+    Ok(all)
+}
+
+/// Splits at the commas that stand in no brackets and no quotes.
+fn split(values: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut quoted) = (vec![], 0, 0i32, false);
+    for (at, c) in values.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '[' | '{' if !quoted => depth += 1,
+            ']' | '}' if !quoted => depth -= 1,
+            ',' if depth <= 0 && !quoted => {
+                parts.push(&values[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&values[start..]);
+    parts
+}
+
+fn sum_up(setting: Vec<String>, runs: Vec<Run>, found: &Found) -> Setting {
+    let says = Says::of_schema(&found.recipe.schema);
+    let interval = |model: &str, metric: &str| {
+        let values = runs.iter().filter_map(|run| figures(&run.report, model)?.pooled.get(metric).copied());
+        (metric.to_owned(), Interval::new(values, 0.0))
+    };
+    let shown = says.of_test("");
+    let of_model = |(model, _): &(&str, &str)| {
+        let metrics = shown.iter().map(|(metric, _)| interval(model, metric)).filter(|(_, interval)| interval.n > 0);
+        ((*model).to_owned(), metrics.collect::<BTreeMap<_, _>>())
+    };
+    let test = show::MODELS.iter().map(of_model).filter(|(_, metrics)| !metrics.is_empty()).collect();
+    let late = Interval::new(runs.iter().filter_map(|run| run.late), 0.0);
+    Setting { setting, test, late, runs }
+}
+
+fn table(swept: &Swept, says: Says, seeds: u32) -> String {
+    let main = compared(says)[0];
+    let shown = says.of_test("");
+    let head = shown.iter().find(|(metric, _)| *metric == main).map_or(main, |(_, head)| head.as_str());
+    let models: Vec<(&str, &str)> = show::MODELS
+        .iter()
+        .copied()
+        .filter(|(key, _)| swept.settings.iter().any(|s| s.test.contains_key(*key)))
+        .collect();
+    let row = |setting: &Setting| {
+        let of = |(key, _): &(&str, &str)| cell(setting.test.get(*key).and_then(|metrics| metrics.get(main)));
+        let late = cell(Some(&setting.late).filter(|late| late.n > 0));
+        std::iter::once(setting.setting.join(" ")).chain(models.iter().map(of)).chain([late]).collect()
+    };
+    let over = format!("{head}, mean ± 95 % of {}", words::count(seeds as usize, "seed"));
+    let names = models.iter().map(|(_, name)| format!("{name}, test rows"));
+    let heads: Vec<String> =
+        [over].into_iter().chain(names).chain(["last fifth of rounds, validation".into()]).collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    show::table(&heads, swept.settings.iter().map(row)).to_string()
+}
+
+fn cell(interval: Option<&Interval>) -> String {
+    let Some(Interval { mean, half_width, .. }) = interval else { return "–".into() };
+    let half = half_width.map_or_else(String::new, |half| format!(" ± {}", show::figure(Some(&half))));
+    format!("{}{half}", show::figure(Some(mean)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_meets_every_other() {
+        let all = settings(&["a=1,2".into(), "b={x=[1,2]},\"p,q\"".into()]).unwrap();
+        let words: Vec<String> = all.iter().map(|setting| setting.join(" ")).collect();
+        assert_eq!(words, ["a=1 b={x=[1,2]}", "a=1 b=\"p,q\"", "a=2 b={x=[1,2]}", "a=2 b=\"p,q\""]);
+    }
+
+    #[test]
+    fn a_sweep_without_a_key_or_a_value_is_refused() {
+        for bad in ["a", "=1", "a=", "a=1,,2"] {
+            assert!(settings(&[bad.into()]).is_err(), "{bad}");
+        }
+        let many = vec!["a=0,1,2,3,4,5,6,7,8,9".to_owned(); 5];
+        assert!(settings(&many).is_err());
+    }
+}
