@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use dure_core::statistics::{Moments, Statistics};
 use dure_learn::{
     client::measure_everybody,
-    data::{ClientRows, DataSet, Generator, examples::Inputs},
+    data::{ClientRows, DataSet, Generator, examples::Inputs, gzip},
     partition::{
-        Parts,
+        Partition, Parts,
         picture::{Captions, svg},
         table::{Row as PartRow, Summary, summarise},
     },
@@ -40,11 +40,15 @@ fn generate(args: &Generate) -> Result<String, Fail> {
     match &mut found.recipe.generator {
         Some(Generator::Activity(made)) => made.people = args.people.unwrap_or(made.people),
         Some(Generator::Patients(made)) => made.patients = args.people.unwrap_or(made.patients),
-        Some(Generator::Glyphs { .. }) | None => {
-            return Err(Fail::usage(format!("{}: has no [generator] to make people up by", found.origin)));
+        Some(Generator::Glyphs { .. }) => {
+            let why = "its generator draws images, which are made up in memory where there is no data; no file of them is written";
+            return Err(Fail::usage(format!("{}: {why}", found.origin)));
         }
+        None => return Err(Fail::usage(format!("{}: has no [generator] to make people up by", found.origin))),
     }
     found.recipe.plan(&found.origin)?;
+    // The file has everybody; who takes part is the reader's to say.
+    found.recipe.site.partition = Partition::Natural { largest: None };
     let (csv, rows) = source::made_up(&found, args.seed)?;
     let csv = csv.unwrap_or_default();
     let file = &found.recipe.site.file;
@@ -53,9 +57,10 @@ fn generate(args: &Generate) -> Result<String, Fail> {
     if there.exists() {
         return Err(Fail::usage(format!("{}: is there already; remove it, or name another folder", there.display())));
     }
-    Output::open(&args.out, &[file])?.write(&[(file, csv.as_bytes())])?;
-    let (people, days, path) = (rows.clients.len(), rows.rows(), args.out.join(file));
-    Ok(format!("{people} made-up people with {days} rows written to {}\n", path.display()))
+    let bytes = if file.ends_with(".gz") { gzip::pack(csv.as_bytes()) } else { csv.clone().into_bytes() };
+    Output::open(&args.out, &[file])?.write(&[(file, &bytes)])?;
+    let (people, lines, path) = (rows.clients.len(), csv.lines().count().saturating_sub(1), args.out.join(file));
+    Ok(format!("{people} made-up people with {lines} rows written to {}\n", path.display()))
 }
 
 /// Shows what a data set and its split look like.

@@ -1,5 +1,6 @@
 //! `dure recipe`
 
+use dure_core::model::Role;
 use dure_learn::{network::build::Line, recipe::Recipe, work::Work};
 
 use crate::{
@@ -39,7 +40,10 @@ fn check(args: &RecipeArgs) -> Result<String, Fail> {
     let (origin, rounds, strategy, parameters) =
         (found.origin, plan.rounds, &plan.strategy.name, plan.layout.parameters());
     let update = bytes((parameters * plan.codec.width()) as u64);
-    let said = format!("{rounds} rounds of {strategy}, {parameters} parameters, about {update} per update");
+    let statistics: usize =
+        plan.layout.tensors().filter(|(tensor, _)| tensor.role == Role::Statistic).map(|(_, range)| range.len()).sum();
+    let statistics = if statistics > 0 { format!(" ({statistics} of them running statistics)") } else { String::new() };
+    let said = format!("{rounds} rounds of {strategy}, {parameters} parameters{statistics}, about {update} per update");
     let work = found.recipe.work();
     let own = work.own(0).map_err(|error| Fail::usage(error.to_string()))?.len();
     let kept = work.personalise.layers.join(", ");

@@ -190,7 +190,7 @@ fn round_cells(row: &RoundRow, says: Says) -> Vec<String> {
     let mut cells = vec![
         round.to_string(),
         format!("{participants}/{cohort}"),
-        train_loss.is_finite().then(|| format!("{train_loss:.4}")).unwrap_or("–".into()),
+        if train_loss.is_finite() { format!("{train_loss:.4}") } else { "–".into() },
     ];
     cells.extend(says.of_round().map(|(metric, _)| figure(row.metrics.get(metric))));
     cells.extend([bytes(row.bytes_up), words::span(row.wall_s)]);

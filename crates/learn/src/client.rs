@@ -189,6 +189,10 @@ impl Rows {
 }
 
 fn write_image(bytes: &[u8], levels: &[[f32; 256]], inputs: &mut [f32]) {
+    // A loop of its own for grey images: two thirds of the time.
+    if let [levels] = levels {
+        return inputs.iter_mut().zip(bytes).for_each(|(input, byte)| *input = levels[usize::from(*byte)]);
+    }
     for (inputs, bytes) in inputs.chunks_exact_mut(levels.len()).zip(bytes.chunks_exact(levels.len())) {
         for ((input, byte), levels) in inputs.iter_mut().zip(bytes).zip(levels) {
             *input = levels[usize::from(*byte)];

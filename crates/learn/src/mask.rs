@@ -28,7 +28,11 @@ impl Mask {
     pub fn new(tensors: &[Tensor], layers: &[String]) -> Result<Self, PlanError> {
         let refuse = |value: &str, allowed: &str| Err(PlanError::value("personalise.layers", value, allowed));
         if let Some(nothing) = layers.iter().find(|layer| !tensors.iter().any(|tensor| is_of(tensor, layer))) {
-            return refuse(nothing, "layers of the model, as `dure recipe check` names them, or norms");
+            let allowed = match nothing.as_str() {
+                NORMS => "the model has no batch or group norm",
+                _ => "layers of the model, as `dure recipe check` names them, or norms",
+            };
+            return refuse(nothing, allowed);
         }
         let shared = ranges(tensors, |tensor| !is_own(tensor, layers));
         let own = ranges(tensors, |tensor| is_own(tensor, layers));

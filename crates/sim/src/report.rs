@@ -174,7 +174,8 @@ pub fn rounds_csv(rounds: &[RoundRow], metrics: &[&str]) -> String {
             metrics.iter().map(|name| row.metrics.get(*name).map_or_else(String::new, f64::to_string)).collect();
         let RoundRow { job, round, attempt, cohort, participants, train_loss, .. } = row;
         let RoundRow { bytes_up, bytes_down, wall_s, virtual_s, .. } = row;
-        csv.push_str(&format!("{job},{round},{attempt},{cohort},{participants},{train_loss},{},", figures.join(",")));
+        let loss = if train_loss.is_finite() { train_loss.to_string() } else { String::new() };
+        csv.push_str(&format!("{job},{round},{attempt},{cohort},{participants},{loss},{},", figures.join(",")));
         csv.push_str(&format!("{bytes_up},{bytes_down},{wall_s:.6},{virtual_s}\n"));
     }
     csv

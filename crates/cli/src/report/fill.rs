@@ -6,6 +6,7 @@ use dure_learn::{
     partition::picture,
     split::Fold,
     work::{ModelSpec, Work},
+    world::{Partial, World},
 };
 use dure_sim::{Simulation, clients::Clients, report::Report as Run};
 use serde::Serialize;
@@ -139,6 +140,17 @@ fn summary(clients: &Clients, run: &Simulation, came: &Run) -> String {
 
 fn facts(found: &Found, clients: &Clients, run: &Simulation, came: &Run) -> Vec<(&'static str, String)> {
     let mut facts = facts_of_data(clients, came);
+    facts.push(("dealt out by", choice(&found.recipe.site.partition)));
+    let World { stragglers, partial } = found.recipe.world;
+    if stragglers > 0.0 {
+        let share = number::percent(stragglers);
+        let work = match partial {
+            Partial::Keep => "sent what they had done",
+            Partial::Drop => "were not heard of",
+        };
+        facts
+            .push(("world", format!("{share} of clients, drawn in each round, had no time for all epochs and {work}")));
+    }
     facts.extend(facts_of_training(found, clients, came));
     facts.extend(best(run).map(|words| ("best round", words)));
     facts.extend([

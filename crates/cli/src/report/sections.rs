@@ -145,7 +145,8 @@ fn reading(report: &Report) -> String {
             "Centralised and local-only models had the same splits; the centralised one had as many epochs as a client had in all \
              rounds, and learning alone what is said of it above. "
         } else {
-            "Centralised and local-only models had the same splits and as many epochs as a client had in all rounds. "
+            "Centralised and local-only models had the same splits and as many epochs as a client had in all rounds on average, \
+             and those of one round at least. "
         };
     }
     page::paragraph(&text) + &page::paragraph(&adding(report))

@@ -57,7 +57,7 @@ fn append(file: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u16>) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::{super::gzip::tests::pack, *};
+    use super::{super::gzip::pack, *};
 
     /// A record whose planes count up from 1, 2 and 3.
     fn record(label: u8) -> Vec<u8> {

@@ -6,10 +6,18 @@ use std::{
     path::Path,
 };
 
-use flate2::read::MultiGzDecoder;
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 
 /// How a gzip file begins. RFC 1952 <https://www.rfc-editor.org/rfc/rfc1952>.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// `bytes`, packed.
+pub fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    std::io::Write::write_all(&mut packed, bytes)
+        .and_then(|()| packed.finish())
+        .expect("memory takes whatever is written")
+}
 
 /// A file's content, unpacked where it is packed, from its beginning on.
 pub struct Content {
@@ -69,17 +77,9 @@ pub fn read_bounded(file: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 }
 
 #[cfg(test)]
-pub mod tests {
-    use std::io::Write as _;
+mod tests {
 
     use super::*;
-
-    /// `bytes`, packed.
-    pub fn pack(bytes: &[u8]) -> Vec<u8> {
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(bytes).unwrap();
-        packed.finish().unwrap()
-    }
 
     fn read(bytes: &[u8], limit: u64) -> Result<Vec<u8>, String> {
         let folder = tempfile::tempdir().unwrap();

@@ -112,7 +112,7 @@ impl<'a> Idx<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::gzip::tests::pack, *};
+    use super::{super::gzip::pack, *};
 
     fn idx(numbers: &[u32], body: &[u8]) -> Vec<u8> {
         [&numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<u8>>()[..], body].concat()

@@ -9,7 +9,7 @@ pub mod table;
 pub mod cifar;
 pub mod folder;
 pub mod glyphs;
-mod gzip;
+pub mod gzip;
 pub mod idx;
 pub mod images;
 

@@ -439,7 +439,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes) in [
             ("vitalsign.csv", OF_THE_SOURCE.as_bytes().to_vec()),
-            ("vitalsign.csv.gz", gzip::tests::pack(OF_THE_SOURCE.as_bytes())),
+            ("vitalsign.csv.gz", gzip::pack(OF_THE_SOURCE.as_bytes())),
         ] {
             std::fs::write(folder.path().join(name), bytes).unwrap();
             let data = crate::data::load(folder.path(), &recipe.schema, &recipe.site).unwrap();
@@ -460,7 +460,7 @@ mod tests {
     fn a_packed_file_that_ends_early_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("vitals.csv.gz");
-        let packed = gzip::tests::pack(format!("{HEADER}{WELL}").as_bytes());
+        let packed = gzip::pack(format!("{HEADER}{WELL}").as_bytes());
         std::fs::write(&file, &packed).unwrap();
         assert_eq!(super::read(&file, &BTreeMap::new()).unwrap().rows.len(), 1);
         std::fs::write(&file, &packed[..packed.len() / 2]).unwrap();

@@ -81,11 +81,17 @@ pub enum Arrangement {
 impl Arrangement {
     /// Brings a tensor from a file's order into a network's.
     pub fn bring_in(self, file: &[f32], network: &mut [f32]) {
+        if self == Self::Same {
+            return network.copy_from_slice(file);
+        }
         self.pairs(file.len(), |from, to| network[to] = file[from]);
     }
 
     /// Brings a tensor from a network's order into a file's.
     pub fn bring_out(self, network: &[f32], file: &mut [f32]) {
+        if self == Self::Same {
+            return file.copy_from_slice(network);
+        }
         self.pairs(network.len(), |to, from| file[to] = network[from]);
     }
 
@@ -208,7 +214,7 @@ impl Builder {
     fn all(&mut self, layers: &[Named]) -> Result<(), PlanError> {
         let mut i = 0;
         while let Some((name, layer)) = layers.get(i) {
-            layer.check()?;
+            layer.check().map_err(|error| of_layer(i, error))?;
             let relu = matches!(layers.get(i + 1), Some((_, LayerSpec::Relu {}))) && layer.takes_relu();
             let pool = layers.get(i + 1 + usize::from(relu)).is_some_and(|(_, next)| next.halves());
             self.one(name, layer, After { relu, pool }).map_err(|why| fault(i, layer, self.shape, why))?;
@@ -292,10 +298,10 @@ impl Builder {
             return Err(Misfit("it needs rows of floats; put a flatten before it".into()));
         };
         let initial = Initial::Uniform(1.0 / (inputs as f32).sqrt());
-        let arrangement = self.flattened.take().map_or(Arrangement::Same, |image| Arrangement::Flattened {
-            outputs: units,
-            pixels: image.height * image.width,
-            channels: image.channels,
+        // Floats of a pixel are side by side in both, if there is one channel or one pixel.
+        let apart = |image: &Image| image.channels > 1 && image.height * image.width > 1;
+        let arrangement = self.flattened.take().filter(apart).map_or(Arrangement::Same, |image| {
+            Arrangement::Flattened { outputs: units, pixels: image.height * image.width, channels: image.channels }
         });
         self.tensor(format!("{name}.weight"), vec![units, inputs], initial, arrangement);
         if bias {
@@ -493,6 +499,16 @@ fn fault(i: usize, layer: &LayerSpec, shape: Shape, Misfit(why): Misfit) -> Plan
     let layer = serde_json::to_string(layer).unwrap_or_default();
     let given = format!("layer {} {layer}", i + 1);
     PlanError::Value { key: "model.layers", value: given, allowed: format!("{why}; it is given {shape}") }
+}
+
+/// Says which layer a value is of.
+fn of_layer(i: usize, error: PlanError) -> PlanError {
+    match error {
+        PlanError::Value { key, value, allowed } => {
+            PlanError::Value { key, value: format!("{value} in layer {}", i + 1), allowed }
+        }
+        other => other,
+    }
 }
 
 fn with_relu(what: String, relu: bool) -> String {

@@ -3,6 +3,11 @@
 //! What a convolution makes is four times as large as what is left of it, and larger than the CPU's cache: done as a layer of
 //! its own, pooling would write it out and read it back, both forward and backward.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "small arrays whose places are codes; what a closure does is compiled without vectors"
+)]
+
 use crate::network::kernels::Lanes;
 
 /// What a convolution writes.
