@@ -20,7 +20,8 @@ pub fn read(images: &Path, labels: &Path, classes: usize) -> Result<Images, Imag
     let mut file = Idx::open(images)?;
     let [count, height, width] = file.header(IMAGES, "images")?;
     let shape = shape(height, width)?;
-    let size = shape.bytes()? as u64;
+    let of_file = |why| ImageError::In { file: images.into(), why: Box::new(why) };
+    let size = shape.bytes().map_err(of_file)? as u64;
     let mut labels_file = Idx::open(labels)?;
     let [labelled] = labels_file.header(LABELS, "labels")?;
     if count != labelled {
@@ -203,7 +204,7 @@ mod tests {
         let error = check(&idx(&[2051, 3, many, many], &[]), &labels()).unwrap_err();
         assert_eq!(
             error,
-            "images of 4294967295 x 4294967295 with 1 channels are not read: sides are 1 to 4096, channels 1 to 4"
+            "images: images of 4294967295 x 4294967295 with 1 channels are not read: sides are 1 to 4096, channels 1 to 4"
         );
         let error = check(&idx(&[2051, many, 1, 2], &[0; 9]), &idx(&[2049, many], &[0; 9])).unwrap_err();
         assert_eq!(

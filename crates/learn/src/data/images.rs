@@ -36,6 +36,14 @@ pub const MAX_SIDE: usize = 4096;
 /// What is wrong with images. Nothing of their files is used.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
+    /// Something of a whole file.
+    #[error("{}: {why}", .file.display())]
+    In {
+        /// The file.
+        file: PathBuf,
+        /// What.
+        why: Box<ImageError>,
+    },
     /// A file or folder cannot be read.
     #[error("{file}: cannot be read: {why}", file = .file.display())]
     Unreadable {
