@@ -425,7 +425,8 @@ pub(super) fn position(
             // A name that would have to be cut helps nobody.
             let shown = header.iter().filter(|name| excerpt(name, NAME) == *name);
             let near = shown.max_by(|a, b| likeness(a, &column).total_cmp(&likeness(b, &column)));
-            let near = near.filter(|name| likeness(name, &column) > 0.6);
+            // "sbp" and "dbp" are 0.78 alike: no hint is better than one that makes a wrong column of it.
+            let near = near.filter(|name| likeness(name, &column) > 0.8);
             let hint = near.map_or_else(String::new, |name| match key {
                 Some(key) => format!("; if {name:?} is meant, say so in the recipe: {key} = {name:?}"),
                 None => format!("; if {name:?} is meant, say so in the recipe's [site.columns]: {column} = {name:?}"),

@@ -394,6 +394,8 @@ mod tests {
         assert!(error.starts_with("vitals.csv:1: has no column \"o2sat\"; if \"O2Sat\" is meant, say so"), "{error}");
         let own = BTreeMap::from([("o2sat".to_owned(), "O2Sat".to_owned())]);
         assert_eq!(parse(file, csv.as_bytes(), &own).unwrap().rows.len(), 1);
+        let error = parse(file, csv.replace("sbp", "systolic").as_bytes(), &own).unwrap_err().to_string();
+        assert_eq!(error, "vitals.csv:1: has no column \"sbp\"");
         let error = parse(file, csv.replace("dbp", "sbp").as_bytes(), &own).unwrap_err().to_string();
         assert_eq!(error, "vitals.csv:1: has two columns \"sbp\"; rename one");
         assert!(matches!(parse(file, b"", &own), Err(DataError::Empty { .. })));
