@@ -1,6 +1,6 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long fuzz bench lint cc
+.PHONY: help build demo test test-long fuzz bench fedprox-table lint cc
 
 # Real data sets, where they are: a folder with one folder for each.
 DURE_DATA ?= $(wildcard $(CURDIR)/../shared/data)
@@ -11,7 +11,7 @@ FUZZ_S ?= 1200
 export DURE_DATA
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: cc ## target/release/dure
 	cargo build --release --locked -p dure
@@ -36,6 +36,9 @@ bench: build ## Speed, memory, bytes, and recovery from deaths; PYTHON=path/to/p
 	target/release/dure bench serve $(if $(PYTHON),--python $(PYTHON))
 	$(if $(DURE_DATA),target/release/dure bench simulate --data $(DURE_DATA)/fitbit $(if $(PYTHON),--python $(PYTHON)))
 	$(if $(DURE_DATA),target/release/dure bench simulate --task mnist-cnn --data $(DURE_DATA)/mnist $(if $(PYTHON),--python $(PYTHON)))
+
+fedprox-table: build ## FedAvg and FedProx with 0, 50 and 90 % stragglers on MNIST, beside the published figures and a NumPy reference
+	target/release/dure bench table fedprox
 
 # Rust links with a C compiler, and zstd is written in C.
 cc:

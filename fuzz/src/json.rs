@@ -14,7 +14,7 @@ use dure_core::{
     model::Params,
     plan::{Plan, PlanSpec},
     round::Kind,
-    update::{DELTA, Update, Weight},
+    update::{Update, Weight},
 };
 use dure_learn::{schema::Schema, standardise::Preprocessing, work::Work};
 use dure_wire::{
@@ -175,13 +175,14 @@ fn keep(job: &Job) {
     let layout = Arc::new(job.plan.layout.clone());
     let ones = vec![1.0; layout.parameters()];
     let delta = Params::new(layout.clone(), ones).expect("there are as many values as parameters");
-    let mut update = Update::of_delta(delta, Weight::new(2.0).expect("two rows are a weight"));
+    let mut update = Update::of_delta(delta.clone(), Weight::new(2.0).expect("two rows are a weight"));
+    update.groups = job.plan.groups().iter().map(|group| ((*group).to_owned(), delta.clone())).collect();
     update.scalars = job.plan.scalars.iter().map(|name| (name.clone(), 0.25)).collect();
     let (scalars, codec, base) = (&job.plan.scalars, job.plan.codec, models.sha256());
     let file = encode_update(&update, codec, base);
-    let expected = Expected { layout: &layout, groups: &[DELTA], scalars, codec, base };
+    let expected = Expected { layout: &layout, groups: job.plan.groups(), scalars, codec, base };
     assert_eq!(decode_update(&file, &expected, Some(Digest::of(&file))).as_ref(), Ok(&update));
-    match models.advance(job, &[update.clone(), update], 1) {
+    match models.advance(job, &[update.clone(), update], 2, 1) {
         Ok(()) => assert!(read(&models).is_ok_and(|same| same.params() == models.params())),
         Err(error) => drop(message::check(&error)),
     }

@@ -74,6 +74,12 @@ pub fn weights(version: u32, limit: usize) -> Call<Vec<u8>> {
     Call { limit, patient: true, read: |reply| Ok(reply.body), ..call(Method::GET, path, Body::Empty) }
 }
 
+/// The control variate of a model version: a file of at most `limit` bytes.
+pub fn control(version: u32, limit: usize) -> Call<Vec<u8>> {
+    let path = format!("/models/{version}/control");
+    Call { path, ..weights(version, limit) }
+}
+
 /// The answer to a training task: an update's file in a zstd frame, and the digest of the file.
 pub fn update(task: &TaskId, sha256: Digest, frame: Bytes) -> Call<TaskOutcome> {
     let path = format!("/tasks/{task}/result?sha256={sha256}");

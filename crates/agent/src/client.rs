@@ -80,7 +80,7 @@ impl Client {
     pub fn new(site: Arc<Site>, data: ClientRows, home: Home) -> Result<Self, StateError> {
         let (secret, known) = home.secret()?;
         let (memory, name) = (home.memory()?, data.name.clone());
-        site.statuses.change(&name, |status| status.tally = memory.state);
+        site.statuses.change(&name, |status| status.tally = memory.state.tally());
         let (backoff, joins) = (Backoff::new(name.as_str()), Backoff::new(name.as_str()));
         let (rows, disk) = (Rows::new(data), Patience::new(name.as_str()));
         Ok(Self { site, name, rows, home, secret, known, memory, told: None, backoff, joins, disk })
@@ -201,12 +201,12 @@ impl Client {
     async fn make(&mut self, task: &TaskView) -> Result<Made, Halt> {
         // What cannot be fetched before the round ends is of no use.
         let patience = Duration::try_from_secs_f64(task.deadline_s).unwrap_or_default().clamp(SHORTEST, LONGEST);
-        let (job, base) = timeout(patience, self.fetch(task)).await.map_err(|_| Halt::Later)??;
+        let (job, grounds) = timeout(patience, self.fetch(task)).await.map_err(|_| Halt::Later)??;
         let permit = Arc::clone(&self.site.threads).acquire_owned().await;
         let permit = permit.map_err(|_| Halt::Decline("the agent is being stopped".into()))?;
         let (task, mut rows) = (task.clone(), self.rows.clone());
         let run = move || {
-            let made = work::answer(&task, &job, &mut rows, base.as_deref());
+            let made = work::answer(&task, &job, &mut rows, &grounds);
             drop(permit);
             (made, rows)
         };

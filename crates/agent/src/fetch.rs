@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use dure_core::{digest::Digest, model::Params, round::Kind};
-use dure_wire::{api::TaskView, decode_model};
+use dure_wire::{DecodeError, api::TaskView, decode_control, decode_model};
 
 use crate::{
     calls,
     client::{Client, Halt},
     policy::Asked,
     prepare::Job,
+    work::Grounds,
 };
 
 impl Client {
-    /// The job of a task and, unless it measures, the model; if the site's policy allows the task.
-    pub(crate) async fn fetch(&mut self, task: &TaskView) -> Result<(Arc<Job>, Option<Arc<Params>>), Halt> {
+    /// The job of a task and, unless it measures, on what it is done; if the site's policy allows the task.
+    pub(crate) async fn fetch(&mut self, task: &TaskView) -> Result<(Arc<Job>, Grounds), Halt> {
         let job = self.job(task.job, task.kind != Kind::Measure).await?;
         let (plan, work) = (&job.plan, &job.work);
         self.show(|status| status.rounds = Some(job.rounds));
@@ -22,14 +23,36 @@ impl Client {
         self.site.policy.check(&asked).map_err(Halt::Decline)?;
         let rows = self.rows.behind(task.kind, &job).map_err(Halt::Decline)?;
         self.site.policy.check_rows(rows).map_err(Halt::Decline)?;
+        self.site.policy.check_passes(work, rows).map_err(Halt::Decline)?;
         if let Some(why) = self.site.unready.borrow().clone() {
             return Err(Halt::Decline(why));
         }
-        let base = match task.version.zip(task.base).filter(|_| task.kind != Kind::Measure) {
-            Some((version, sha256)) => Some(self.model(&job, task, version, sha256).await?),
+        let Some((version, sha256)) = task.version.zip(task.base).filter(|_| task.kind != Kind::Measure) else {
+            return Ok((job, Grounds::default()));
+        };
+        let base = Some(self.model(&job, task, version, sha256).await?);
+        let control = match task.control {
+            Some(control) => Some(self.control(&job, task, (version, sha256), control).await?),
             None => None,
         };
-        Ok((job, base))
+        let own = self.own(&job, task).await?;
+        Ok((job, Grounds { base, control, own }))
+    }
+
+    /// What this client keeps for a task: from its last round of the job, or what everybody begins with.
+    async fn own(&self, job: &Job, task: &TaskView) -> Result<Arc<Vec<f32>>, Halt> {
+        let mine = self.memory.state.own.filter(|own| own.is_for(task.task.round, job.digest));
+        let Some((layout, own)) = job.own_layout.clone().zip(mine) else { return Ok(Arc::clone(&job.beginning)) };
+        let (home, memory) = (self.home.clone(), self.memory.clone());
+        let read = self.site.on_disk(move || home.own(&memory)).await.map_err(Halt::Decline)?;
+        let file = read.map_err(|error| {
+            tracing::error!(client = %self.name, "what {} keeps cannot be read: {error}", self.name);
+            Halt::Decline(format!("the site cannot read what it keeps: {}", error.words()))
+        })?;
+        let file = file.unwrap_or_default();
+        let params = decode_model(&file, Some(&layout), file.len(), Some(own.sha256));
+        let unfit = |why: DecodeError| Halt::Decline(format!("what the site keeps is not the job's: {why}"));
+        params.map(|(params, _)| Arc::new(params.values().to_vec())).map_err(unfit)
     }
 
     /// A job. It is asked for once before its columns are `measured` and once after.
@@ -39,6 +62,29 @@ impl Client {
         let fetch = async {
             let view = self.call(&calls::job(id)).await?.map_err(|problem| Halt::Decline(problem.detail))?;
             Job::of(view, &site.schema, (site.most_rows, site.threads_each)).map(Arc::new).map_err(Halt::Decline)
+        };
+        cell.get_or_try_init(|| fetch).await.cloned()
+    }
+
+    /// What comes with a model version, for all clients of the process.
+    async fn control(
+        &mut self,
+        job: &Job,
+        task: &TaskView,
+        (version, base): (u32, Digest),
+        sha256: Digest,
+    ) -> Result<Arc<Params>, Halt> {
+        let (site, limit, layout) = (Arc::clone(&self.site), job.max_model_bytes(), Arc::clone(&job.layout));
+        let cell = site.controls.cell((task.job, sha256));
+        let fetch = async {
+            let file = self.call(&calls::control(version, limit)).await?;
+            let file = file.map_err(|problem| Halt::Decline(problem.detail))?;
+            let read = site.machine.work(move || decode_control(&file, sha256, &layout, base));
+            let read = read.await.map_err(|error| error.to_string()).and_then(|read| read.map_err(|e| e.to_string()));
+            let unfit = |why| {
+                Halt::Decline(format!("the control variate of model version {version} is not as expected: {why}"))
+            };
+            read.map(Arc::new).map_err(unfit)
         };
         cell.get_or_try_init(|| fetch).await.cloned()
     }

@@ -41,7 +41,7 @@ pub use config::{AgentConfig, Clock, Ended, Place};
 pub use error::AgentError;
 pub use http::Carrier;
 pub use invitation::{Invitation, InvitationError};
-pub use memory::{Memory, Pending, Tally};
+pub use memory::{Memory, Pending, Remembered, Tally};
 pub use policy::{Policy, PolicyError};
 pub use run::{federation, federation_when_there, run, run_at};
 pub use state::{RECIPE_FILE, StateError};

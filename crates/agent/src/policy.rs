@@ -130,7 +130,6 @@ impl Policy {
             return Err(format!("the site's policy allows the recipes {allowed}; the plan is of {}", plan.name));
         }
         at_most(Some(self.most_parameters()), plan.layout.parameters(), "parameters")?;
-        at_most(self.max_epochs, work.training.epochs, "epochs")?;
         if task.round.kind == Kind::Test {
             at_most(self.max_personalise_epochs, work.personalise.epochs, "epochs of personalisation")?;
         }
@@ -141,6 +140,13 @@ impl Policy {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a round may go over so many rows as often as the plan asks; if not, why. A personal model is trained as long as the
+    /// shared one.
+    pub fn check_passes(&self, work: &Work, rows: usize) -> Result<(), String> {
+        let models = if work.personalise.lambda.is_some() { 2 } else { 1 };
+        at_most(self.max_epochs, work.training.passes(rows).saturating_mul(models), "epochs")
     }
 
     /// Whether an answer may be made from so many rows; if not, why. The reason does not say how many there are. An answer
@@ -248,7 +254,9 @@ mod tests {
         let recipe = Recipe::parse("fitbit", recipe, &keys).unwrap();
         let (task, plan, work) =
             (format!("1-{kind}-1-1-a").parse().unwrap(), recipe.plan("fitbit").unwrap(), recipe.work());
-        policy(text).check(&Asked { task: &task, cohort: 3, plan: &plan, work: &work })
+        let policy = policy(text);
+        policy.check(&Asked { task: &task, cohort: 3, plan: &plan, work: &work })?;
+        policy.check_passes(&work, 40)
     }
 
     #[test]

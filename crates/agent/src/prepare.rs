@@ -12,6 +12,7 @@ use dure_core::{
 use dure_learn::{
     client::Trainer,
     data::images::ImageShape,
+    own::Own,
     schema::{Column, Missing, Schema, Target},
     standardise::Preprocessing,
     work::Work,
@@ -36,6 +37,10 @@ pub struct Job {
     pub work: Work,
     /// The model's tensors.
     pub layout: Arc<Layout>,
+    /// The tensors of what each client keeps; `None` if that is nothing.
+    pub own_layout: Option<Arc<Layout>>,
+    /// What a client begins with of that.
+    pub beginning: Arc<Vec<f32>>,
     /// How columns are scaled; `None` before they are measured.
     pub preprocessing: Option<Preprocessing>,
     trainers: Mutex<Vec<Trainer>>,
@@ -54,12 +59,6 @@ impl Job {
         let plan = Plan::new(view.plan).map_err(|error| unknown(error.to_string()))?;
         let work = Work::of(&plan).map_err(|error| unknown(error.to_string()))?;
         let seed = view.seed.parse().map_err(|_| unknown(format!("its seed is {:?}", view.seed)))?;
-        if !work.personalise.layers.is_empty() {
-            let layers = work.personalise.layers.join(", ");
-            return Err(unknown(format!(
-                "it would keep {layers} with each client; only `dure simulate` does that yet"
-            )));
-        }
         if let Some(differences) = differences(schema, &work.schema) {
             return Err(format!("the job's columns are not the site's: {differences}"));
         }
@@ -68,8 +67,23 @@ impl Job {
             Some(statistics) => Some(Preprocessing::of(&statistics)),
             None => plan.measure.is_empty().then(|| Preprocessing::of(&Statistics::new())),
         };
-        let trainers = Mutex::default();
-        Ok(Self { seed, digest, rounds, plan, work, layout, preprocessing, trainers, most_rows, threads })
+        let keeps = Own::of(&work, plan.objective()).map_err(|error| unknown(error.to_string()))?;
+        let beginning = keeps.beginning(&work, seed).map_err(|error| unknown(error.to_string()))?;
+        let (own_layout, beginning, trainers) = (keeps.layout(), Arc::new(beginning), Mutex::default());
+        Ok(Self {
+            seed,
+            digest,
+            rounds,
+            plan,
+            work,
+            layout,
+            own_layout,
+            beginning,
+            preprocessing,
+            trainers,
+            most_rows,
+            threads,
+        })
     }
 
     /// The most bytes that an honest file of its model has.
@@ -185,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_would_keep_layers_here_is_declined() {
+    fn a_job_that_keeps_layers_here_says_how_many_floats() {
         let recipe = include_str!("../../../recipes/fitbit.toml");
         let job = |overrides: &[String]| {
             let recipe = Recipe::parse("fitbit", recipe, overrides).unwrap();
@@ -194,11 +208,10 @@ mod tests {
                 "job": 1, "status": "running", "waiting": null, "seed": "7", "refit_of": null, "completed": 0, "rounds": 1,
                 "limit": null, "version": null, "trained": null, "best": null, "round": null, "plan": plan, "statistics": null,
             });
-            Job::of(view, &recipe.schema, (10, 1)).map(|_| ())
+            Job::of(view, &recipe.schema, (10, 1)).map(|job| job.beginning.len())
         };
-        assert_eq!(job(&[]), Ok(()));
-        let error = job(&["personalise.layers=[\"layers.6\"]".into()]).unwrap_err();
-        assert!(error.contains("it would keep layers.6 with each client"), "{error}");
+        assert_eq!(job(&[]), Ok(0));
+        assert_eq!(job(&["personalise.layers=[\"layers.6\"]".into()]), Ok(33));
     }
 
     #[test]

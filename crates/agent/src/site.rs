@@ -56,6 +56,8 @@ pub struct Site {
     pub jobs: Recent<(u32, bool), Arc<Job>>,
     /// Models, by the job whose layout they have and the digest of their file.
     pub models: Recent<(u32, Digest), Arc<Params>>,
+    /// What comes with them, by job and digest.
+    pub controls: Recent<(u32, Digest), Arc<Params>>,
     /// One permit for each task that may be worked on.
     pub threads: Arc<Semaphore>,
     /// Why clients take no tasks; `None` if they do.
@@ -122,6 +124,7 @@ impl Site {
             link: Link::default(),
             jobs: Recent::new(),
             models: Recent::new(),
+            controls: Recent::new(),
             view: Recent::new(),
             lease: Mutex::new(LEASE),
             differences: Mutex::default(),
@@ -161,6 +164,7 @@ impl Site {
         self.view.clear();
         self.jobs.clear();
         self.models.clear();
+        self.controls.clear();
     }
 
     async fn fetch(&self, bearer: &str) -> Result<(), CallError> {

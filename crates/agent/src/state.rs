@@ -203,13 +203,17 @@ impl Home {
         if let Some(pending) = &memory.pending {
             self.answer(pending)?;
         }
+        self.own(&memory)?;
         Ok(memory)
     }
 
-    /// Keeps an answer and the memory that speaks of it, in this order.
-    pub fn keep(&self, answer: &[u8], memory: &Memory) -> Result<(), StateError> {
+    /// Keeps an answer, what the client keeps of its own with it, and the memory that speaks of them, in this order.
+    pub fn keep(&self, answer: &[u8], own: Option<&[u8]>, memory: &Memory) -> Result<(), StateError> {
         let path = self.path("answer");
         write_whole(&self.machine, &path, answer)?;
+        if let Some(own) = own {
+            write_whole(&self.machine, &self.own_path(memory.version + 1), own)?;
+        }
         write_json(&self.machine, &self.path("memory.json"), memory)
     }
 
@@ -225,9 +229,24 @@ impl Home {
 
     /// The bytes of a kept answer.
     pub fn answer(&self, pending: &Pending) -> Result<Vec<u8>, StateError> {
-        let path = self.path("answer");
+        self.spoken_of(self.path("answer"), pending.sha256)
+    }
+
+    /// The bytes of what the client keeps of its own in state k, if that is anything.
+    pub fn own(&self, memory: &Memory) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(own) = memory.state.own else { return Ok(None) };
+        self.spoken_of(self.own_path(memory.version), own.sha256).map(Some)
+    }
+
+    /// States k and k+1 lie beside each other; k+2 is written over k, which nobody needs then.
+    fn own_path(&self, version: u64) -> PathBuf {
+        self.path(if version.is_multiple_of(2) { "own.0" } else { "own.1" })
+    }
+
+    /// The bytes of a file that memory.json speaks of.
+    fn spoken_of(&self, path: PathBuf, sha256: Digest) -> Result<Vec<u8>, StateError> {
         match self.machine.disk().read(&path) {
-            Ok(bytes) if Digest::of(&bytes) == pending.sha256 => Ok(bytes),
+            Ok(bytes) if Digest::of(&bytes) == sha256 => Ok(bytes),
             Ok(_) => Err(self.damaged(path, "its digest is not the one in memory.json")),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Err(self.damaged(path, "it is gone, and memory.json speaks of it"))
@@ -355,8 +374,8 @@ mod tests {
 
     fn kept(home: &Home) -> Memory {
         let (task, sha256) = ("1-train-1-1-person-07".parse().unwrap(), Digest::of(b"answer"));
-        let memory = Memory::default().keeping(Kept { task, sha256, base: None, job: sha256, examples: 7 });
-        home.keep(b"answer", &memory).unwrap();
+        let memory = Memory::default().keeping(Kept { task, sha256, base: None, job: sha256, examples: 7, own: None });
+        home.keep(b"answer", None, &memory).unwrap();
         memory
     }
 
@@ -408,6 +427,27 @@ mod tests {
         home.settle(&settled).unwrap();
         assert_eq!(home.memory().unwrap(), settled);
         assert!(!home.path("answer").exists());
+    }
+
+    #[test]
+    fn the_next_states_own_file_stands_beside_the_current_until_the_round_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = open(folder.path()).unwrap().home(&name()).unwrap();
+        let mut memory = Memory::default();
+        for round in 1..=3u8 {
+            let (task, own) = (format!("1-train-{round}-1-person-07").parse().unwrap(), [round]);
+            let (sha256, kept) = (Digest::of(b"answer"), Some(Digest::of(&own)));
+            let next = memory.keeping(Kept { task, sha256, base: None, job: sha256, examples: 7, own: kept });
+            home.keep(b"answer", Some(&own), &next).unwrap();
+            let before = (round > 1).then(|| vec![round - 1]);
+            assert_eq!(home.own(&home.memory().unwrap()).unwrap(), before, "round {round} is open");
+            memory = next.settled(dure_core::federation::TaskState::Committed).unwrap();
+            home.settle(&memory).unwrap();
+            assert_eq!(home.own(&home.memory().unwrap()).unwrap(), Some(vec![round]));
+        }
+        fs::write(home.path("own.1"), "other").unwrap();
+        let error = home.memory().unwrap_err().to_string();
+        assert!(error.contains("own.1 is damaged: its digest is not the one in memory.json"), "{error}");
     }
 
     #[test]

@@ -32,12 +32,14 @@ enum Unread {
 impl Client {
     /// Keeps an update, then sends it.
     pub(crate) async fn send_update(&mut self, task: &TaskView, made: MadeUpdate) -> Result<(), Halt> {
-        let MadeUpdate { bytes, sha256, job, examples } = made;
-        let memory = self.memory.keeping(Kept { task: task.task.clone(), sha256, base: task.base, job, examples });
-        let bytes = Arc::new(bytes);
+        let MadeUpdate { bytes, sha256, job, examples, own } = made;
+        let (task, base, kept) = (task.task.clone(), task.base, own.as_deref().map(Digest::of));
+        let memory = self.memory.keeping(Kept { task, sha256, base, job, examples, own: kept });
+        let (bytes, own) = (Arc::new(bytes), own.map(Arc::new));
         loop {
-            let (home, kept, file) = (self.home.clone(), memory.clone(), Arc::clone(&bytes));
-            let Err(words) = self.written(move || home.keep(&file, &kept)).await else { break };
+            let (home, kept, file, own) = (self.home.clone(), memory.clone(), Arc::clone(&bytes), own.clone());
+            let keep = move || home.keep(&file, own.as_ref().map(|own| &own[..]), &kept);
+            let Err(words) = self.written(keep).await else { break };
             if self.disk.is_over() {
                 return Err(Halt::Decline(format!("the site cannot keep its answer: {words}")));
             }
@@ -185,7 +187,7 @@ impl Client {
         }
         self.disk.reset();
         self.memory = settled;
-        let (name, round, tally) = (&self.name, pending.task.round, self.memory.state);
+        let (name, round, tally) = (&self.name, pending.task.round, self.memory.state.tally());
         match state {
             TaskState::Committed => tracing::info!(client = %name, %round, "round {round} counts, with {name} in it"),
             _ => tracing::info!(client = %name, %round, "round {round} does not count for {name}"),

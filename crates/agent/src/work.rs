@@ -15,9 +15,9 @@ use dure_learn::{
     data::ClientRows,
     schema::Missing,
     split::Split,
-    task::{Done, Task, objective},
+    task::{Done, Task},
 };
-use dure_wire::{api::TaskView, encode_update};
+use dure_wire::{api::TaskView, encode_model, encode_update};
 
 use crate::{calls, prepare::Job};
 
@@ -41,6 +41,19 @@ pub struct MadeUpdate {
     pub job: Digest,
     /// How many rows it was trained on.
     pub examples: u64,
+    /// The file of what the client keeps for the job's next round, if that is anything.
+    pub own: Option<Vec<u8>>,
+}
+
+/// On what a task is done: the model that it names, what comes with that, and what the client keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Grounds {
+    /// The model.
+    pub base: Option<Arc<Params>>,
+    /// Everybody's control variate.
+    pub control: Option<Arc<Params>>,
+    /// As the job divides it.
+    pub own: Arc<Vec<f32>>,
 }
 
 /// A client's rows, and as the job that it last worked for scales them.
@@ -106,11 +119,11 @@ pub fn check(task: &TaskView, rows: &Rows) -> Result<(), String> {
     if same && *client == rows.data.name { Ok(()) } else { Err(format!("the task {} contradicts itself", task.task)) }
 }
 
-/// Answers `task`; if that cannot be done, why. `base` is the model that the task names.
-pub fn answer(task: &TaskView, job: &Arc<Job>, rows: &mut Rows, base: Option<&Params>) -> Result<Made, String> {
-    match (task.kind, base.zip(task.base)) {
+/// Answers `task`; if that cannot be done, why.
+pub fn answer(task: &TaskView, job: &Arc<Job>, rows: &mut Rows, grounds: &Grounds) -> Result<Made, String> {
+    match (task.kind, grounds.base.as_deref().zip(task.base)) {
         (Kind::Measure, _) => Ok(json(&Answer::Measured { statistics: measured(job, rows)? })),
-        (_, Some((params, sha256))) => on_model(task, job, &*rows.scaled(job)?, (params, sha256)),
+        (_, Some((params, sha256))) => on_model(task, job, &*rows.scaled(job)?, (params, sha256), grounds),
         (_, None) => Err("the task names no model".into()),
     }
 }
@@ -130,34 +143,39 @@ fn on_model(
     job: &Arc<Job>,
     client: &Client,
     (base, sha256): (&Params, Digest),
+    grounds: &Grounds,
 ) -> Result<Made, String> {
-    let asked = Task {
-        round: task.task.round,
-        seed: job.seed,
-        rows: job.plan.rows,
-        rounds: job.plan.rounds,
-        base,
-        work: &job.work,
-        objective: objective(&job.plan),
-        epochs: job.work.training.epochs,
-        scalars: &job.plan.scalars,
-    };
+    let control = grounds.control.as_ref().map_or(&[][..], |control| control.values());
+    let asked = Task::of((&job.plan, job.seed), task.task.round, (base, control), &job.work);
     let preprocessing = job.preprocessing.as_ref().ok_or("the job's columns are not measured yet")?;
-    let done = job.with_trainer(preprocessing, |trainer| asked.answer(trainer, client, &[]));
+    let done = job.with_trainer(preprocessing, |trainer| asked.answer(trainer, client, &grounds.own));
     match done.map_err(|error| error.to_string())? {
-        Done::Trained(update, _) => encode(task, job, client, &update, sha256),
+        Done::Trained(update, own) => encode(task, job, client, (&update, own), sha256),
         Done::Evaluated(sums) => Ok(evaluated(sums)),
     }
 }
 
 /// Stop 5 of a round: the update as a file.
-fn encode(task: &TaskView, job: &Job, client: &Client, update: &Update, base: Digest) -> Result<Made, String> {
+fn encode(
+    task: &TaskView,
+    job: &Job,
+    client: &Client,
+    (update, own): (&Update, Vec<f32>),
+    base: Digest,
+) -> Result<Made, String> {
     let bytes = encode_update(update, job.plan.codec, base);
     if bytes.len() > task.max_bytes {
         return Err(format!("the update has {} bytes, and the server takes {}", bytes.len(), task.max_bytes));
     }
     let (sha256, examples) = (Digest::of(&bytes), client.split.rows(job.plan.rows).len() as u64);
-    Ok(Made::Update(MadeUpdate { bytes, sha256, job: job.digest, examples }))
+    let own = match &job.own_layout {
+        Some(layout) => {
+            let own = Params::new(Arc::clone(layout), own).map_err(|error| error.to_string())?;
+            Some(encode_model(&own, &serde_json::Map::new()))
+        }
+        None => None,
+    };
+    Ok(Made::Update(MadeUpdate { bytes, sha256, job: job.digest, examples, own }))
 }
 
 fn evaluated(sums: BTreeMap<String, Sums>) -> Made {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use common::{Agent, Fake, config, lost_reply, people, problem, recipe, until_file, with};
-use dure_agent::{Memory, Tally};
+use dure_agent::{Memory, Remembered};
 use dure_core::{digest::Digest, federation::TaskState, name::ClientName, round::Kind};
 use dure_learn::{data::DataSet, recipe::Recipe};
 
@@ -90,7 +90,7 @@ async fn an_answer_is_kept_before_it_is_sent_and_counts_when_its_round_does() {
         [format!("PUT /tasks/{first}/result"), format!("GET /tasks/{first}"), format!("PUT /tasks/{next}/result")]
     );
     let (rounds, examples) = (1, scene.training_rows());
-    assert_eq!(scene.memory(), Memory { version: 1, state: Tally { rounds, examples }, pending: None });
+    assert_eq!(scene.memory(), Memory { version: 1, state: Remembered { rounds, examples, own: None }, pending: None });
     assert!(!scene.file("answer").exists());
     agent.stop().await.unwrap();
 }
@@ -151,7 +151,7 @@ async fn an_answer_waits_as_long_as_its_round_is_open() {
     assert_eq!(scene.memory().pending.unwrap().task, task);
     scene.fake.becomes(&task, TaskState::Dropped);
     scene.until_settled(0).await;
-    assert_eq!(scene.memory().state, Tally::default());
+    assert_eq!(scene.memory().state, Remembered::default());
     let asked = scene.fake.count("GET", "/tasks/");
     scene.fake.nth(scene.fake.count("GET", "/clients/") + 2, "GET", "/clients/").await;
     assert_eq!(scene.fake.count("GET", "/tasks/"), asked, "there is nothing to ask any more");

@@ -178,9 +178,12 @@ fn partition(recipe: &RecipeArgs, data: &DataArgs, out: Option<&Path>, json: boo
     let distance = summary.label_distance.map_or_else(String::new, |distance| {
         format!("; labels are {distance:.3} off everybody's mixture, in total variation, over clients")
     });
-    let (smallest, largest) = (summary.smallest, summary.largest);
+    let counts = match (summary.smallest, summary.largest) {
+        (smallest, largest) if smallest == largest => format!("{smallest} examples each"),
+        (smallest, largest) => format!("from {smallest} to {largest} examples"),
+    };
     let drawn = out.map_or_else(String::new, |out| format!("\ndrawn  {}\n", out.display()));
-    Ok(format!("{}\n\n{table}\n\nfrom {smallest} to {largest} examples{distance}\n{drawn}", source::describe(&rows)))
+    Ok(format!("{}\n\n{table}\n\n{counts}{distance}\n{drawn}", source::describe(&rows)))
 }
 
 /// Everybody's examples and labels, those that are held out too.

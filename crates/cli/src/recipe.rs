@@ -1,7 +1,7 @@
 //! `dure recipe`
 
 use dure_core::model::Role;
-use dure_learn::{network::build::Line, recipe::Recipe, work::Work};
+use dure_learn::{network::build::Line, own::Own, recipe::Recipe, work::Work};
 
 use crate::{
     args::{self, RecipeArgs, RecipeCommand},
@@ -45,9 +45,16 @@ fn check(args: &RecipeArgs) -> Result<String, Fail> {
     let statistics = if statistics > 0 { format!(" ({statistics} of them running statistics)") } else { String::new() };
     let said = format!("{rounds} rounds of {strategy}, {parameters} parameters{statistics}, about {update} per update");
     let work = found.recipe.work();
-    let own = work.own(0).map_err(|error| Fail::usage(error.to_string()))?.len();
-    let kept = work.personalise.layers.join(", ");
-    let kept = if own > 0 { format!("; {own} more stay with each client: {kept}") } else { String::new() };
+    let keeps = Own::of(&work, plan.objective()).map_err(|error| Fail::usage(error.to_string()))?;
+    let layers_kept = format!("layers of its own ({})", work.personalise.layers.join(", "));
+    let parts = [(keeps.layers, &*layers_kept), (keeps.control, "its direction"), (keeps.personal, "a personal model")];
+    let kept: Vec<String> =
+        parts.iter().filter(|(floats, _)| *floats > 0).map(|(floats, what)| format!("{floats} of {what}")).collect();
+    let kept = if kept.is_empty() {
+        String::new()
+    } else {
+        format!("; each client keeps {}, which never leave it", kept.join(", "))
+    };
     Ok(format!("{origin}: holds together\n{said}{kept}\n\n{}\n", layers(&work)?))
 }
 

@@ -280,7 +280,7 @@ impl Bar {
     }
 
     /// Shows how far a simulation is.
-    pub fn show(&mut self, Progress { job, round, rounds }: Progress) {
+    pub fn show(&mut self, Progress { job, round, rounds, .. }: Progress<'_>) {
         if self.started.elapsed() < Duration::from_secs(2) {
             return;
         }

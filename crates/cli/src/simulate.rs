@@ -11,12 +11,12 @@ use dure_core::{
     journal,
     plan::Plan,
 };
-use dure_learn::work::Work;
+use dure_learn::{work::Work, world::World};
 use dure_sim::{
     Simulation, baselines,
     clients::Clients,
     replay::{Replayed, replay},
-    report::{DataReport, Figures, ModelReport, Report, rounds_csv},
+    report::{DataReport, Figures, ModelReport, Report, RoundRow, rounds_csv},
     simulate,
 };
 use indicatif::ProgressBar;
@@ -29,6 +29,7 @@ use crate::{
     report,
     show::{self, Bar, Says},
     source::{self, Found},
+    words,
 };
 
 /// The files of a run, in the order in which they appear: the last one names the digests of the others.
@@ -36,7 +37,7 @@ const RESULTS: [&str; 5] = ["model.safetensors", "journal.jsonl", "rounds.csv", 
 
 /// Trains a whole federation, or repeats a journal.
 pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
-    if !args.sweep.is_empty() {
+    if !args.sweep.is_empty() || args.compare {
         return sweep::run(args, args.repeat.unwrap_or(1), started);
     }
     let found = source::recipe(&args.recipe)?;
@@ -44,7 +45,7 @@ pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
         (Some(journal), _) => replay_journal(args, &found, journal, started),
         (None, Some(seeds)) => repeat::run(args, &found, seeds, started),
         (None, None) => {
-            warn(&found.recipe.plan(&found.origin)?);
+            warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
             let Came { clients, run, report } = train(args, &found, &mut Bar::new(started), started)?;
             if args.json {
                 return Ok(serde_json::to_string_pretty(&report)? + "\n");
@@ -57,7 +58,10 @@ pub fn run(args: &Simulate, started: Instant) -> Result<String, Fail> {
 }
 
 /// What does nothing here.
-fn warn(plan: &Plan) {
+fn warn(plan: &Plan, world: &World) {
+    if world.takes_time() {
+        return;
+    }
     if plan.stop.time_limit_s.is_some() {
         eprintln!("dure: stop.time_limit_s does nothing here: the time of a simulation stands still");
     }
@@ -81,7 +85,9 @@ fn train(args: &Simulate, found: &Found, bar: &mut Bar, started: Instant) -> Res
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
     let data = source::data(found, &args.data)?;
-    let mut clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?.in_world(found.recipe.world);
+    let trace = source::trace(found)?;
+    let clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?;
+    let mut clients = clients.in_world(found.recipe.world.clone(), trace);
     let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
     bar.clear();
     let line = args.baselines.and_then(|_| show::live());
@@ -211,8 +217,26 @@ fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -
     said += &format!("\nmodel    {} parameters, sha256 {}\n", model.parameters, model.sha256);
     said += &format!("journal  {} events, head {}\n", journal.sequence, journal.hash);
     let memory = show::bytes(report.peak_rss_bytes);
+    said += &world_words(&[&report.rounds[..], &report.refit].concat());
     said += &format!("took     {wall_s:.2} s on {threads} threads, {memory} of memory at most\n");
     said
+}
+
+/// What the rounds took in the simulated world, and what they waited for.
+fn world_words(rounds: &[RoundRow]) -> String {
+    let virtual_s: f64 = rounds.iter().map(|row| row.virtual_s).sum();
+    if virtual_s == 0.0 {
+        return String::new();
+    }
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for row in rounds.iter().filter(|row| !row.waited_for.is_empty()) {
+        *counts.entry(row.waited_for.rsplit(": ").next().unwrap_or_default()).or_default() += 1;
+    }
+    let mut counts: Vec<(usize, &str)> = counts.into_iter().map(|(what, rounds)| (rounds, what)).collect();
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    let waited: Vec<String> =
+        counts.into_iter().map(|(rounds, what)| format!("{what} {}", words::count(rounds, "time"))).collect();
+    format!("world    {} of virtual time; rounds ended with {}\n", words::span(virtual_s), waited.join(", "))
 }
 
 /// Why the training of the first job ended, where it was not by its number of rounds.
@@ -243,8 +267,8 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     (recipe.schema, recipe.plan.split) = (work.schema.clone(), work.split);
     let found = Found { recipe, origin: found.origin.clone() };
     let data_args = DataArgs { data: args.data.data.clone(), seed };
-    let mut clients =
-        Clients::new(source::data(&found, &data_args)?, work, seed, threads)?.in_world(found.recipe.world);
+    let clients = Clients::new(source::data(&found, &data_args)?, work, seed, threads)?;
+    let mut clients = clients.in_world(found.recipe.world.clone(), source::trace(&found)?);
     let rows = source::describe(clients.data());
     let mut bar = Bar::new(started);
     let replayed = replay(&records, &mut clients, &mut |progress| bar.show(progress));

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use dure_learn::{
     data::{self, DataSet, Source, table},
     recipe::Recipe,
+    world::{Device, device},
 };
 
 use crate::{
@@ -29,6 +30,9 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 
 /// The largest recipe that is read, in bytes.
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
+
+/// The largest trace of devices that is read, in bytes.
+const MAX_TRACE_BYTES: u64 = 1 << 28;
 
 /// A recipe, and what to call it in messages.
 pub struct Found {
@@ -85,6 +89,17 @@ pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
     let data = data::load(&folder, schema, site)?;
     table::check_rows(&data, &found.recipe.plan.split)?;
     Ok(data)
+}
+
+/// The devices of the world's trace, if it has one.
+pub fn trace(found: &Found) -> Result<Vec<Device>, Fail> {
+    let name = &found.recipe.world.trace;
+    if name.is_empty() {
+        return Ok(vec![]);
+    }
+    let file = Path::new(name);
+    let text = table::read_bounded(file, MAX_TRACE_BYTES).with_context(|| format!("{name}: cannot be read"))?;
+    Ok(device::parse(file, &text).map_err(anyhow::Error::new)?)
 }
 
 /// Rows by the recipe's own generator; of a table, the file that they stand in comes with them.

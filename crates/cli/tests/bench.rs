@@ -66,3 +66,20 @@ fn a_server_is_measured_from_its_start_to_many_events() {
         assert!(["ms", "MiB"].contains(&row["unit"].as_str().unwrap()), "{row}");
     }
 }
+
+#[test]
+fn a_table_has_every_row_in_every_column_beside_what_others_came_to() {
+    let told = told(&["table", "fedprox", "--smoke", "--seeds", "2", "--json"]);
+    let cells = told["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 9);
+    for cell in cells {
+        assert_eq!((cell["accuracy"].as_array().unwrap().len(), &cell["over_seeds"]["n"]), (2, &2.into()));
+        assert_eq!((&cell["reference"]["n"], &cell["difference"]["n"]), (&20.into(), &22.into()));
+    }
+    let of =
+        |row: &str, column: &str| cells.iter().find(|cell| cell["row"] == row && cell["column"] == column).unwrap();
+    // Without stragglers nothing is dropped, and without a pull nobody is pulled: the same models.
+    assert_eq!(of("fedavg", "0")["models"], of("mu=0", "0")["models"]);
+    assert_ne!(of("mu=0", "0")["models"], of("mu=2", "0")["models"]);
+    assert_ne!(of("fedavg", "0.9")["models"], of("mu=0", "0.9")["models"]);
+}

@@ -471,6 +471,38 @@ fn every_built_in_recipe_runs_small() {
 }
 
 #[test]
+fn a_model_of_images_says_what_is_in_a_folder_of_them() {
+    let folder = Folder::new();
+    let (run, images) = (folder.text("run"), folder.path("images"));
+    done(&["simulate", "covid-xray", "--smoke", "--out", &run]);
+    let model = format!("{run}/model.safetensors");
+    // Laid out as the recipe's data set is, for which a figure can be had.
+    let classes = ["Covid", "Normal", "Viral_Pneumonia"];
+    for (n, (part, class)) in
+        (0u8..).zip(["train", "test"].into_iter().flat_map(|part| classes.map(|class| (part, class))))
+    {
+        let of_class = images.join(part).join(class);
+        fs::create_dir_all(&of_class).unwrap();
+        for i in 0..4 {
+            let image = image::GrayImage::from_pixel(130, 120, [40 * n + 5 * i].into());
+            image.save(of_class.join(format!("{i}.png"))).unwrap();
+        }
+    }
+    let covid = images.join("test/Covid");
+    fs::write(covid.join("notes.txt"), "none").unwrap();
+    let said = done(&["model", "predict", &model, "--data", covid.to_str().unwrap()]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "image,finding,P(Covid),P(Normal),P(Viral_Pneumonia)");
+    assert!(lines.len() == 5 && lines[1].starts_with("0.png,"), "{said}");
+    let judged: Value =
+        serde_json::from_str(&done(&["model", "evaluate", &model, "--data", images.to_str().unwrap(), "--json"]))
+            .unwrap();
+    assert!(judged["accuracy"].as_f64().is_some_and(f64::is_finite), "{judged}");
+    let described = done(&["data", "describe", "covid-xray", "--data", images.to_str().unwrap()]);
+    assert!(described.contains("1 files passed over"), "{described}");
+}
+
+#[test]
 fn a_partition_is_shown_and_drawn() {
     let folder = Folder::new();
     let picture = folder.text("partition.svg");

@@ -85,3 +85,33 @@ fn needs_data_a_personal_model_beats_learning_alone() {
     // And alone is no straw man: an earlier search ended at 87 to 108 kcal, plain networks at 99.
     assert!(alone < 75.0, "{alone} kcal alone");
 }
+
+#[test]
+fn plans_are_compared_in_the_world_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, lines: &str| {
+        let recipe = include_str!("../../../recipes/fitbit.toml");
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{recipe}\n{lines}")).unwrap();
+        path.display().to_string()
+    };
+    let world = "[world.devices]\nexamples_per_s = { median = 5, sigma = 1 }\nlatency_s = { median = 1 }\n";
+    let (slow, still) = (file("slow.toml", world), file("still.toml", ""));
+    let small = ["rounds=2", "refit=false", "generator.activity.people=5", "cohort.deadline_s=100000", "--json"];
+    let told = json(&[&["simulate", &slow, &still, "--compare", "--repeat", "2"], &small[..]].concat());
+    let settings = told["settings"].as_array().unwrap();
+    let names: Vec<&Value> = settings.iter().map(|setting| &setting["setting"][0]).collect();
+    assert_eq!(names, [&slow, &still]);
+    let of = |setting: &Value, key: &str| setting[key]["mean"].as_f64().unwrap();
+    assert!(of(&settings[0], "virtual_s") > 2.0);
+    assert_eq!(settings[0]["virtual_s"], settings[1]["virtual_s"], "the same devices");
+    assert_eq!(settings[0]["test"], settings[1]["test"]);
+    // A setting of a sweep is the run with that key.
+    let told = json(&[&["simulate", &slow, "--sweep", "training.epochs=1,3"], &small[..]].concat());
+    let three = json(&[&["simulate", &slow, "training.epochs=3"], &small[..]].concat());
+    assert_eq!(told["settings"][1]["runs"][0]["model"], three["model"]);
+    assert!(of(&told["settings"][1], "virtual_s") > of(&told["settings"][0], "virtual_s"));
+    let said = |args: &[&str]| String::from_utf8_lossy(&dure(args).stderr).into_owned();
+    assert!(said(&["simulate", "fitbit", "--compare"]).contains("name at least two recipes"));
+    assert!(said(&["simulate", "fitbit", "news", "--compare"]).contains("fitbit and news cannot be compared"));
+}

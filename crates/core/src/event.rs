@@ -110,10 +110,14 @@ pub enum Event {
         quorum: usize,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         goal: Option<usize>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        among: Option<usize>,
         deadline: Time,
     },
     /// A client's answer counts.
     AnswerAccepted { round: RoundId, client: ClientName, answer: Answer },
+    /// A client takes the place of one that will not answer.
+    TaskReassigned { round: RoundId, client: ClientName },
     /// A client will not answer.
     TaskDeclined { round: RoundId, client: ClientName, reason: String },
     /// A round has the answers it needed.

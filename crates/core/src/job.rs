@@ -8,6 +8,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    cohort::history::History,
     digest::Digest,
     event::{Answer, Outcome, Stop},
     name::ClientName,
@@ -46,6 +47,8 @@ pub struct Job {
     pub abandoned: u32,
     /// Who has declined a task of it, and why; they are asked again only if too few others are there.
     pub declined: BTreeMap<ClientName, String>,
+    /// What it remembers of its clients, to choose by.
+    pub history: History,
     /// Before this no round is opened again: whoever has just gone takes others along.
     pub retry_at: Time,
     /// The last training round whose model was evaluated.
@@ -114,6 +117,12 @@ pub struct Collection {
     pub version: Option<u32>,
     /// Who was asked.
     pub cohort: BTreeSet<ClientName>,
+    /// How many could have been asked.
+    pub among: usize,
+    /// How many were asked at first: as many places there are.
+    pub places: usize,
+    /// When it was opened.
+    pub opened: Time,
     /// Who has answered, or how the round ended.
     pub round: Round,
     /// The answers, in the order of names.
@@ -150,6 +159,7 @@ impl Job {
             completed: 0,
             abandoned: 0,
             declined: BTreeMap::new(),
+            history: History::default(),
             retry_at: Time::default(),
             evaluated: 0,
             best: None,

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec::Codec,
-    cohort::CohortSpec,
+    cohort::{CohortSpec, Select},
     excerpt::{NAME, excerpt},
     model::Layout,
     statistics::{classification, regression},
-    strategy::StrategySpec,
+    strategy::{Objective, StrategySpec},
 };
 
 /// The most rounds that a plan may ask for.
@@ -144,6 +144,16 @@ impl Plan {
         Ok(Self(spec))
     }
 
+    /// What each client's training makes small.
+    pub fn objective(&self) -> Objective {
+        self.strategy.build().map_or(Objective::Plain, |strategy| strategy.objective)
+    }
+
+    /// The groups of tensors that an update has.
+    pub fn groups(&self) -> &'static [&'static str] {
+        self.objective().groups()
+    }
+
     /// The same job once more, on training and validation rows together, for exactly `rounds` rounds.
     pub fn refitted(&self, rounds: u32) -> Self {
         let stop =
@@ -231,6 +241,22 @@ fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
     }
     if !is_length(cohort.deadline_s) {
         return refuse("cohort.deadline_s", cohort.deadline_s, LENGTHS);
+    }
+    match cohort.select {
+        Select::PowerOfChoice { candidates: 0 } => {
+            return refuse("cohort.select.candidates", 0, "at least 1; from cohort.size on it makes a difference");
+        }
+        Select::Oort { preferred_s, .. } if !is_length(preferred_s) => {
+            return refuse("cohort.select.preferred_s", preferred_s, LENGTHS);
+        }
+        Select::Oort { penalty, .. } if !(0.0..=100.0).contains(&penalty) => {
+            return refuse("cohort.select.penalty", penalty, "0 to 100");
+        }
+        select if !select.is_random() && cohort.size.is_none() => {
+            let why = "without a size everybody is asked; give the number of answers that a round wants";
+            return contradiction("cohort.select".into(), "no cohort.size".into(), why);
+        }
+        _ => {}
     }
     if !(1.0..=100.0).contains(&cohort.over_selection) {
         return refuse("cohort.over_selection", cohort.over_selection, "1 to 100");
@@ -331,7 +357,7 @@ pub(crate) mod tests {
         assert_eq!(refused(|p| p.rounds = 0), "rounds = 0 is not allowed: 1 to 1000000");
         assert_eq!(
             refused(|p| p.strategy.name = "fedmagic".into()),
-            "strategy.name = fedmagic is not allowed: one of fedavg, fedprox, uniform-mean, fedavgm, fedadagrad, fedadam, fedyogi, fednova, qfedavg, \
+            "strategy.name = fedmagic is not allowed: one of fedavg, fedprox, scaffold, feddyn, uniform-mean, fedavgm, fedadagrad, fedadam, fedyogi, fednova, qfedavg, \
              median, trimmed-mean, rfa, krum, multikrum, bulyan, norm-bounded"
         );
         assert_eq!(

@@ -120,6 +120,13 @@ impl Round {
         Ok(())
     }
 
+    /// Waits for `client` as well.
+    pub fn invite(&mut self, client: &ClientName) {
+        if let Self::Collecting { awaited, .. } = self {
+            awaited.insert(client.clone());
+        }
+    }
+
     /// Waits for `client` no longer: it declined, was lost, or left.
     pub fn excuse(&mut self, client: &ClientName) {
         if let Self::Collecting { awaited, .. } = self {

@@ -6,8 +6,9 @@ use crate::{
     combine::{
         Bulyan, Combine, FedNova, GeometricMedian, Krum, Mean, Median, NormBounded, QFedAvg, TrimmedMean, UniformMean,
     },
-    optimizer::{Adaptive, Momentum, Optimizer, Second, Sgd},
+    optimizer::{Adaptive, FedDyn, Momentum, Optimizer, Scaffold, Second, Sgd},
     plan::PlanError,
+    update::{CONTROL, DELTA},
 };
 
 /// What a plan says of its strategy: a name, and whichever of the keys its row of [`NAMES`] takes.
@@ -43,6 +44,9 @@ pub struct StrategySpec {
     /// How strongly clients are pulled back to where they began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mu: Option<f64>,
+    /// How strongly FedDyn's clients are pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
     /// How much of its way the server keeps from round to round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum: Option<f64>,
@@ -70,6 +74,7 @@ impl Default for StrategySpec {
             q: None,
             lipschitz: None,
             mu: None,
+            alpha: None,
             momentum: None,
             beta_1: None,
             beta_2: None,
@@ -100,6 +105,27 @@ pub enum Objective {
         /// μ, above 0.
         mu: f32,
     },
+    /// Its loss, each step turned from the client's own direction cᵢ to everybody's c: Algorithm 1 of Karimireddy et al. 2020
+    /// <https://arxiv.org/abs/1910.06378>, where afterwards cᵢ is the mean slope of its steps (option II).
+    Controlled,
+    /// Its loss, − ⟨gᵢ, w⟩ and α/2 · ‖w − wₜ‖²: Algorithm 1 of Acar et al. 2021 <https://arxiv.org/abs/2111.04263>, where afterwards
+    /// gᵢ −= α·(w − wₜ).
+    Dynamic {
+        /// α, above 0.
+        alpha: f32,
+    },
+}
+
+impl Objective {
+    /// The groups of an update, in the order of their names.
+    pub fn groups(self) -> &'static [&'static str] {
+        if self == Self::Controlled { &[CONTROL, DELTA] } else { &[DELTA] }
+    }
+
+    /// Whether a client keeps a vector as long as the model from round to round.
+    pub fn is_remembered(self) -> bool {
+        matches!(self, Self::Controlled | Self::Dynamic { .. })
+    }
 }
 
 /// A row of the table of strategies.
@@ -110,6 +136,7 @@ pub struct Named {
     pub paper: &'static str,
     /// The keys that it takes beside the learning rate.
     pub keys: &'static [Key],
+    objective: fn(&StrategySpec) -> Objective,
     combine: fn(&StrategySpec) -> Box<dyn Combine>,
     optimizer: fn(&StrategySpec) -> Box<dyn Optimizer>,
 }
@@ -127,12 +154,13 @@ pub enum Key {
     Lipschitz,
     Velocity,
     Mu,
+    Alpha,
     Beta1,
     Beta2,
     Tau,
 }
 
-use Key::{Beta1, Beta2, Bound, Byzantine, Iterations, Keep, Lipschitz, Mu, Q, Smoothing, Tau, Velocity};
+use Key::{Alpha, Beta1, Beta2, Bound, Byzantine, Iterations, Keep, Lipschitz, Mu, Q, Smoothing, Tau, Velocity};
 
 /// The strategies that exist. One that is new is a row here and, if it combines or steps in a new way, a file beside its like.
 pub const NAMES: &[Named] = &[
@@ -149,8 +177,28 @@ pub const NAMES: &[Named] = &[
         &[Mu],
         mean,
         sgd,
-    ),
-    named("uniform-mean", "mean in which everybody counts as much", &[], |_| Box::new(UniformMean), sgd),
+    )
+    .making_small(|spec| match spec.number(Mu) as f32 {
+        mu if mu > 0.0 => Objective::Proximal { mu },
+        _ => Objective::Plain,
+    }),
+    named(
+        "scaffold",
+        "clients' steps are turned to everybody's direction; Karimireddy et al. 2020 <https://arxiv.org/abs/1910.06378>",
+        &[],
+        uniform,
+        |spec| Box::new(Scaffold { learning_rate: spec.learning_rate }),
+    )
+    .making_small(|_| Objective::Controlled),
+    named(
+        "feddyn",
+        "clients agree on the optimum of all by what they remember; Acar et al. 2021 <https://arxiv.org/abs/2111.04263>",
+        &[Alpha],
+        uniform,
+        |spec| Box::new(FedDyn { alpha: spec.number(Alpha) as f32, learning_rate: spec.learning_rate }),
+    )
+    .making_small(|spec| Objective::Dynamic { alpha: spec.number(Alpha) as f32 }),
+    named("uniform-mean", "mean in which everybody counts as much", &[], uniform, sgd),
     named(
         "fedavgm",
         "FedAvg with server momentum; Hsu et al. 2019 <https://arxiv.org/abs/1909.06335>",
@@ -242,7 +290,17 @@ const fn named(
     combine: fn(&StrategySpec) -> Box<dyn Combine>,
     optimizer: fn(&StrategySpec) -> Box<dyn Optimizer>,
 ) -> Named {
-    Named { name, paper, keys, combine, optimizer }
+    Named { name, paper, keys, objective: |_| Objective::Plain, combine, optimizer }
+}
+
+impl Named {
+    const fn making_small(self, objective: fn(&StrategySpec) -> Objective) -> Self {
+        Self { objective, ..self }
+    }
+}
+
+fn uniform(_: &StrategySpec) -> Box<dyn Combine> {
+    Box::new(UniformMean)
 }
 
 fn mean(_: &StrategySpec) -> Box<dyn Combine> {
@@ -264,8 +322,8 @@ struct Bounds {
 
 impl Key {
     /// All of them.
-    const ALL: [Self; 12] =
-        [Byzantine, Keep, Bound, Iterations, Smoothing, Q, Lipschitz, Mu, Velocity, Beta1, Beta2, Tau];
+    const ALL: [Self; 13] =
+        [Byzantine, Keep, Bound, Iterations, Smoothing, Q, Lipschitz, Mu, Alpha, Velocity, Beta1, Beta2, Tau];
 
     /// What a recipe calls it.
     pub fn name(self) -> &'static str {
@@ -301,6 +359,9 @@ impl Key {
                 bounds("strategy.lipschitz", None, "one over the clients' learning rate, a number above 0", above)
             }
             Mu => bounds("strategy.mu", None, "0 to 1000000; 0 is FedAvg", |value| (0.0..=1e6).contains(&value)),
+            Alpha => bounds("strategy.alpha", None, "a number above 0 and at most 1000000", |value| {
+                value.is_finite() && value > 0.0 && value <= 1e6
+            }),
             Velocity => bounds("strategy.momentum", Some(0.9), at_least_0, share),
             Beta1 => bounds("strategy.beta_1", Some(0.9), at_least_0, share),
             Beta2 => bounds("strategy.beta_2", Some(0.99), at_least_0, share),
@@ -325,9 +386,8 @@ impl StrategySpec {
             return Err(PlanError::value("strategy.learning_rate", self.learning_rate, "a number above 0"));
         }
         Key::ALL.into_iter().try_for_each(|key| self.check(named, key))?;
-        let mu = if named.keys.contains(&Mu) { self.number(Mu) as f32 } else { 0.0 };
-        let objective = if mu > 0.0 { Objective::Proximal { mu } } else { Objective::Plain };
-        Ok(Strategy { objective, combine: (named.combine)(self), optimizer: (named.optimizer)(self) })
+        let (objective, combine, optimizer) = ((named.objective)(self), (named.combine)(self), (named.optimizer)(self));
+        Ok(Strategy { objective, combine, optimizer })
     }
 
     fn check(&self, named: &Named, key: Key) -> Result<(), PlanError> {
@@ -357,6 +417,7 @@ impl StrategySpec {
             Q => self.q,
             Lipschitz => self.lipschitz,
             Mu => self.mu,
+            Alpha => self.alpha,
             Velocity => self.momentum,
             Beta1 => self.beta_1,
             Beta2 => self.beta_2,
@@ -391,6 +452,7 @@ mod tests {
             keep: takes(Keep).then_some(2),
             bound: takes(Bound).then_some(1.0),
             mu: takes(Mu).then_some(0.1),
+            alpha: takes(Alpha).then_some(0.1),
             lipschitz: takes(Lipschitz).then_some(10.0),
             ..StrategySpec::of(named.name)
         }

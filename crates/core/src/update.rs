@@ -9,6 +9,12 @@ use crate::model::Params;
 /// The group of an update that holds what the client's training changed: its parameters less the base version's.
 pub const DELTA: &str = "delta";
 
+/// The group that holds what it changed of the client's control variate: Karimireddy et al. 2020.
+pub const CONTROL: &str = "control";
+
+/// The scalar that every update of our own trainers bears: the mean loss over the examples of all its epochs, on the scaled target.
+pub const TRAIN_LOSS: &str = "train_loss";
+
 /// A client's answer to a `train` task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {

@@ -9,7 +9,7 @@ use dure_core::{
         qfedavg::BASE_LOSS,
     },
     model::{Initial, Layout, Params, TensorSpec},
-    optimizer::State,
+    optimizer::{Combined, State},
     strategy::{Key, NAMES, StrategySpec},
 };
 use proptest::prelude::*;
@@ -89,7 +89,7 @@ fn every_rule_is_that_of_an_independent_implementation() {
         let off = difference(&got, &case.expected);
         assert!(off < 1e-6, "{}: {off}", case.name);
     }
-    let elsewhere = ["fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi"];
+    let elsewhere = ["fedprox", "scaffold", "feddyn", "fedavgm", "fedadagrad", "fedadam", "fedyogi"];
     let all: Vec<&str> = NAMES.iter().map(|named| named.name).filter(|name| !elsewhere.contains(name)).collect();
     assert_eq!(seen.len(), all.len(), "each has vectors: {all:?}");
 }
@@ -108,7 +108,7 @@ fn every_optimizer_is_that_of_an_independent_implementation() {
         let layout = Layout::new(vec![TensorSpec::new("w", [case.params.len()], Initial::Zeros)]).unwrap();
         let (mut params, mut state) = (Params::new(Arc::new(layout), case.params).unwrap(), State::default());
         for (step, (delta, want)) in case.deltas.iter().zip(&case.expected).enumerate() {
-            optimizer.step(&mut params, &mut state, delta).unwrap();
+            optimizer.step(&mut params, &mut state, &Combined::of(delta)).unwrap();
             assert_eq!(state.buffers.len(), optimizer.buffers());
             let off = difference(params.values(), want);
             assert!(off < 1e-6, "{}, step {step}: {off}", case.name);
@@ -123,6 +123,7 @@ fn all() -> Vec<StrategySpec> {
         keep: takes(Key::Keep).then_some(3),
         bound: takes(Key::Bound).then_some(2.0),
         mu: takes(Key::Mu).then_some(0.1),
+        alpha: takes(Key::Alpha).then_some(0.1),
         lipschitz: takes(Key::Lipschitz).then_some(10.0),
         ..StrategySpec::of(name)
     };

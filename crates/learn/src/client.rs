@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use dure_core::{
-    model::{LayoutMismatch, Params},
+    model::{LayoutMismatch, Params, Role},
     name::ClientName,
     plan::TrainingRows,
     random::{Purpose, Rng as _, SliceRandom, Stream, stream},
     statistics::{Moments, Scale, Statistics, Sums, classification, merge, regression},
     strategy::Objective,
-    update::{Update, Weight},
+    update::{CONTROL, TRAIN_LOSS, Update, Weight},
 };
 
 use crate::{
@@ -20,10 +20,11 @@ use crate::{
     loss::Targets,
     mask::Mask,
     network::Network,
+    own::Parts,
     schema::Schema,
     split::Split,
     standardise::Preprocessing,
-    work::{TRAIN_LOSS, Training, Work},
+    work::{Training, Work},
 };
 
 /// A client's rows, scaled for the model.
@@ -63,6 +64,9 @@ pub enum TrainError {
     /// What a model says is NaN or infinite.
     #[error("{0}'s rows get predictions from the model that are not finite; lower the learning rate")]
     Unpredictable(ClientName),
+    /// What it sends is no update.
+    #[error("the server refuses the answer: {0}")]
+    Refused(String),
     /// The base version has other tensors than the plan's model.
     #[error(transparent)]
     Layout(#[from] LayoutMismatch),
@@ -83,13 +87,19 @@ pub fn measure(data: &ClientRows, schema: &Schema, rows: &[u32]) -> Statistics {
         }
         Inputs::Images(size, pixels) => {
             let names = schema.channels();
-            let mut counts = vec![[0u64; 256]; names.len()];
+            // Neighbours are often alike; counted in one place, each would wait for the one before.
+            let mut counts = vec![[0u64; 256]; names.len() * 4];
             for row in rows {
-                for pixel in pixels[*row as usize * size..][..*size].chunks_exact(names.len()) {
-                    counts.iter_mut().zip(pixel).for_each(|(counts, byte)| counts[usize::from(*byte)] += 1);
+                for pixels in pixels[*row as usize * size..][..*size].chunks(names.len() * 4) {
+                    counts.iter_mut().zip(pixels).for_each(|(counts, byte)| counts[usize::from(*byte)] += 1);
                 }
             }
-            statistics.extend(names.into_iter().zip(counts.iter().map(of_bytes)));
+            let channels = names.len();
+            let together = |channel: usize| {
+                let of_channel = |byte: usize| counts.iter().skip(channel).step_by(channels).map(|c| c[byte]).sum();
+                of_bytes(&std::array::from_fn(of_channel))
+            };
+            statistics.extend(names.into_iter().zip((0..channels).map(together)));
         }
     }
     if let Truth::Numbers(numbers) = &data.truth {
@@ -160,6 +170,14 @@ impl Rows {
         }
     }
 
+    /// How many floats an example is, if making them of its bytes takes longer than copying them.
+    fn dear(&self) -> Option<usize> {
+        match &self.inputs {
+            Scaled::Table(..) => None,
+            Scaled::Images(size, ..) => Some(*size),
+        }
+    }
+
     /// Writes what is true of a batch to `y` or to `classes`, and says which.
     fn targets<'a>(&self, batch: &[u32], y: &'a mut [f32], classes: &'a mut [u16]) -> Targets<'a> {
         match &self.truth {
@@ -215,6 +233,58 @@ impl Client {
 /// The fewest rows that a model is judged on at a time, if there are as many: weights are read once for all of them.
 pub const JUDGED: usize = 32;
 
+/// From what a client trains.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The model that it is given.
+    pub params: &'a Params,
+    /// Everybody's control variate, which comes with it; empty is zero.
+    pub control: &'a [f32],
+    /// What the client keeps.
+    pub own: Parts<'a>,
+}
+
+impl<'a> Given<'a> {
+    /// The model alone.
+    pub fn model(params: &'a Params) -> Self {
+        Self { params, control: &[], own: Parts { layers: &[], control: &[], personal: &[] } }
+    }
+}
+
+/// The most floats that are made once for all passes over a client's images: they stay near the processor.
+const AT_HAND: usize = 1 << 20;
+
+/// Images as the model takes them, for a client that goes over them several times.
+#[derive(Default)]
+struct AtHand {
+    /// Where each row stands; of those that are not there, anything.
+    places: Vec<u32>,
+    size: usize,
+    floats: Vec<f32>,
+}
+
+impl AtHand {
+    /// Makes these rows, if that pays for so many steps with such batches.
+    fn make(&mut self, data: &Rows, rows: &[u32], steps: u64, batch_size: usize) -> bool {
+        let Some(size) = data.dear() else { return false };
+        if rows.len() * size > AT_HAND || steps <= rows.len().div_ceil(batch_size) as u64 {
+            return false;
+        }
+        self.size = size;
+        self.floats.resize(rows.len() * size, 0.0);
+        data.write(rows, &mut self.floats);
+        self.places.resize(data.truth.len(), 0);
+        (0..).zip(rows).for_each(|(place, row)| self.places[*row as usize] = place);
+        true
+    }
+
+    fn write(&self, batch: &[u32], inputs: &mut [f32]) {
+        for (inputs, row) in inputs.chunks_exact_mut(self.size).zip(batch) {
+            inputs.copy_from_slice(&self.floats[self.places[*row as usize] as usize * self.size..][..self.size]);
+        }
+    }
+}
+
 /// The buffers of local training, used for one client after another.
 pub struct Trainer {
     network: Network,
@@ -227,12 +297,17 @@ pub struct Trainer {
     training: Training,
     /// What training makes small beside the loss.
     objective: Objective,
-    /// How many epochs of a round there is time for.
-    epochs: u32,
+    /// How strongly a personal model is pulled to the shared one.
+    lambda: f32,
+    /// How much of a round there is time for: epochs, or steps if training is so many steps.
+    amount: u32,
+    /// What the optimiser's learning rate is multiplied by.
+    factor: f32,
     target: Scale,
     /// How many classes there are; 0 for a number.
     of_classes: usize,
     order: Vec<u32>,
+    at_hand: AtHand,
 }
 
 impl Trainer {
@@ -253,42 +328,112 @@ impl Trainer {
             classes: vec![0; rows],
             training: work.training.clone(),
             objective: Objective::Plain,
-            epochs: work.training.epochs,
+            lambda: work.personalise.lambda.unwrap_or(0.0),
+            amount: work.training.amount(),
+            factor: 1.0,
             target: preprocessing.of_column(&work.schema.target.name),
             of_classes: work.schema.target.classes.len(),
             order: vec![],
+            at_hand: AtHand::default(),
         }
     }
 
-    /// Stop 4 of a round: trains from `base` and the client's `own` layers on its rows. Returns what changed of the base, weighted
-    /// by examples, and the client's layers as they are now. The order of rows derives from the seed, the client's name and
+    /// Stop 4 of a round: trains from what a client is given and keeps, on its rows. Returns what changed of the model, weighted
+    /// by examples, and what the client keeps from now on. The order of rows derives from the seed, the client's name and
     /// the round's ordinal.
     pub fn train(
         &mut self,
-        (base, own): (&Params, &[f32]),
+        given: Given<'_>,
         client: &Client,
         which: TrainingRows,
         (seed, ordinal): (u64, u32),
     ) -> Result<(Update, Vec<f32>), TrainError> {
-        let rows = client.split.rows(which);
-        self.load(base, own)?;
-        if let Objective::Proximal { mu } = self.objective {
-            self.network.pull_back(mu);
-        }
+        let (base, rows) = (given.params, client.split.rows(which));
+        self.load(base, given.own.layers)?;
+        self.aim(&given)?;
         let mut numbers = stream(seed, Purpose::Batches, client.name.as_str(), u64::from(ordinal));
-        let loss = self.run(&client.rows, rows, self.epochs, &mut numbers);
+        let loss = self.run(&client.rows, rows, self.steps(rows.len()), &mut numbers);
         self.network.store(&mut self.whole);
         let mut delta = self.mask.shared(&self.whole);
         delta.iter_mut().zip(base.values()).for_each(|(after, before)| *after -= before);
-        let own = self.mask.own(&self.whole);
+        let mut own = self.mask.own(&self.whole);
         let weight = Weight::new(rows.len() as f64).map_err(|_| TrainError::Diverged(client.name.clone()))?;
         let delta = Params::new(Arc::clone(base.layout()), delta)?;
+        let change = self.remember(&given, &delta, rows.len(), &mut own);
+        if !given.own.personal.is_empty() {
+            let mut numbers = stream(seed, Purpose::Personalise, client.name.as_str(), u64::from(ordinal));
+            self.train_personal(&given, &client.rows, rows, &mut numbers);
+            own.extend_from_slice(&self.whole);
+        }
         if !loss.is_finite() || !delta.is_finite() || !own.iter().all(|value| value.is_finite()) {
             return Err(TrainError::Diverged(client.name.clone()));
         }
         let mut update = Update::of_delta(delta, weight);
+        if let Some(change) = change {
+            update.groups.insert(CONTROL.into(), Params::new(Arc::clone(base.layout()), change)?);
+        }
         update.scalars.insert(TRAIN_LOSS.into(), loss);
         Ok((update, own))
+    }
+
+    /// Turns and pulls every step as the objective says.
+    fn aim(&mut self, given: &Given<'_>) -> Result<(), LayoutMismatch> {
+        let (told, kept) = (given.control, given.own.control);
+        let want = given.params.values().len();
+        if let Some(got) = [told, kept].map(<[f32]>::len).into_iter().find(|len| ![0, want].contains(len)) {
+            return Err(LayoutMismatch { want, got });
+        }
+        match self.objective {
+            Objective::Plain => {}
+            Objective::Proximal { mu } => self.network.pull_back(mu),
+            Objective::Controlled => self.turn(kept.iter().enumerate().map(|(i, c)| told.get(i).unwrap_or(&0.0) - c)),
+            Objective::Dynamic { alpha } => {
+                self.network.pull_back(alpha);
+                self.turn(kept.iter().map(|g| -g));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds this to the gradient of what is shared in every step.
+    fn turn(&mut self, by: impl Iterator<Item = f32>) {
+        let (by, none) = (by.collect::<Vec<_>>(), vec![0.0; self.mask.owned()]);
+        self.mask.join(&by, &none, &mut self.whole);
+        self.network.turn(&self.whole);
+    }
+
+    /// Appends what the client remembers of its direction after a round in which it came `delta` far. Returns what is sent of
+    /// that. Running statistics have no direction.
+    fn remember(&self, given: &Given<'_>, delta: &Params, rows: usize, own: &mut Vec<f32>) -> Option<Vec<f32>> {
+        let (kept, told) = (given.own.control, |i: usize| given.control.get(i).copied().unwrap_or(0.0));
+        match self.objective {
+            Objective::Plain | Objective::Proximal { .. } => None,
+            Objective::Dynamic { alpha } => {
+                own.extend(kept.iter().zip(delta.values()).map(|(g, delta)| g - alpha * delta));
+                None
+            }
+            Objective::Controlled => {
+                let way = self.steps(rows) as f32 * self.training.optimizer.learning_rate() * self.factor;
+                let mut change: Vec<f32> =
+                    delta.values().iter().enumerate().map(|(i, delta)| -told(i) - delta / way).collect();
+                let tensors = delta.layout().tensors();
+                for (_, range) in tensors.filter(|(tensor, _)| tensor.role == Role::Statistic) {
+                    change[range].fill(0.0);
+                }
+                own.extend(kept.iter().zip(&change).map(|(c, change)| c + change));
+                Some(change)
+            }
+        }
+    }
+
+    /// Trains the client's personal model, which the shared one pulls, and leaves it in `whole`: Ditto, Algorithm 1 of Li et al.
+    /// 2021 <https://arxiv.org/abs/2012.04221>.
+    fn train_personal(&mut self, given: &Given<'_>, data: &Rows, rows: &[u32], numbers: &mut Stream) {
+        self.network.load(given.params.values());
+        self.network.pull_back(self.lambda);
+        self.network.go_to(given.own.personal);
+        self.run(data, rows, self.steps(rows.len()), numbers);
+        self.network.store(&mut self.whole);
     }
 
     /// Starts from `params` and a client's `own` layers, with an optimiser that has not stepped yet.
@@ -306,38 +451,55 @@ impl Trainer {
         Ok(())
     }
 
-    /// From now on training makes this small, and lasts so many epochs.
-    pub fn pursue(&mut self, objective: Objective, epochs: u32) {
-        (self.objective, self.epochs) = (objective, epochs);
+    /// Goes on with a client's personal model.
+    ///
+    /// # Panics
+    /// If it is not as long as the whole model.
+    pub fn load_personal(&mut self, personal: &[f32]) {
+        self.network.load(personal);
+    }
+
+    /// From now on training makes this small, and lasts so many epochs, or steps if training is so many steps.
+    pub fn pursue(&mut self, objective: Objective, amount: u32) {
+        (self.objective, self.amount) = (objective, amount);
     }
 
     /// From now on the learning rate is `factor` times the optimiser's.
     pub fn scale_rate(&mut self, factor: f32) {
+        self.factor = factor;
         self.network.scale_rate(factor);
     }
 
-    /// Trains on from where it is, `epochs` times over `rows`. Returns the mean loss over all examples seen.
-    pub fn run(&mut self, data: &Rows, rows: &[u32], epochs: u32, numbers: &mut Stream) -> f64 {
-        let Self { network, training, order, y, classes, .. } = self;
-        let mut total = 0.0;
+    /// Trains on from where it is, so many steps: over all `rows` again and again, in another order each time. Returns the mean
+    /// loss over all examples seen.
+    pub fn run(&mut self, data: &Rows, rows: &[u32], mut steps: u64, numbers: &mut Stream) -> f64 {
+        let Self { network, training, order, y, classes, at_hand, .. } = self;
+        let made = at_hand.make(data, rows, steps, training.batch_size);
+        let (mut total, mut seen) = (0.0, 0u64);
         let mut draw = if network.draws() { numbers.next_u64() } else { 0 };
         order.clear();
         order.extend_from_slice(rows);
-        for _ in 0..epochs {
+        while steps > 0 && !rows.is_empty() {
             order.shuffle(numbers);
-            for batch in order.chunks(training.batch_size) {
-                data.write(batch, network.inputs(batch.len()));
+            for batch in order.chunks(training.batch_size).take(steps.min(usize::MAX as u64) as usize) {
+                let inputs = network.inputs(batch.len());
+                if made {
+                    at_hand.write(batch, inputs)
+                } else {
+                    data.write(batch, inputs)
+                }
                 let targets = data.targets(batch, y, classes);
                 draw = draw.wrapping_add(1);
                 total += network.step(batch.len(), targets, &training.loss, draw) * batch.len() as f64;
+                (seen, steps) = (seen + batch.len() as u64, steps - 1);
             }
         }
-        total / (f64::from(epochs) * rows.len() as f64)
+        total / seen as f64
     }
 
     /// How many steps the training of a client with so many rows takes.
     pub fn steps(&self, rows: usize) -> u64 {
-        rows.div_ceil(self.training.batch_size) as u64 * u64::from(self.epochs)
+        self.training.steps_of(self.amount, rows)
     }
 
     /// The mean loss of the model as it is on `rows`.

@@ -16,6 +16,7 @@ pub mod loss;
 pub mod network;
 
 pub mod mask;
+pub mod own;
 
 pub mod client;
 pub mod task;

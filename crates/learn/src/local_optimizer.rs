@@ -66,6 +66,13 @@ pub enum Schedule {
     },
 }
 
+impl LocalOptimizer {
+    /// Whether a step is the learning rate times the gradient.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Sgd { momentum: 0.0, nesterov: false, .. })
+    }
+}
+
 impl Schedule {
     /// Whether it changes nothing.
     pub fn is_constant(&self) -> bool {

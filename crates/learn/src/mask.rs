@@ -47,6 +47,11 @@ impl Mask {
         !self.own.is_empty()
     }
 
+    /// How many parameters are each client's own.
+    pub fn owned(&self) -> usize {
+        self.own.iter().map(Range::len).sum()
+    }
+
     /// The shared part of a whole model.
     pub fn shared(&self, whole: &[f32]) -> Vec<f32> {
         gather(&self.shared, whole)

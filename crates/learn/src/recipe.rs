@@ -11,6 +11,7 @@ use dure_core::{
     name::ClientName,
     plan::{MAX_ROUNDS, Plan, PlanError, PlanSpec, StopRules, TrainingRows},
     strategy::StrategySpec,
+    update::TRAIN_LOSS,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use crate::{
     data::{Generator, Site},
     schema::Schema,
     split::SplitSpec,
-    work::{ModelSpec, Personalise, TRAIN_LOSS, Training, Work},
+    work::{ModelSpec, Personalise, Training, Work},
     world::World,
 };
 
@@ -195,7 +196,9 @@ impl Recipe {
         let Ok(serde_json::Value::Object(told)) = serde_json::to_value(&work) else {
             unreachable!("a struct is an object")
         };
-        let weighed_by = keys.strategy.build().map_err(error)?.combine.scalars();
+        let strategy = keys.strategy.build().map_err(error)?;
+        work.fits(strategy.objective).map_err(error)?;
+        let weighed_by = strategy.combine.scalars();
         let scalars = [TRAIN_LOSS].iter().chain(weighed_by).map(|name| (*name).into()).collect();
         Plan::new(PlanSpec {
             name: self.name.clone(),
@@ -278,6 +281,10 @@ fn read_value(text: &str) -> toml::Value {
 
 /// The key that is meant and what is wrong with it, from where the reader stood and what it said.
 fn explain(path: &str, message: &str) -> (String, String) {
+    // Of a layer in a list the reader says itself which it is.
+    if let Some((layer, message)) = message.split_once("]: ").filter(|(layer, _)| layer.starts_with("layers[")) {
+        return explain(&format!("{path}.{layer}]"), message);
+    }
     let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "));
     match unknown {
         Some((name, allowed)) => {
@@ -293,7 +300,9 @@ fn explain(path: &str, message: &str) -> (String, String) {
             };
             (key, format!("no such key{near} Known here: {}", allowed.join(", ")))
         }
-        None => (if path == "." { "the recipe".into() } else { path.to_owned() }, message.replace('\n', ", ")),
+        None => {
+            (if path == "." { "the recipe".into() } else { path.to_owned() }, message.trim_end().replace('\n', ", "))
+        }
     }
 }
 
@@ -357,6 +366,16 @@ mod tests {
         assert_eq!((recipe.plan.rounds, recipe.plan.training.epochs), (7, 5));
         assert_eq!((recipe.plan.strategy.learning_rate, recipe.site.client.as_str()), (0.5, "User"));
         assert_eq!(parse(&["model.hidden=[8]"]).unwrap().plan.model, ModelSpec::Mlp { hidden: vec![8] });
+    }
+
+    #[test]
+    fn a_layer_of_a_list_is_named_by_its_place() {
+        let layers = |last| format!("model={{name=\"layers\",layers=[{{layer=\"relu\"}},{last}]}}");
+        let error = refused(&[&layers("{layer=\"linear\",unit=1}")]);
+        let want = "on the command line: plan.model.layers[1].unit: no such key; did you mean \"units\"?";
+        assert!(error.starts_with(want), "{error}");
+        let error = refused(&[&layers("{layer=\"linear\"}")]);
+        assert_eq!(error, "on the command line: plan.model.layers[1]: missing field `units`");
     }
 
     #[test]

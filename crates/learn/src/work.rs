@@ -4,8 +4,9 @@ use std::fmt::Display;
 
 use dure_core::{
     excerpt::{SENTENCE, excerpt},
-    model::{Layout, LayoutError, Params},
+    model::{Layout, LayoutError},
     plan::{Plan, PlanError},
+    strategy::Objective,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +24,6 @@ use crate::{
     schema::Schema,
     split::SplitSpec,
 };
-
-/// The scalar that every update bears: the mean loss over the examples of all its epochs, on the scaled target.
-pub const TRAIN_LOSS: &str = "train_loss";
 
 /// The most memory that a thread's training may take, in bytes.
 pub const MAX_TRAINER_BYTES: u64 = 8 << 30;
@@ -68,6 +66,7 @@ pub enum ModelSpec {
     /// Layers, one after another.
     Layers {
         /// Which.
+        #[serde(deserialize_with = "spec::in_order")]
         layers: Vec<LayerSpec>,
     },
 }
@@ -91,8 +90,12 @@ impl ModelSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Passes over the client's rows.
+    /// Passes over the client's rows; 1 where `steps` says how long training is.
+    #[serde(default = "one")]
     pub epochs: u32,
+    /// So many steps in place of passes, whatever the number of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
     /// Rows of a step.
     pub batch_size: usize,
     /// What is made small.
@@ -114,6 +117,9 @@ pub struct Personalise {
     /// The learning rate of those passes; training's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f32>,
+    /// How strongly a model of the client's own, trained beside the shared one in every round, is pulled to it: Ditto's λ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f32>,
     /// Layers whose tensors each client keeps to itself; see [`Mask`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<String>,
@@ -123,6 +129,23 @@ impl Personalise {
     fn check(&self) -> Result<(), PlanError> {
         if self.epochs > 100_000 {
             return refuse("personalise.epochs", self.epochs, "0 to 100000");
+        }
+        if let Some(lambda) = self.lambda {
+            if !(lambda.is_finite() && lambda >= 0.0) {
+                return refuse("personalise.lambda", lambda, "a number from 0");
+            }
+            let other = match (self.epochs, &self.layers[..]) {
+                (0, []) => None,
+                (0, layers) => Some(format!("personalise.layers = {}", layers.join(", "))),
+                (epochs, _) => Some(format!("personalise.epochs = {epochs}")),
+            };
+            if let Some(second) = other {
+                let (first, why) = (
+                    format!("personalise.lambda = {lambda}"),
+                    "a client has one personal model; leave one of the two away",
+                );
+                return Err(PlanError::Contradiction { first, second, why });
+            }
         }
         match self.learning_rate {
             Some(rate) if !(rate.is_finite() && rate > 0.0) => {
@@ -144,11 +167,23 @@ impl Work {
         })?;
         work.check()?;
         let same = work.layout().is_ok_and(|layout| layout == plan.layout);
-        if same {
-            Ok(work)
-        } else {
-            refuse("model", "a layout of other tensors", "the tensors of the model that is named")
+        if !same {
+            return refuse("model", "a layout of other tensors", "the tensors of the model that is named");
         }
+        work.fits(plan.objective())?;
+        Ok(work)
+    }
+
+    /// Whether trainers can make this small.
+    pub fn fits(&self, objective: Objective) -> Result<(), PlanError> {
+        if objective == Objective::Controlled && !self.training.optimizer.is_plain() {
+            return Err(PlanError::Contradiction {
+                first: "strategy.name = scaffold".into(),
+                second: "training.optimizer".into(),
+                why: "a client's mean slope is known of plain steps only; use sgd without momentum",
+            });
+        }
+        Ok(())
     }
 
     /// Holds every value to what it may be.
@@ -199,28 +234,58 @@ impl Work {
         mask::layout(&self.body(1)?.tensors, &self.personalise.layers).map_err(no_layout)
     }
 
-    /// What a client's own layers begin with in a job of this seed; alike at every client, as if they were shared.
-    pub fn own(&self, seed: u64) -> Result<Vec<f32>, PlanError> {
-        if self.personalise.layers.is_empty() {
-            return Ok(vec![]);
-        }
-        let body = self.body(1)?;
-        let whole = body.layout().map_err(no_layout)?;
-        let params = Params::initial(whole.into(), seed);
-        Ok(Mask::new(&body.tensors, &self.personalise.layers)?.own(params.values()))
-    }
-
     /// A model to train on batches of up to `rows` examples, for which `body` was made, on `threads` threads.
     pub fn network(&self, body: Body, rows: usize, threads: usize) -> Network {
         Network::new(body, self.input(), rows, self.training.optimizer, Simd::detect(), threads)
     }
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl Training {
+    /// How long a round's training is: steps if it says so, else epochs.
+    pub fn amount(&self) -> u32 {
+        self.steps.unwrap_or(self.epochs)
+    }
+
+    /// How many steps so much of it is for a client with so many rows.
+    pub fn steps_of(&self, amount: u32, rows: usize) -> u64 {
+        if self.steps.is_some() { amount.into() } else { self.steps_in(amount, rows) }
+    }
+
+    /// How many examples so much of it goes over, for a client with so many rows.
+    pub fn examples_of(&self, amount: u32, rows: usize) -> u64 {
+        u64::from(amount) * if self.steps.is_some() { self.batch_size } else { rows } as u64
+    }
+
+    /// How many steps so many passes over so many rows take.
+    pub fn steps_in(&self, epochs: u32, rows: usize) -> u64 {
+        rows.div_ceil(self.batch_size) as u64 * u64::from(epochs)
+    }
+
+    /// How many times at most a client with so many rows goes over one of them in a round.
+    pub fn passes(&self, rows: usize) -> u32 {
+        let Some(steps) = self.steps else { return self.epochs };
+        u64::from(steps).div_ceil(self.steps_in(1, rows).max(1)) as u32
+    }
+
     fn check(&self, schema: &Schema) -> Result<(), PlanError> {
         let rate = self.optimizer.learning_rate();
         if !(1..=100_000).contains(&self.epochs) {
             return refuse("training.epochs", self.epochs, "1 to 100000");
+        }
+        if let Some(steps) = self.steps {
+            if !(1..=100_000_000).contains(&steps) {
+                return refuse("training.steps", steps, "1 to 100000000");
+            }
+            if self.epochs != 1 {
+                let (first, second) =
+                    (format!("training.steps = {steps}"), format!("training.epochs = {}", self.epochs));
+                let why = "training is so many steps or so many passes; leave one of the two away";
+                return Err(PlanError::Contradiction { first, second, why });
+            }
         }
         if !(1..=1 << 20).contains(&self.batch_size) {
             return refuse("training.batch_size", self.batch_size, "1 to 1048576 rows");

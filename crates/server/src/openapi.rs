@@ -21,7 +21,7 @@ use crate::{auth::COOKIE, routes::*};
         clients::list, clients::show, clients::join, clients::change, clients::leave, clients::release,
         tasks::wait, tasks::show, tasks::answer, tasks::decline,
         jobs::list, jobs::create, jobs::show, jobs::act,
-        models::list, models::show, models::weights,
+        models::list, models::show, models::weights, models::control,
         aliases::list, aliases::set,
         events::stream, events::journal,
         session::begin, session::end,

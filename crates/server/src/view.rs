@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use dure_core::{
+    digest::Digest,
     event::Outcome,
     federation::{Federation, Member, Standing, Version, Waiting},
     job::{Collection, Job, Status},
     name::ClientName,
-    round::{Round, TaskId},
+    round::{Kind, Round, TaskId},
     statistics::scales,
     time::{Duration, Time},
-    update::DELTA,
 };
 use dure_wire::{
     Expected,
@@ -114,6 +114,7 @@ pub fn task(shared: &Shared, name: &ClientName) -> Option<TaskView> {
         ordinal: round.id.ordinal,
         version: round.version,
         base: base.map(|version| version.sha256),
+        control: base.filter(|_| round.id.kind == Kind::Train).and_then(|version| control(job, version)),
         cohort: round.cohort.len(),
         max_bytes: max_bytes(job, base),
         deadline_s: deadline(round, shared.clock.now()),
@@ -121,12 +122,17 @@ pub fn task(shared: &Shared, name: &ClientName) -> Option<TaskView> {
     })
 }
 
+/// The digest of what clients are told with a model version, if that is anything.
+pub fn control(job: &Job, version: &Version) -> Option<Digest> {
+    version.state.filter(|_| job.plan.strategy.build().is_ok_and(|strategy| strategy.optimizer.tells_control()))
+}
+
 /// The most bytes that an answer may have.
 fn max_bytes(job: &Job, base: Option<&Version>) -> usize {
     let Some(base) = base else { return MAX_ANSWER_BYTES };
     let layout = std::sync::Arc::new(job.plan.layout.clone());
-    let (scalars, codec) = (&job.plan.scalars, job.plan.codec);
-    Expected { layout: &layout, groups: &[DELTA], scalars, codec, base: base.sha256 }.max_bytes()
+    let (groups, scalars, codec) = (job.plan.groups(), &job.plan.scalars, job.plan.codec);
+    Expected { layout: &layout, groups, scalars, codec, base: base.sha256 }.max_bytes()
 }
 
 /// What has become of a task.

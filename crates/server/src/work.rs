@@ -5,7 +5,6 @@ use dure_core::{
     digest::Digest,
     federation::{Federation, Owed},
     job::Job,
-    update::{DELTA, Update},
 };
 use dure_wire::{AdvanceError, DecodeError, Expected, Models, decode_update};
 
@@ -27,6 +26,8 @@ struct Step {
     state: Option<Digest>,
     /// The updates, in the order of names.
     updates: Vec<Digest>,
+    /// How many clients could have been asked for them.
+    among: usize,
 }
 
 /// Why it could not be made.
@@ -54,7 +55,7 @@ impl Order {
             Owed::Next(job, round) => {
                 let version = federation.version(round.version?)?;
                 let (base, state, updates) = (version.sha256, version.state, round.updates().collect());
-                Some(Self { job: job.clone(), next: Some(Step { base, state, updates }) })
+                Some(Self { job: job.clone(), next: Some(Step { base, state, updates, among: round.among }) })
             }
         }
     }
@@ -79,7 +80,7 @@ impl Order {
 
 async fn next(
     job: Job,
-    Step { base, state, updates }: Step,
+    Step { base, state, updates, among }: Step,
     store: &Store,
     federation: &str,
     held: Option<Models>,
@@ -99,17 +100,17 @@ async fn next(
         let (bytes, layout) = (store.blobs().update(federation, sha256).await?, models.params().layout().clone());
         let plan = job.plan.clone();
         let decode = store.machine().work(move || {
-            let (scalars, codec) = (&plan.scalars, plan.codec);
-            let expected = Expected { layout: &layout, groups: &[DELTA], scalars, codec, base };
+            let (groups, scalars, codec) = (plan.groups(), &plan.scalars, plan.codec);
+            let expected = Expected { layout: &layout, groups, scalars, codec, base };
             decode_update(&bytes, &expected, Some(sha256))
         });
         decoded.push(decode.await??);
     }
     let cores = store.machine().cores();
-    store.machine().work(move || advance(&job, models, &decoded, cores)).await?
-}
-
-fn advance(job: &Job, mut models: Models, updates: &[Update], cores: usize) -> Result<Models, WorkError> {
-    models.advance(job, updates, cores)?;
-    Ok(models)
+    let mut models = models;
+    let advance = move || -> Result<Models, WorkError> {
+        models.advance(&job, &decoded, among, cores)?;
+        Ok(models)
+    };
+    store.machine().work(advance).await?
 }

@@ -8,6 +8,7 @@ use dure_core::{
     model::Params,
     random::{Purpose, Stream, stream},
     statistics::Sums,
+    strategy::Objective,
 };
 use dure_learn::{
     client::{Rows, TrainError, Trainer, measure},
@@ -15,6 +16,7 @@ use dure_learn::{
         ClientRows,
         examples::{Inputs, Truth},
     },
+    own::Own,
     split::Split,
     standardise::Preprocessing,
     work::Work,
@@ -74,10 +76,12 @@ fn train(
 ) -> Result<(), TrainError> {
     let checked = "the work was checked";
     let layout = work.layout().expect(checked);
-    trainer.load(&Params::initial(Arc::new(layout), job.seed), &work.own(job.seed).expect(checked))?;
+    let keeps = Own::of(work, Objective::Plain).expect(checked);
+    let own = keeps.beginning(work, job.seed).expect(checked);
+    trainer.load(&Params::initial(Arc::new(layout), job.seed), keeps.parts(&own).layers)?;
     for round in 1..=rounds {
         trainer.scale_rate(work.training.schedule.factor(round, rounds));
-        trainer.run(data, rows, work.training.epochs, numbers);
+        trainer.run(data, rows, work.training.steps_of(work.training.amount(), rows.len()), numbers);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Everybody's rows and the threads that work on them: tasks in, answers out, in the order of names.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -15,16 +15,17 @@ use dure_core::{
     plan::TrainingRows,
     round::{Kind, RoundId},
     statistics::Statistics,
-    update::{DELTA, Update},
+    update::{TRAIN_LOSS, Update},
 };
 use dure_learn::{
     client::{Client, TrainError, Trainer, measure},
     data::{ClientRows, DataSet, examples::Truth},
+    own::Own,
     split::{Split, SplitSpec, TooFewRows},
     standardise::Preprocessing,
     task::{Done, Task},
-    work::{TRAIN_LOSS, Work},
-    world::World,
+    work::Work,
+    world::{Byzantine, Device, Way, World},
 };
 use dure_wire::{Expected, Models, decode_update, encode_update};
 use rayon::prelude::*;
@@ -32,24 +33,29 @@ use rayon::prelude::*;
 /// What comes back for a task: the answer that the journal keeps, and for a training task the decoded update.
 pub type Reply = Result<(Answer, Option<Update>), TrainError>;
 
-/// What a client makes of its task: its reply, and its own layers if it trained them.
+/// What a client makes of its task: its reply, and what it keeps from now on if it trained.
 struct Made {
     answer: Answer,
     update: Option<Update>,
     own: Vec<f32>,
 }
 
-/// The rows as a job scales them, with a trainer for each thread, and the layers that each client keeps.
+/// The rows as a job scales them, with a trainer for each thread, and what each client keeps.
 struct Prepared {
     job: u32,
     clients: Vec<Client>,
     trainers: Vec<Trainer>,
-    /// What a client's own layers begin with.
+    /// What a client begins with of what it keeps.
     beginning: Vec<f32>,
+    /// How that is divided.
+    keeps: Own,
     /// Of clients that have trained in a round that counts.
     own: BTreeMap<usize, Vec<f32>>,
-    /// Of the open round: they count when it does.
+    /// Of the round that was asked last: they count when it does.
     pending: BTreeMap<usize, Vec<f32>>,
+    round: Option<RoundId>,
+    /// Who lies, and how.
+    liars: BTreeSet<ClientName>,
 }
 
 /// All clients of a simulation.
@@ -59,6 +65,8 @@ pub struct Clients {
     work: Work,
     seed: u64,
     world: World,
+    /// The world's devices, if they are not drawn.
+    trace: Vec<Device>,
     threads: rayon::ThreadPool,
     prepared: Option<Prepared>,
 }
@@ -85,19 +93,40 @@ impl Clients {
     pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, ClientsError> {
         let splits = split(&data, &work.split, seed)?;
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        Ok(Self { data, splits, work, seed, world: World::default(), threads, prepared: None })
+        Ok(Self { data, splits, work, seed, world: World::default(), trace: vec![], threads, prepared: None })
     }
 
-    /// The same clients on devices of `world`.
-    pub fn in_world(self, world: World) -> Self {
-        Self { world, ..self }
+    /// The same clients in a world, on the devices of its trace if it has one.
+    pub fn in_world(self, world: World, trace: Vec<Device>) -> Self {
+        Self { world, trace, ..self }
+    }
+
+    /// The world that they are in.
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// Whether nothing will be heard of a client in a round of `job`.
     pub fn is_silent(&self, job: &Job, round: RoundId, client: &ClientName) -> bool {
-        let epochs = self.work.training.epochs;
-        round.kind == Kind::Train
-            && self.world.is_silent(self.world.epochs(job.seed, client, round.ordinal, epochs), epochs)
+        let whole = self.work.training.amount();
+        let amount = || self.world.amount(job.seed, client, round.ordinal, whole);
+        round.kind == Kind::Train && self.world.is_silent(job.seed, client, round.ordinal, (amount(), whole))
+    }
+
+    /// How long a client's part in a round takes, on its device; `None` in a world where nothing takes time. `down` is what the model
+    /// has in bytes.
+    pub fn way(&self, job: &Job, round: RoundId, client: &ClientName, down: u64) -> Option<Way> {
+        let device = match &self.world.devices {
+            Some(devices) => devices.of(job.seed, client),
+            None => Device::drawn(&self.trace, job.seed, client)?,
+        };
+        let (training, plan) = (&self.work.training, &job.plan);
+        let rows = self.splits[self.position(client)?].rows(plan.rows).len();
+        let amount = self.world.amount(job.seed, client, round.ordinal, training.amount());
+        let groups = plan.groups().len() as u64;
+        // The server's control variate comes with the model, and is as long.
+        let up = plan.layout.parameters() as u64 * plan.codec.width() as u64 * groups;
+        Some(device.way(down * groups, training.examples_of(amount, rows), up))
     }
 
     /// Goes on with a job of other work or another seed, on the same rows.
@@ -145,18 +174,24 @@ impl Clients {
         };
         self.prepare(job);
         let Some(prepared) = &mut self.prepared else { unreachable!("just prepared") };
-        let Prepared { clients, trainers, beginning, own, pending, .. } = prepared;
-        let task = Task::of(job, round.id, base.params(), &self.work);
+        let Prepared { clients, trainers, beginning, own, pending, round: asked, liars, .. } = prepared;
+        let task = Task::of((&job.plan, job.seed), round.id, (base.params(), base.control(job)), &self.work);
         let (codec, digest) = (job.plan.codec, base.sha256());
-        let (world, next) = (self.world, AtomicUsize::new(0));
+        let (world, next) = (&self.world, AtomicUsize::new(0));
+        let attack = world.byzantine.map(|byzantine| byzantine.attack);
         // Every thread takes the next client until there is none, so that a slow one holds up nobody.
         let take = |trainer: &mut Trainer| {
             let mut replies = Vec::new();
             while let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let client = &clients[*position];
-                let epochs = world.epochs(job.seed, &client.name, round.id.ordinal, task.epochs);
-                let done = Task { epochs, ..task }.answer(trainer, client, own.get(position).unwrap_or(beginning));
-                replies.push((*position, done.and_then(|done| reply(done, &task, codec, digest, client))));
+                let amount = world.amount(job.seed, &client.name, round.id.ordinal, task.amount);
+                let mut done = Task { amount, ..task }.answer(trainer, client, own.get(position).unwrap_or(beginning));
+                if let (Ok(Done::Trained(update, _)), Some(attack)) = (&mut done, attack)
+                    && liars.contains(&client.name)
+                {
+                    attack.forge(update, job.seed, &client.name, round.id.ordinal);
+                }
+                replies.push((*position, done.and_then(|done| reply(done, &task, codec, digest))));
             }
             replies
         };
@@ -165,7 +200,9 @@ impl Clients {
             trainers => self.threads.install(|| trainers.par_iter_mut().flat_map_iter(take).collect()),
         };
         replies.sort_by_key(|(position, _)| *position);
-        pending.clear();
+        if asked.replace(round.id) != Some(round.id) {
+            pending.clear();
+        }
         let come = |(position, made): (usize, Result<Made, TrainError>)| {
             let Made { answer, update, own } = made?;
             if !own.is_empty() {
@@ -176,7 +213,7 @@ impl Clients {
         replies.into_iter().map(come).collect()
     }
 
-    /// The open round counts: those of `names` keep their own layers as it made them.
+    /// The open round counts: those of `names` keep what it made.
     pub fn keep<'a>(&mut self, names: impl Iterator<Item = &'a ClientName>) {
         let positions: Vec<usize> = names.filter_map(|name| self.position(name)).collect();
         let Some(Prepared { own, pending, .. }) = &mut self.prepared else { return };
@@ -188,11 +225,11 @@ impl Clients {
     pub fn predictions(&mut self, job: &Job, params: &Params) -> Result<Vec<(f64, f64)>, TrainError> {
         self.prepare(job);
         let Some(prepared) = &mut self.prepared else { unreachable!("just prepared") };
-        let Prepared { clients, trainers, beginning, own, .. } = prepared;
+        let Prepared { clients, trainers, beginning, keeps, own, .. } = prepared;
         let Some(trainer) = trainers.first_mut() else { return Ok(vec![]) };
         let mut pairs = Vec::new();
         for (i, (client, data)) in clients.iter().zip(&self.data.clients).enumerate() {
-            trainer.load(params, own.get(&i).unwrap_or(beginning))?;
+            trainer.load(params, keeps.parts(own.get(&i).unwrap_or(beginning)).layers)?;
             let (test, Truth::Numbers(target)) = (&client.split.test, &data.truth) else { return Ok(vec![]) };
             let truths = test.iter().map(|row| target[*row as usize]);
             pairs.extend(truths.zip(trainer.predict(client.rows(), test)));
@@ -217,7 +254,18 @@ impl Clients {
         }
         let preprocessing =
             job.statistics.as_ref().map_or_else(|| Preprocessing::of(&Statistics::new()), Preprocessing::of);
-        let client = |(data, split): (_, &Split)| Client::new(data, split.clone(), &self.work.schema, &preprocessing);
+        let names = self.data.clients.iter().map(|client| &client.name);
+        let byzantine = self.world.byzantine;
+        let liars = byzantine.map(|byzantine| byzantine.among(job.seed, names)).unwrap_or_default();
+        let target = &self.work.schema.target;
+        let client = |(data, split): (&ClientRows, &Split)| {
+            let mut data = std::borrow::Cow::Borrowed(data);
+            if let Some(Byzantine { attack, .. }) = byzantine.filter(|_| liars.contains(&data.name)) {
+                let scale = preprocessing.of_column(&target.name);
+                attack.spoil(&mut data.to_mut().truth, split, target.classes.len(), scale);
+            }
+            Client::new(&data, split.clone(), &self.work.schema, &preprocessing)
+        };
         let clients = self.data.clients.iter().zip(&self.splits).map(client).collect();
         let most_rows = self.splits.iter().map(|split| split.both.len().max(split.test.len())).max().unwrap_or(1);
         // A thread for each client of a round; where there are more, a large step shares out its work.
@@ -225,9 +273,11 @@ impl Clients {
         let at_once = threads.min(job.plan.cohort.size.unwrap_or(usize::MAX)).clamp(1, self.data.clients.len().max(1));
         let trainer = |_| Trainer::new(&self.work, &preprocessing, most_rows, threads / at_once);
         let trainers = (0..at_once).map(trainer).collect();
-        let beginning = self.work.own(job.seed).expect("the work was checked");
+        let keeps = Own::of(&self.work, job.plan.objective()).expect("the work was checked");
+        let beginning = keeps.beginning(&self.work, job.seed).expect("the work was checked");
         let (own, pending) = (BTreeMap::new(), BTreeMap::new());
-        self.prepared = Some(Prepared { job: job.id, clients, trainers, beginning, own, pending });
+        let (job, round) = (job.id, None);
+        self.prepared = Some(Prepared { job, clients, trainers, beginning, keeps, own, pending, round, liars });
     }
 }
 
@@ -238,7 +288,7 @@ pub fn split(data: &DataSet, spec: &SplitSpec, seed: u64) -> Result<Vec<Split>, 
 }
 
 /// Stops 5 and 6 of a round: what was done becomes an answer. An update is encoded, and read back as a server would.
-fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest, client: &Client) -> Result<Made, TrainError> {
+fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest) -> Result<Made, TrainError> {
     let (update, own) = match done {
         Done::Evaluated(sums) => return Ok(Made { answer: Answer::Evaluated { sums }, update: None, own: vec![] }),
         Done::Trained(update, own) => (update, own),
@@ -246,11 +296,12 @@ fn reply(done: Done, task: &Task<'_>, codec: Codec, base: Digest, client: &Clien
     let bytes = encode_update(&update, codec, base);
     let sha256 = Digest::of(&bytes);
     let names: Vec<String> = update.scalars.keys().cloned().collect();
-    let expected = Expected { layout: task.base.layout(), groups: &[DELTA], scalars: &names, codec, base };
+    let groups = task.objective.groups();
+    let expected = Expected { layout: task.base.layout(), groups, scalars: &names, codec, base };
     let update = match codec {
         // Exact: reading it back would change nothing, and the tests hold that it does not.
-        Codec::F32 => update,
-        Codec::Bf16 => decode_update(&bytes, &expected, None).map_err(|_| TrainError::Diverged(client.name.clone()))?,
+        Codec::F32 if update.groups.values().all(Params::is_finite) => update,
+        _ => decode_update(&bytes, &expected, None).map_err(|error| TrainError::Refused(error.to_string()))?,
     };
     let (weight, scalars) = (update.weight, update.scalars.clone());
     let answer = Answer::Update { sha256, bytes: bytes.len() as u64, weight, scalars };

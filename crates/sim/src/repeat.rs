@@ -37,6 +37,24 @@ impl Interval {
     }
 }
 
+impl Interval {
+    /// Of the difference of two means, of `ours` less of `theirs`, which have nothing in common: Welch 1947.
+    pub fn between(ours: &[f64], theirs: &[f64]) -> Self {
+        let moments = |values: &[f64]| {
+            let mut moments = Moments::default();
+            values.iter().for_each(|value| moments.add(*value));
+            moments
+        };
+        let (a, b) = (moments(ours), moments(theirs));
+        // What each mean varies by.
+        let of = |moments: &Moments| moments.m2 / (moments.n as f64 - 1.0) / moments.n as f64;
+        let (u, v) = (of(&a), of(&b));
+        let freedom = (u + v).powi(2) / (u * u / (a.n as f64 - 1.0) + v * v / (b.n as f64 - 1.0));
+        let width = || Some(StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.975) * (u + v).sqrt());
+        Self { n: a.n + b.n, mean: a.mean - b.mean, half_width: if a.n < 2 || b.n < 2 { None } else { width() } }
+    }
+}
+
 /// Two ways of training compared by one metric: the first's figure minus the second's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {

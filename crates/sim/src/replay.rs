@@ -74,7 +74,7 @@ pub enum ReplayError {
 pub fn replay(
     records: &[Record],
     clients: &mut Clients,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(Federation, Option<Models>, Replayed), ReplayError> {
     let mut replay = Replay::default();
     for (i, record) in records.iter().enumerate() {
@@ -82,7 +82,7 @@ pub fn replay(
         replay.make_again(i + 1, &record.event, clients)?;
         replay.federation.apply(record);
         if let (Event::ModelPublished { .. }, Some(job)) = (&record.event, replay.federation.active()) {
-            progress(Progress { job: job.id, round: job.completed, rounds: job.plan.rounds });
+            progress(Progress::of(job, replay.models.as_ref()));
         }
     }
     Ok((replay.federation, replay.models, replay.seen))
@@ -153,7 +153,7 @@ impl Replay {
             Some(Owed::Initial(owing)) if owing.id == job => self.models = Some(Models::initial(owing)),
             Some(Owed::Next(owing, round)) if owing.id == job => {
                 if let Some(models) = &mut self.models {
-                    models.advance(owing, &self.updates, clients.threads().current_num_threads())?;
+                    models.advance(owing, &self.updates, round.among, clients.threads().current_num_threads())?;
                     clients.keep(round.answers.keys());
                 }
             }

@@ -92,6 +92,10 @@ pub struct RoundRow {
     pub wall_s: f64,
     /// Seconds in the simulated world; 0 without one.
     pub virtual_s: f64,
+    /// Whose answer the round ended with and what that client did longest, or `silence` if it ended at its deadline; empty where
+    /// nothing takes time.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub waited_for: String,
 }
 
 /// Figures on rows pooled over all clients, and how they spread over clients.
@@ -166,17 +170,17 @@ impl Figures {
 /// `rounds.csv`: a line for each training round. `metrics` names the columns of figures.
 pub fn rounds_csv(rounds: &[RoundRow], metrics: &[&str]) -> String {
     let mut csv = format!(
-        "job,round,attempt,cohort,participants,train_loss,{},bytes_up,bytes_down,wall_s,virtual_s\n",
+        "job,round,attempt,cohort,participants,train_loss,{},bytes_up,bytes_down,wall_s,virtual_s,waited_for\n",
         metrics.join(",")
     );
     for row in rounds {
         let figures: Vec<String> =
             metrics.iter().map(|name| row.metrics.get(*name).map_or_else(String::new, f64::to_string)).collect();
         let RoundRow { job, round, attempt, cohort, participants, train_loss, .. } = row;
-        let RoundRow { bytes_up, bytes_down, wall_s, virtual_s, .. } = row;
+        let RoundRow { bytes_up, bytes_down, wall_s, virtual_s, waited_for, .. } = row;
         let loss = if train_loss.is_finite() { train_loss.to_string() } else { String::new() };
         csv.push_str(&format!("{job},{round},{attempt},{cohort},{participants},{loss},{},", figures.join(",")));
-        csv.push_str(&format!("{bytes_up},{bytes_down},{wall_s:.6},{virtual_s}\n"));
+        csv.push_str(&format!("{bytes_up},{bytes_down},{wall_s:.6},{virtual_s},{waited_for}\n"));
     }
     csv
 }

@@ -1,23 +1,26 @@
 //! The driver of a simulated federation: it does what the federation owes and what its clients are asked, until the job and
 //! its refit are over.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use dure_core::{
     event::{Answer, Event, Outcome, Record},
-    federation::{Command, Federation, Owed, Reject, Waiting},
-    job::{Collection, Status},
+    federation::{Command, Federation, Owed, Reject, Standing, Waiting},
+    job::{Collection, Job, Next, Stage, Status},
     journal::Head,
+    model::Params,
     name::ClientName,
     plan::Plan,
-    round::{Kind, RoundId, TaskId},
-    time::Time,
+    round::{Kind, Round, RoundId, TaskId},
+    statistics::Statistics,
+    time::{Duration, Time},
     update::Update,
 };
+use dure_learn::world::Way;
 use dure_wire::{AdvanceError, Models};
 
 use crate::{
-    clients::{Clients, train_loss},
+    clients::{Clients, Reply, train_loss},
     report::RoundRow,
 };
 
@@ -38,14 +41,26 @@ pub struct Simulation {
 }
 
 /// How far a simulation is.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
+#[derive(Clone, Copy)]
+pub struct Progress<'a> {
     /// The job, counted from 1.
     pub job: u32,
     /// Training rounds done.
     pub round: u32,
     /// Training rounds planned.
     pub rounds: u32,
+    /// The newest model.
+    pub params: Option<&'a Params>,
+    /// The moments of the clients' columns, once measured.
+    pub statistics: Option<&'a Statistics>,
+}
+
+impl<'a> Progress<'a> {
+    /// Of a job.
+    pub fn of(job: &'a Job, models: Option<&'a Models>) -> Self {
+        let (params, statistics) = (models.map(Models::params), job.statistics.as_ref());
+        Self { job: job.id, round: job.completed, rounds: job.plan.rounds, params, statistics }
+    }
 }
 
 /// Why a simulation cannot go on.
@@ -58,12 +73,30 @@ pub enum SimError {
     #[error("the job waits for ever: {0}; lower plan.cohort.size, quorum or min_clients")]
     Waiting(Waiting),
     /// Rounds were abandoned until the job gave up.
-    #[error("the job gave up after {rounds} abandoned rounds; the last reason was: {reason}")]
+    #[error("the job gave up after {rounds} abandoned rounds: {reason}")]
     GaveUp {
         /// How many in a row.
         rounds: u32,
-        /// Why a client declined.
+        /// Why nobody answered the last.
         reason: String,
+    },
+    /// Too few clients are ever there.
+    #[error(
+        "{needed} clients are needed, and in {periods} periods in a row fewer were there; raise world.availability.share or lower plan.cohort.size"
+    )]
+    Deserted {
+        /// For how long.
+        periods: u32,
+        /// How many it waits for.
+        needed: usize,
+    },
+    /// The world asks for more than there is.
+    #[error("world.byzantine.clients = {asked} is not allowed: there are {clients} clients")]
+    Liars {
+        /// How many are to lie.
+        asked: usize,
+        /// How many there are.
+        clients: usize,
     },
     /// There is no next model version.
     #[error(transparent)]
@@ -75,8 +108,12 @@ pub fn simulate(
     plan: Plan,
     seed: u64,
     clients: &mut Clients,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Simulation, SimError> {
+    let (asked, there) = (clients.world().byzantine.map_or(0, |liars| liars.clients), clients.data().clients.len());
+    if asked > there {
+        return Err(SimError::Liars { asked, clients: there });
+    }
     let mut driver = Driver::default();
     driver.command(Command::Create { name: plan.name.clone(), recipe: None, schema: None })?;
     for client in &clients.data().clients {
@@ -86,10 +123,28 @@ pub fn simulate(
     driver.command(Command::Start { job: 1, rounds: None })?;
     while driver.go_on(clients)? {
         if let Some(job) = driver.federation.active() {
-            progress(Progress { job: job.id, round: job.completed, rounds: job.plan.rounds });
+            progress(Progress::of(job, driver.models.as_ref()));
         }
     }
     driver.end()
+}
+
+/// An answer on its way.
+struct Arrival {
+    at: Time,
+    client: ClientName,
+    way: Option<Way>,
+}
+
+/// How long it takes until a client that vanished is missed.
+const LEASE: Duration = Duration(30_000);
+
+/// After how many periods without enough clients nobody waits any longer.
+const DESERTED: u32 = 10_000;
+
+/// Federation time counts milliseconds; what is begun is counted.
+fn milliseconds(seconds: f64) -> u64 {
+    (seconds * 1000.0).ceil() as u64
 }
 
 /// The federation, its journal, and the tensors that the journal only names.
@@ -100,19 +155,25 @@ struct Driver {
     journal: String,
     head: Head,
     models: Option<Models>,
-    /// The decoded updates of the open round, in the order of names.
-    updates: Vec<Update>,
+    /// The decoded updates of the open round.
+    updates: BTreeMap<ClientName, Update>,
     rounds: Vec<RoundRow>,
     tested: Option<Collection>,
     opened: Option<Instant>,
     /// When the last training round was opened, in federation time.
     opened_at: Time,
     declined: String,
+    /// For whom the round that ended last has waited, and what that client did longest.
+    waited_for: String,
+    /// When each client of the open round got its task.
+    given: BTreeMap<ClientName, Time>,
+    /// Periods in which too few were there, one after another.
+    deserted: u32,
 }
 
 impl Driver {
-    /// Journals what `command` means, then applies it. The simulator's federation time stands still, but for what an abandoned
-    /// round waits until it is tried again.
+    /// Journals what `command` means, then applies it. The simulator's federation time stands still, but for what devices and
+    /// networks of a world take, and for what an abandoned round waits until it is tried again.
     fn command(&mut self, command: Command) -> Result<bool, Reject> {
         let events = self.federation.decide(&command, self.now)?;
         let any = !events.is_empty();
@@ -128,6 +189,7 @@ impl Driver {
 
     /// One thing after another; `false` when there is nothing left to do.
     fn go_on(&mut self, clients: &mut Clients) -> Result<bool, SimError> {
+        self.attend(clients)?;
         if self.command(Command::Tick)? {
             return Ok(true);
         }
@@ -146,32 +208,113 @@ impl Driver {
                     self.now = at;
                     Ok(true)
                 }
+                Some(Waiting::Clients { needed, .. }) if clients.world().availability.is_some() => {
+                    self.deserted += 1;
+                    if self.deserted > DESERTED || needed > clients.data().clients.len() {
+                        return Err(SimError::Deserted { periods: self.deserted, needed });
+                    }
+                    self.now = self.next_period(clients);
+                    Ok(true)
+                }
                 Some(waiting) => Err(SimError::Waiting(waiting)),
                 None => Ok(false),
             },
         }
     }
 
-    /// Gives every client of the open round its task, and reports what it answers.
+    /// Whoever is not there takes no tasks, where the world says who is there: before a training round. What is measured or tested is
+    /// of everybody.
+    fn attend(&mut self, clients: &Clients) -> Result<(), SimError> {
+        let Some(job) = self.federation.active().filter(|job| matches!(job.stage, Stage::Idle)) else { return Ok(()) };
+        let (id, next) = (job.id, job.next(self.now));
+        let members = self.federation.members.iter();
+        let lost = members.filter(|(_, member)| member.standing == Standing::Lost).map(|(name, _)| name.clone());
+        // Whoever vanished in a round is back for the next.
+        for client in lost.collect::<Vec<_>>() {
+            self.command(Command::Return { client })?;
+        }
+        let Some(job) = self.federation.job(id) else { return Ok(()) };
+        let (Next::Open(round), Some(availability)) = (next, clients.world().availability) else { return Ok(()) };
+        let (seed, period) = (job.seed, self.now.0 / milliseconds(availability.period_s).max(1));
+        let is_there = |name: &ClientName| match round.kind {
+            Kind::Measure | Kind::Test => true,
+            Kind::Train | Kind::Evaluate => clients.world().is_there(seed, name, period),
+        };
+        let members = self.federation.members.iter();
+        let changed: Vec<ClientName> =
+            members.filter(|(name, member)| member.ready != is_there(name)).map(|(name, _)| name.clone()).collect();
+        for client in changed {
+            let ready = is_there(&client);
+            self.command(Command::SetReady { client, ready, reason: if ready { "" } else { "away" }.into() })?;
+        }
+        Ok(())
+    }
+
+    /// When who is there changes next.
+    fn next_period(&self, clients: &Clients) -> Time {
+        let length = clients.world().availability.map_or(1, |availability| milliseconds(availability.period_s)).max(1);
+        Time((self.now.0 / length + 1) * length)
+    }
+
+    /// Gives every client of the open round its task, and reports what it answers, when it does.
     fn ask(&mut self, clients: &mut Clients) -> Result<(), SimError> {
         let (Some(job), Some(round)) = (self.federation.active(), self.federation.open_round()) else { return Ok(()) };
-        let id = round.id;
-        let names: Vec<ClientName> = match &round.round {
-            dure_core::round::Round::Collecting { awaited, .. } => awaited.iter().cloned().collect(),
-            _ => return Ok(()),
+        let Round::Collecting { awaited, deadline, .. } = &round.round else { return Ok(()) };
+        let (id, deadline, down) = (round.id, *deadline, self.models.as_ref().map_or(0, |m| m.blob().len() as u64));
+        let heard = awaited.iter().filter(|name| !clients.is_silent(job, id, name));
+        for name in awaited {
+            self.given.entry(name.clone()).or_insert(self.now);
+        }
+        let given = |name: &ClientName| self.given.get(name).copied().unwrap_or(self.now);
+        let arrival = |name: &ClientName| {
+            let way = clients.way(job, id, name, down).filter(|_| id.kind == Kind::Train);
+            let after = way.map_or(0, |way| milliseconds(way.total()));
+            Arrival { at: Time(given(name).0.saturating_add(after)), client: name.clone(), way }
         };
-        let deadline = match &round.round {
-            dure_core::round::Round::Collecting { deadline, .. } => *deadline,
-            _ => self.now,
-        };
-        let (silent, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| clients.is_silent(job, id, name));
+        // Somebody else's turn comes when a client that vanished is missed.
+        let missed = |name: &&ClientName| job.plan.cohort.reassign && clients.is_silent(job, id, name);
+        let lost = awaited.iter().filter(missed).map(|name| (given(name) + LEASE, name.clone())).min();
+        let lost = lost.filter(|(at, _)| *at < deadline);
+        let before = lost.as_ref().map_or(deadline, |(at, _)| *at);
+        let mut coming: Vec<Arrival> = heard.map(arrival).filter(|arrival| arrival.at <= before).collect();
+        coming.sort_by(|a, b| (a.at, &a.client).cmp(&(b.at, &b.client)));
+        let epoch = |client: &ClientName| self.federation.members.get(client).map_or(0, |member| member.epoch);
+        let lost = lost.map(|(at, client)| (at, epoch(&client), client));
+        self.waited_for.clear();
+        // Nobody else's work is done: a round ends with the answers that it wants.
+        while !coming.is_empty() && self.wanted() > 0 {
+            let next = coming.drain(..self.wanted().clamp(1, coming.len())).collect();
+            self.come(clients, id, next)?;
+        }
+        if let Some((at, epoch, client)) = lost.filter(|_| self.wanted() > 0) {
+            self.now = self.now.max(at);
+            self.command(Command::Lose { client, epoch })?;
+            return Ok(());
+        }
+        // Whoever is silent, or later than that, is waited for until the deadline.
+        if self.wanted() > 0 {
+            (self.now, self.waited_for) = (self.now.max(deadline), "silence".into());
+        }
+        Ok(())
+    }
+
+    /// These answers come, one after another.
+    fn come(&mut self, clients: &mut Clients, id: RoundId, arrivals: Vec<Arrival>) -> Result<(), SimError> {
+        let (Some(job), Some(round)) = (self.federation.active(), self.federation.open_round()) else { return Ok(()) };
+        let mut names: Vec<ClientName> = arrivals.iter().map(|arrival| arrival.client.clone()).collect();
+        names.sort();
         let replies = clients.answer(job, round, self.models.as_ref(), &names);
-        self.updates.clear();
-        for (client, reply) in names.into_iter().zip(replies) {
-            let task = TaskId { round: id, client };
+        let mut replies: BTreeMap<ClientName, Reply> = names.into_iter().zip(replies).collect();
+        for Arrival { at, client, way } in arrivals {
+            let Some(reply) = replies.remove(&client) else { continue };
+            self.now = self.now.max(at);
+            if let Some(way) = way {
+                self.waited_for = format!("{client}: {}", way.longest());
+            }
+            let task = TaskId { round: id, client: client.clone() };
             match reply {
                 Ok((answer, update)) => {
-                    self.updates.extend(update);
+                    self.updates.extend(update.map(|update| (client, update)));
                     self.command(Command::Report { task, answer })?;
                 }
                 Err(error) => {
@@ -180,11 +323,17 @@ impl Driver {
                 }
             }
         }
-        // A round may have had all that it wanted; else it waits for whoever is silent until its deadline.
-        if !silent.is_empty() && self.federation.open_round().is_some_and(|round| round.id == id) {
-            self.now = self.now.max(deadline);
-        }
         Ok(())
+    }
+
+    /// How many more answers the open round wants of those who have not answered.
+    fn wanted(&self) -> usize {
+        match self.federation.open_round().map(|round| &round.round) {
+            Some(Round::Collecting { goal, reported, awaited, .. }) => {
+                goal.saturating_sub(reported.len()).min(awaited.len())
+            }
+            _ => 0,
+        }
     }
 
     /// Stops 8 to 10: combine, step, publish.
@@ -192,9 +341,10 @@ impl Driver {
         let (Some(Owed::Next(job, round)), Some(models)) = (self.federation.owed(), &mut self.models) else {
             return Ok(());
         };
-        let updates = std::mem::take(&mut self.updates);
+        let updates: Vec<Update> = std::mem::take(&mut self.updates).into_values().collect();
+        self.deserted = 0;
         let bytes_down = (models.blob().len() * round.cohort.len()) as u64;
-        models.advance(job, &updates, clients.threads().current_num_threads())?;
+        models.advance(job, &updates, round.among, clients.threads().current_num_threads())?;
         clients.keep(round.answers.keys());
         let (id, sha256, state) = (job.id, models.sha256(), models.state_sha256());
         let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
@@ -210,6 +360,7 @@ impl Driver {
             bytes_down,
             wall_s,
             virtual_s: self.now.since(self.opened_at).0 as f64 / 1e3,
+            waited_for: std::mem::take(&mut self.waited_for),
         });
         self.command(Command::Publish { job: id, sha256, state })?;
         Ok(())
@@ -218,8 +369,11 @@ impl Driver {
     /// What a report wants to know of an event.
     fn note(&mut self, event: &Event) {
         match event {
-            Event::RoundOpened { round: RoundId { kind: Kind::Train, .. }, .. } => {
-                (self.opened, self.opened_at) = (Some(Instant::now()), self.now);
+            Event::RoundOpened { round, .. } => {
+                (self.given, self.updates) = (BTreeMap::new(), BTreeMap::new());
+                if round.kind == Kind::Train {
+                    (self.opened, self.opened_at) = (Some(Instant::now()), self.now);
+                }
             }
             Event::Evaluated { round, metrics, .. } if round.kind == Kind::Evaluate => {
                 let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
@@ -238,7 +392,10 @@ impl Driver {
     fn end(self) -> Result<Simulation, SimError> {
         let gave_up = self.federation.jobs.iter().find(|job| job.status == Status::Ended(Outcome::GaveUp));
         if let Some(job) = gave_up {
-            return Err(SimError::GaveUp { rounds: job.abandoned, reason: self.declined });
+            let silence =
+                "nobody was heard of before the deadline; raise cohort.deadline_s, or let the world be faster";
+            let reason = if self.declined.is_empty() { silence.into() } else { self.declined };
+            return Err(SimError::GaveUp { rounds: job.abandoned, reason });
         }
         let Self { federation, journal, head, models, rounds, tested, .. } = self;
         Ok(Simulation { federation, journal, head, models, rounds, tested })

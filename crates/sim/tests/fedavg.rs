@@ -13,8 +13,8 @@ mod common;
 #[path = "../examples/fedavg_inputs/inputs.rs"]
 mod inputs;
 
-use dure_core::{combine::combine, plan::TrainingRows, update::DELTA};
-use dure_learn::client::Trainer;
+use dure_core::{combine::combine, optimizer::Combined, plan::TrainingRows, update::DELTA};
+use dure_learn::client::{Given, Trainer};
 use safetensors::SafeTensors;
 
 fn floats(file: &SafeTensors, name: &str) -> Vec<f32> {
@@ -41,12 +41,13 @@ fn each_rounds_parameters_are_those_of_an_independent_fedavg() {
     let mut params = prepared.initial.clone();
     let mut trainer = Trainer::new(&recipe.work(), &prepared.preprocessing, 100, 1);
     for round in 1..=3 {
-        let train = |client| trainer.train((&params, &[]), client, TrainingRows::Training, (1, round)).unwrap().0;
+        let train =
+            |client| trainer.train(Given::model(&params), client, TrainingRows::Training, (1, round)).unwrap().0;
         let updates: Vec<_> = prepared.clients.iter().map(train).collect();
         let deltas: Vec<_> = updates.iter().map(|update| update.groups[DELTA].values()).collect();
         let weights: Vec<f64> = updates.iter().map(|update| update.weight.get()).collect();
         let delta = combine(&*strategy.combine, &deltas, &weights, &[]).unwrap();
-        strategy.optimizer.step(&mut params, &mut Default::default(), &delta).unwrap();
+        strategy.optimizer.step(&mut params, &mut Default::default(), &Combined::of(&delta)).unwrap();
         let difference = relative_difference(params.values(), &floats(&expected, &format!("round_{round}")));
         assert!(difference < 1e-4, "round {round}: {difference}");
     }

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{clients, people, recipe, run};
-use dure_core::{combine::combine, journal, model::Params, plan::TrainingRows, update::DELTA};
+use dure_core::{combine::combine, journal, model::Params, optimizer::Combined, plan::TrainingRows, update::DELTA};
 use dure_learn::{
-    client::{Client, Trainer},
+    client::{Client, Given, Trainer},
+    own::Own,
     standardise::Preprocessing,
 };
 use dure_sim::{clients::split, replay};
@@ -52,19 +53,29 @@ fn each_round_begins_with_the_average_and_the_clients_own_layer() {
     let clients: Vec<Client> = data.clients.iter().zip(splits).map(client).collect();
     let mut trainer = Trainer::new(&work, &preprocessing, 100, 1);
     let mut params = Params::initial(plan.layout.clone().into(), 1);
-    let mut own = vec![work.own(1).unwrap(); 4];
+    let keeps = Own::of(&work, plan.objective()).unwrap();
+    let mut own = vec![keeps.beginning(&work, 1).unwrap(); 4];
     assert_eq!(own[0].len(), 33);
     let strategy = plan.strategy.build().unwrap();
     for round in 1..=3 {
         let trained: Vec<_> = clients
             .iter()
             .zip(&own)
-            .map(|(client, own)| trainer.train((&params, own), client, TrainingRows::Training, (1, round)).unwrap())
+            .map(|(client, own)| {
+                trainer
+                    .train(
+                        Given { own: keeps.parts(own), ..Given::model(&params) },
+                        client,
+                        TrainingRows::Training,
+                        (1, round),
+                    )
+                    .unwrap()
+            })
             .collect();
         let deltas: Vec<_> = trained.iter().map(|(update, _)| update.groups[DELTA].values()).collect();
         let weights: Vec<f64> = trained.iter().map(|(update, _)| update.weight.get()).collect();
         let delta = combine(&*strategy.combine, &deltas, &weights, &[]).unwrap();
-        strategy.optimizer.step(&mut params, &mut Default::default(), &delta).unwrap();
+        strategy.optimizer.step(&mut params, &mut Default::default(), &Combined::of(&delta)).unwrap();
         own = trained.into_iter().map(|(_, own)| own).collect();
     }
     assert_ne!(own[0], own[1]);

@@ -72,3 +72,122 @@ fn a_run_of_stragglers_replays_to_its_digests() {
         assert_eq!(federation, original.federation);
     }
 }
+
+const DEVICES: &str =
+    "world.devices={examples_per_s={median=4,sigma=1},up_bytes_per_s={median=5000,sigma=1},latency_s={median=0.5}}";
+
+#[test]
+fn a_round_takes_as_long_as_its_slowest_client_and_less_if_it_wants_fewer_answers() {
+    let all = run(6, &with(&[DEVICES, "cohort.deadline_s=100000"]), 3, 2);
+    assert!(all.rounds.iter().all(|row| row.participants == 6 && row.virtual_s > 10.0), "{:?}", all.rounds);
+    let slowest = &all.rounds[0].waited_for;
+    assert!(all.rounds.iter().all(|row| row.waited_for == *slowest), "devices do not change");
+    assert!(slowest.ends_with(": training") || slowest.ends_with(": upload"), "{slowest}");
+    // Nothing but time has changed.
+    assert_eq!(all.models.unwrap().sha256().to_string(), model(&FEW));
+    let few = [DEVICES, "cohort.deadline_s=100000", "cohort.size=3", "cohort.over_selection=2"];
+    let fewer = run(6, &with(&few), 3, 2);
+    for (row, of_all) in fewer.rounds.iter().zip(&all.rounds) {
+        assert!(row.participants == 3 && row.cohort == 6 && row.virtual_s < of_all.virtual_s, "{row:?}");
+        assert_ne!(row.waited_for, *slowest);
+    }
+    let short = run(6, &with(&[DEVICES, "cohort.deadline_s=20", "cohort.quorum=1"]), 3, 2);
+    assert!(short.rounds.iter().all(|row| row.virtual_s <= 20.0));
+    assert!(short.rounds.iter().any(|row| row.participants < 6 && row.waited_for == "silence"), "{:?}", short.rounds);
+}
+
+#[test]
+fn a_world_is_the_same_on_any_number_of_threads_and_in_a_replay() {
+    let overrides = with(&[
+        DEVICES,
+        "cohort.size=3",
+        "cohort.over_selection=1.6",
+        "cohort.quorum=1",
+        "world.drop_out=0.2",
+        "world.stragglers=0.3",
+        "world.availability={share=0.7,period_s=10}",
+        "world.byzantine={clients=2,attack={name=\"noise\",deviation=0.1}}",
+    ]);
+    let first = run(6, &overrides, 5, 1);
+    assert_eq!(run(6, &overrides, 5, 3).journal, first.journal);
+    let (records, _) = journal::verify(first.journal.lines()).unwrap();
+    let (_, models, _) = replay(&records, &mut clients(6, &recipe(&overrides), 5, 2), &mut |_| {}).unwrap();
+    assert_eq!(models.unwrap().sha256(), first.models.unwrap().sha256());
+    assert!(first.journal.contains("\"reason\":\"away\""), "somebody was away");
+}
+
+#[test]
+fn liars_spoil_a_mean_and_not_a_median() {
+    let honest = |rule: &'static str, attack: &'static str| {
+        let keys = ["rounds=3", "training.epochs=6", "refit=false", "evaluate.every=1", rule, attack];
+        run(9, &keys, 3, 2).rounds.last().unwrap().metrics["mae"]
+    };
+    let (mean, median) = ("strategy.name=fedavg", "strategy.name=median");
+    let (none, flip) = ("world.drop_out=0", "world.byzantine={clients=2,attack={name=\"sign_flip\",factor=20}}");
+    assert!(honest(mean, flip) > 1.5 * honest(mean, none), "{} {}", honest(mean, flip), honest(mean, none));
+    assert!(honest(median, flip) < 1.2 * honest(median, none), "{} {}", honest(median, flip), honest(median, none));
+}
+
+#[test]
+fn what_is_no_update_is_refused_and_the_round_goes_on() {
+    let keys = with(&["world.byzantine={clients=2,attack={name=\"malformed\"}}", "cohort.quorum=1"]);
+    let run = run(6, &keys, 3, 2);
+    assert!(run.rounds.iter().all(|row| row.participants == 4), "{:?}", run.rounds);
+    assert!(run.journal.contains("the server refuses the answer: value 0 of tensor"));
+}
+
+#[test]
+fn a_world_in_which_nobody_comes_ends_with_a_reason() {
+    let refused = |keys: &[&str]| {
+        let recipe = recipe(&[&FEW[..], keys].concat());
+        let mut clients = clients(6, &recipe, 3, 1);
+        let simulated = dure_sim::simulate(recipe.plan("fitbit").unwrap(), 3, &mut clients, &mut |_| {});
+        simulated.err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let silent = refused(&["world.drop_out=1"]);
+    assert!(silent.starts_with("the job gave up after 10 abandoned rounds: nobody was heard of"), "{silent}");
+    let away = refused(&["world.availability={share=0.000001,period_s=10}", "cohort.min_clients=6"]);
+    assert!(away.starts_with("6 clients are needed, and in 10001 periods in a row fewer were there"), "{away}");
+    let liars = refused(&["world.byzantine={clients=7,attack={name=\"label_flip\"}}"]);
+    assert!(liars.starts_with("world.byzantine.clients = 7 is not allowed: there are 6 clients"), "{liars}");
+}
+
+#[test]
+fn the_task_of_a_client_that_vanishes_goes_to_the_next_one() {
+    let overrides = with(&[
+        "cohort.size=3",
+        "cohort.quorum=3",
+        "cohort.reassign=true",
+        "cohort.select={name=\"ring\"}",
+        "cohort.deadline_s=600",
+        "world.drop_out=0.3",
+    ]);
+    let first = run(9, &overrides, 2, 1);
+    let moved = first.journal.matches("\"type\":\"task_reassigned\"").count();
+    assert!(moved > 0, "nobody vanished");
+    assert!(first.rounds.iter().all(|row| row.participants == 3), "{:?}", first.rounds);
+    assert!(
+        first.rounds.iter().any(|row| row.virtual_s >= 30.0) && first.rounds.iter().all(|row| row.virtual_s < 600.0)
+    );
+    let (records, _) = journal::verify(first.journal.lines()).unwrap();
+    let (_, models, _) = replay(&records, &mut clients(9, &recipe(&overrides), 2, 3), &mut |_| {}).unwrap();
+    assert_eq!(models.unwrap().sha256(), first.models.unwrap().sha256());
+}
+
+#[test]
+fn every_way_to_select_runs_alike_twice_and_otherwise_than_the_others() {
+    let journal = |select: &'static str| {
+        let keys = with(&["cohort.size=3", DEVICES, "cohort.deadline_s=100000", select]);
+        let runs = [1, 3].map(|threads| run(8, &keys, 2, threads).journal);
+        assert_eq!(runs[0], runs[1], "{select}");
+        runs[0].clone()
+    };
+    let keys = [
+        "cohort.select={name=\"random\"}",
+        "cohort.select={name=\"ring\"}",
+        "cohort.select={name=\"power_of_choice\",candidates=6}",
+        "cohort.select={name=\"oort\",preferred_s=20}",
+    ];
+    let journals: std::collections::BTreeSet<String> = keys.into_iter().map(journal).collect();
+    assert_eq!(journals.len(), 4);
+}

@@ -208,6 +208,10 @@ pub struct TaskView {
     /// The digest of that version's file; an update names it.
     #[schema(value_type = Option<String>)]
     pub base: Option<Digest>,
+    /// The digest of what training takes beside that version: its file is at `…/models/{version}/control`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub control: Option<Digest>,
     /// How many clients the round asks.
     pub cohort: usize,
     /// The most bytes that an answer may have, before compression.

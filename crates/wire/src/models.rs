@@ -8,8 +8,8 @@ use dure_core::{
     digest::Digest,
     job::Job,
     model::{Layout, LayoutMismatch, Params},
-    optimizer::State,
-    update::{DELTA, Update, Weight},
+    optimizer::{Combined, State},
+    update::{Update, Weight},
 };
 use serde_json::Map;
 
@@ -67,17 +67,27 @@ impl Models {
         Ok(Self { params, state, about: job.about(), blob, sha256, remembered })
     }
 
-    /// Combines `updates` (in the order of names) on `threads` threads, steps, and makes the next version.
-    pub fn advance(&mut self, job: &Job, updates: &[Update], threads: usize) -> Result<(), AdvanceError> {
+    /// Combines `updates` (in the order of names), those of a round that could have asked `among` clients, on `threads`
+    /// threads, steps, and makes the next version.
+    pub fn advance(&mut self, job: &Job, updates: &[Update], among: usize, threads: usize) -> Result<(), AdvanceError> {
         // A round that nobody answered moves nothing, not even what an optimizer keeps of its way.
         if updates.is_empty() {
             return Ok(());
         }
         let strategy = job.plan.strategy.build().expect("a checked plan names a strategy that exists");
-        let mut delta = vec![0.0; self.params.values().len()];
-        combine(&*strategy.combine, updates, &mut delta, threads)?;
+        let mut groups = Vec::new();
+        for group in strategy.objective.groups() {
+            let mut combined = vec![0.0; self.params.values().len()];
+            combine(&*strategy.combine, (updates, group), &mut combined, threads)?;
+            groups.push(combined);
+        }
+        // They are in the order of their names: what changed of control variates comes before the delta.
+        let mut delta = groups.pop().unwrap_or_default();
+        let control = groups.pop().unwrap_or_default();
         self.params.settle(&mut delta);
-        strategy.optimizer.step(&mut self.params, &mut self.state, &delta)?;
+        let share = updates.len() as f64 / among.max(updates.len()) as f64;
+        let round = Combined { delta: &delta, control: &control, share };
+        strategy.optimizer.step(&mut self.params, &mut self.state, &round)?;
         if !self.params.is_finite() {
             return Err(AdvanceError::NotFinite { round: job.completed + 1 });
         }
@@ -107,6 +117,12 @@ impl Models {
         self.remembered.as_ref().map(|(file, sha256)| (file.as_slice(), *sha256))
     }
 
+    /// What clients are told with the model; empty if that is nothing, or nothing yet.
+    pub fn control(&self, job: &Job) -> &[f32] {
+        let told = job.plan.strategy.build().is_ok_and(|strategy| strategy.optimizer.tells_control());
+        self.state.buffers.first().filter(|_| told).map_or(&[], |control| control)
+    }
+
     /// The digest of what the optimizer remembers.
     pub fn state_sha256(&self) -> Option<Digest> {
         self.remembered.as_ref().map(|(_, sha256)| *sha256)
@@ -131,6 +147,13 @@ fn encode_state(state: &State, layout: &Arc<Layout>, of: Digest) -> Result<Optio
     Ok(Some((file, sha256)))
 }
 
+/// What a client is told with a model version of `base`, from the file of its state.
+pub fn decode_control(file: &[u8], sha256: Digest, layout: &Arc<Layout>, base: Digest) -> Result<Params, DecodeError> {
+    let expected = Expected { layout, groups: &["0"], scalars: &[], codec: Codec::F32, base };
+    let mut read = decode_update(file, &expected, Some(sha256))?;
+    Ok(read.groups.remove("0").unwrap_or_else(|| Params::zeros(layout.clone())))
+}
+
 fn decode_state(
     file: &[u8],
     sha256: Digest,
@@ -148,8 +171,13 @@ fn decode_state(
 
 /// Weighs whole updates, then combines all coordinates, a chunk at a time. Threads take rows of distances and ranges of coordinates;
 /// where a range ends changes nothing.
-fn combine(rule: &dyn Combine, updates: &[Update], out: &mut [f32], threads: usize) -> Result<(), LayoutMismatch> {
-    let deltas: Vec<&[f32]> = updates.iter().filter_map(|update| Some(update.groups.get(DELTA)?.values())).collect();
+fn combine(
+    rule: &dyn Combine,
+    (updates, group): (&[Update], &str),
+    out: &mut [f32],
+    threads: usize,
+) -> Result<(), LayoutMismatch> {
+    let deltas: Vec<&[f32]> = updates.iter().filter_map(|update| Some(update.groups.get(group)?.values())).collect();
     let weights: Vec<f64> = updates.iter().map(|update| update.weight.get()).collect();
     let scalars: Vec<_> = updates.iter().map(|update| &update.scalars).collect();
     let geometry = Shared { of: Coordinates(&deltas), threads: threads.max(1) };

@@ -170,7 +170,7 @@ fn each_update_counts_once(rest: &Rest, records: &[Record]) -> Held {
         for ((_, client), answer) in answers.iter().filter(|((of, _), _)| *of == round) {
             let sha256 = answer.blob().ok_or_else(|| format!("{client}'s answer in round {round} is no update"))?;
             let file = rest.passed.updates.get(&sha256).ok_or_else(|| format!("nobody has sent {sha256}"))?;
-            let (groups, scalars, codec) = (&[DELTA][..], &job.plan.scalars[..], job.plan.codec);
+            let (groups, scalars, codec) = (job.plan.groups(), &job.plan.scalars[..], job.plan.codec);
             let expected = Expected { layout: &layout, groups, scalars, codec, base };
             let update = decode_update(file, &expected, Some(sha256)).map_err(|error| format!("{sha256}: {error}"))?;
             updates.push((client.clone(), update));

@@ -93,6 +93,7 @@ impl World {
             ordinal: round.ordinal,
             version: model.then_some(1),
             base: model.then(|| Digest::of(&self.model)),
+            control: None,
             cohort: 3,
             max_bytes: 1 << 20,
             deadline_s: 600.0,

@@ -13,6 +13,8 @@ Examples:
   dure simulate fitbit --data DIR --seed 1 --out run1     real ones; writes model, journal and figures
   dure simulate fitbit rounds=100 training.epochs=5 --baselines
   dure simulate fitbit-personal --repeat 5 --baselines    means over five seeds, differences with intervals
+  dure simulate fedprox --sweep strategy.mu=0,0.1,1 --repeat 5
+  dure simulate a.toml b.toml c.toml --compare --repeat 5 the same world under several plans: figures, bytes, virtual time
   dure simulate fitbit --data DIR --replay run1/journal.jsonl")]
 pub struct Simulate {
     #[command(flatten)]
@@ -34,8 +36,11 @@ pub struct Simulate {
     /// Run with each of these values of a key, as in strategy.mu=0,0.1,1; several times for all combinations
     #[arg(long, value_name = "KEY=V,V")]
     pub sweep: Vec<String>,
+    /// Run several recipes, RECIPE and those that follow it, in the world of the first and on its data: what if
+    #[arg(long, conflicts_with_all = ["sweep", "baselines"])]
+    pub compare: bool,
     /// Repeat this journal's run and hold every answer and every model against its digest
-    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines", "seed", "repeat", "sweep"])]
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["out", "baselines", "seed", "repeat", "sweep", "compare"])]
     pub replay: Option<PathBuf>,
     /// Print result.json instead of tables
     #[arg(long)]
@@ -71,7 +76,8 @@ Examples:
   dure bench simulate --task mnist-cnn --data DIR --python .venv/bin/python
   dure bench codec --python .venv/bin/python
   dure bench codec --models mnist-fedavg --recipes mnist-fedavg,news
-  dure bench serve --python .venv/bin/python")]
+  dure bench serve --python .venv/bin/python
+  dure bench table fedprox --data DIR")]
 pub struct Bench {
     #[command(subcommand)]
     pub command: BenchCommand,
@@ -108,12 +114,44 @@ pub enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// A published experiment as a table of runs, over several seeds, beside what others came to
+    Table(BenchTable),
     /// Take steps in this process, and say as JSON how long they took and how much memory: for `bench train`
     #[command(hide = true)]
     Step {
         /// Which
         what: String,
     },
+}
+
+#[derive(Debug, Arguments)]
+pub struct BenchTable {
+    /// Which
+    #[arg(value_name = "TABLE", value_enum)]
+    pub table: TableName,
+    /// How many seeds, from 0 on
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    pub seeds: u16,
+    /// The folder of all data sets. Without it $DURE_DATA, else made-up data
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// As small as the recipe's `smoke` says: to see that it works
+    #[arg(long)]
+    pub smoke: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Tables of runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableName {
+    /// FedAvg and FedProx with stragglers, on MNIST
+    Fedprox,
+    /// Five strategies on labels that are dealt out more and more unevenly, on Fashion-MNIST
+    NonIid,
+    /// Eight rules against four attacks of 4 of 20 clients, on MNIST
+    Byzantine,
 }
 
 /// What `bench simulate` simulates.

@@ -15,7 +15,7 @@ use clap::{Args as Arguments, Parser, Subcommand};
 pub use data::{Data, DataCommand, Generate, Recipe, RecipeCommand};
 pub use federation::{Create, Federation, FederationCommand, Verify};
 pub use job::{Job, JobCommand, New, Start, Which};
-pub use local::{Baseline, Bench, BenchArgs, BenchCommand, Codec, Demo, Simulate, SimulateTask};
+pub use local::{Baseline, Bench, BenchArgs, BenchCommand, BenchTable, Codec, Demo, Simulate, SimulateTask, TableName};
 pub use model::{Model, ModelArgs, ModelCommand};
 pub use node::{Join, Part, Serve};
 pub use remote::{Client, ClientCommand, Invite, RemoteArgs, ServerArgs};

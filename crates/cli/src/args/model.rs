@@ -11,6 +11,7 @@ use super::RemoteArgs;
 Examples:
   dure model get production --out model.safetensors
   dure model predict model.safetensors --data new_days.csv
+  dure model predict xray.safetensors --data folder-of-images --out said.csv
   dure model promote 17; dure model rollback")]
 pub struct Model {
     #[command(subcommand)]
@@ -74,7 +75,7 @@ pub enum ModelCommand {
         #[command(flatten)]
         remote: RemoteArgs,
     },
-    /// Predict the target of every row of a file, in its unit
+    /// Predict the target of every row of a file, in its unit; or the class of every image
     Predict {
         #[command(flatten)]
         model: ModelArgs,
@@ -82,7 +83,7 @@ pub enum ModelCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Hold a model against rows whose target is known
+    /// Hold a model against rows or images whose target is known
     Evaluate {
         #[command(flatten)]
         model: ModelArgs,
@@ -98,7 +99,7 @@ pub struct ModelArgs {
     /// The model: a file that Dure wrote
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// The rows: a CSV file, or the folder of the recipe's data set
+    /// The rows: a CSV file, or the folder of the recipe's data set. To predict of images: a folder of PNG or JPEG, or one
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// The recipe whose [site] says what the file's columns are called; by default the built-in one that the model names

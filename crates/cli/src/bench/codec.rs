@@ -17,7 +17,7 @@ use dure_core::{
     update::{DELTA, Update, Weight},
 };
 use dure_learn::{
-    client::{Client, Trainer, measure_everybody},
+    client::{Client, Given, Trainer, measure_everybody},
     data::DataSet,
     split::Split,
     standardise::Preprocessing,
@@ -152,7 +152,7 @@ fn trained(found: &Found, data: &DataSet, examples: usize) -> Result<(Params, Pa
     let client = Client::new(rows, split, &work.schema, &preprocessing);
     let mut weights = Params::initial(plan.layout.clone().into(), 0);
     let mut trainer = Trainer::new(&work, &preprocessing, examples, 1);
-    let (mut update, _) = trainer.train((&weights, &[]), &client, TrainingRows::Training, (0, 1))?;
+    let (mut update, _) = trainer.train(Given::model(&weights), &client, TrainingRows::Training, (0, 1))?;
     let delta = update.groups.remove(DELTA).context("an update without a delta")?;
     weights.values_mut().iter_mut().zip(delta.values()).for_each(|(weight, delta)| *weight += delta);
     Ok((weights, delta, examples))

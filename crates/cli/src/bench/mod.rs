@@ -5,6 +5,7 @@ mod mnist;
 mod recover;
 mod serve;
 mod simulate;
+mod tables;
 mod train;
 
 use std::{
@@ -60,6 +61,7 @@ pub fn run(args: &args::Bench) -> Result<String, Fail> {
     let (python, json) = match &args.command {
         BenchCommand::Step { what } => return Ok(train::step(what)?),
         BenchCommand::Recover { json } => (None, *json),
+        BenchCommand::Table(table) => (None, table.json),
         BenchCommand::Train(bench)
         | BenchCommand::Simulate { bench, .. }
         | BenchCommand::Serve { bench, .. }
@@ -95,6 +97,7 @@ fn measured(command: &BenchCommand, say: &dyn Fn(String)) -> Result<Measured, Fa
         BenchCommand::Serve { bench, clients } => serve::run(bench, usize::from(*clients))?,
         BenchCommand::Recover { .. } => recover::run()?,
         BenchCommand::Codec(args) => return codec::run(args, say),
+        BenchCommand::Table(args) => return tables::run(args, say),
         BenchCommand::Step { .. } => vec![],
     };
     let cells = rows.iter().map(|row| {

@@ -6,9 +6,9 @@
 use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result};
-use dure_core::{combine::combine, model::Params, plan::TrainingRows, update::DELTA};
+use dure_core::{combine::combine, model::Params, optimizer::Combined, plan::TrainingRows, update::DELTA};
 use dure_learn::{
-    client::{Client, Trainer, measure_everybody},
+    client::{Client, Given, Trainer, measure_everybody},
     recipe::Recipe,
     split::Split,
     standardise::Preprocessing,
@@ -99,13 +99,13 @@ fn local_work_ms(found: &Found, data: &Path) -> Result<f64, Fail> {
     let mut times = vec![];
     for round in 1..=ROUNDS * REPEATS as u32 {
         let started = Instant::now();
-        let train = |client| trainer.train((&params, &[]), client, TrainingRows::Training, (0, round));
+        let train = |client| trainer.train(Given::model(&params), client, TrainingRows::Training, (0, round));
         let updates = clients.iter().map(train).map(|trained| Ok(trained?.0)).collect::<Result<Vec<_>>>()?;
         let deltas: Vec<_> = updates.iter().map(|update| update.groups[DELTA].values()).collect();
         let weights: Vec<f64> = updates.iter().map(|update| update.weight.get()).collect();
         let combined = combine(&*strategy.combine, &deltas, &weights, &[]);
         combined
-            .and_then(|delta| strategy.optimizer.step(&mut params, &mut Default::default(), &delta))
+            .and_then(|delta| strategy.optimizer.step(&mut params, &mut Default::default(), &Combined::of(&delta)))
             .context("layouts")?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }

@@ -85,11 +85,6 @@ fn add(remote: &Remote, spec: &JobSpec) -> Result<JobView, Fail> {
 fn spec(recipe: &RecipeArgs, seed: u64) -> Result<JobSpec, Fail> {
     let found = source::recipe(recipe)?;
     let plan = found.recipe.plan(&found.origin)?;
-    if let Some(layer) = found.recipe.plan.personalise.layers.first() {
-        return Err(Fail::usage(format!(
-            "personalise.layers keeps {layer} with each client, which agents cannot do yet: `dure simulate` can"
-        )));
-    }
     Ok(JobSpec { plan: plan.into(), seed: seed.to_string() })
 }
 
@@ -128,17 +123,4 @@ fn act(remote: &Remote, job: u32, action: JobAction, rounds: Option<u32>, json: 
     let run = rounds.map(|rounds| Run { rounds: Some(rounds) });
     let (_, view): (bool, JobView) = remote.post(&format!("jobs/{job}/{}", action.word()), run.as_ref())?;
     show::told(&view, json)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_agent_is_asked_to_keep_layers() {
-        let recipe = |name: &str| RecipeArgs { recipe: name.into(), overrides: vec![], smoke: false };
-        let error = spec(&recipe("fitbit-personal"), 0).err().map(|fail| fail.to_string()).unwrap_or_default();
-        assert!(error.contains("personalise.layers keeps layers.5 with each client"), "{error}");
-        assert!(spec(&recipe("fitbit"), 0).is_ok());
-    }
 }

@@ -269,6 +269,7 @@ fn row(round: &Collection, wall_s: f64) -> RoundRow {
         bytes_down: 0,
         wall_s,
         virtual_s: 0.0,
+        waited_for: String::new(),
     }
 }
 

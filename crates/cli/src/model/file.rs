@@ -12,7 +12,8 @@ use dure_learn::{
     data::{
         self, Format, Site, Source,
         examples::{Inputs, Truth},
-        table::{self, Row, Table, Target, read_bounded},
+        folder::{self, Folder},
+        table::{self, DataError, Row, Table, Target, read_bounded},
     },
     local_optimizer::{LocalOptimizer, Schedule},
     loss::Loss,
@@ -48,6 +49,16 @@ struct Model {
     trainer: Trainer,
 }
 
+/// What a model is asked about.
+struct Asked {
+    inputs: Inputs,
+    /// What stands over what each is known by.
+    heads: Vec<String>,
+    /// Of each: where it is, and the fields that it is known by.
+    known_by: Vec<(String, Vec<String>)>,
+    remarks: Vec<String>,
+}
+
 /// What a row is known by: what it is called, and of a row.
 type Place<'a> = (&'a str, fn(&Row) -> String);
 
@@ -63,9 +74,6 @@ impl Model {
         if !preprocessing.fits(&schema) {
             return Err(anyhow!("{shown}: its preprocessing does not fit its schema").into());
         }
-        if schema.image.is_some() {
-            return Err(anyhow!("{shown}: its model is given images; this command takes rows of a table").into());
-        }
         let site = site(args.recipe.as_deref(), &recipe)?;
         let model: ModelSpec = read(&shown, "model", told("model"))?;
         let trainer = trainer(&shown, &params, (&schema, model), &preprocessing)?;
@@ -76,6 +84,36 @@ impl Model {
         let file = if path.is_dir() { data::found(path, &self.site.file) } else { path.to_owned() };
         let table = data::rows(&file, &self.schema, &self.site, target)?;
         Ok((file, table))
+    }
+
+    /// The rows of a table, each known by whose it is and its day, and by its line where one of these is absent.
+    fn table(&self, path: &Path) -> Result<Asked, Fail> {
+        let (file, Table { rows, remarks, .. }) = self.rows(path, Target::Ignored)?;
+        let values = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
+        let places = self.places();
+        let known_by = rows.iter().map(|row| {
+            let fields = places.iter().map(|(_, of)| of(row)).collect();
+            (format!("{}:{}", file.display(), row.line), fields)
+        });
+        Ok(Asked {
+            inputs: Inputs::Table(self.schema.width(), values),
+            heads: places.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            known_by: known_by.collect(),
+            remarks,
+        })
+    }
+
+    /// The PNG and JPEG images in a folder, or one, each known by the name of its file.
+    fn images(&self, path: &Path) -> Result<Asked, Fail> {
+        let shape = self.schema.image.context("the model is given no images")?;
+        let Folder { images, files, others, .. } = folder::unlabelled(path, shape).map_err(DataError::from)?;
+        let remarks = (others > 0).then(|| format!("{others} files passed over: their names are not those of images"));
+        Ok(Asked {
+            inputs: Inputs::Images(images.pixels.len() / files.len().max(1), images.pixels.into()),
+            heads: vec!["image".into()],
+            known_by: files.iter().map(|file| (file.clone(), vec![quoted(file)])).collect(),
+            remarks: remarks.into_iter().collect(),
+        })
     }
 
     /// What stands over what is said of a row: the target and its unit, or the class and how probable each is.
@@ -155,7 +193,7 @@ fn trainer(
         schema: schema.clone(),
         split: SplitSpec::default(),
         model,
-        training: Training { epochs: 1, batch_size: BATCH, loss, optimizer, schedule: Schedule::Constant },
+        training: Training { epochs: 1, steps: None, batch_size: BATCH, loss, optimizer, schedule: Schedule::Constant },
         personalise: Personalise::default(),
     };
     work.check().map_err(|error| anyhow!("{file}: {error}"))?;
@@ -174,33 +212,29 @@ fn trainer(
     Ok(trainer)
 }
 
-/// By what each row is known, with what is said of it. A row that misses a value is left out if the schema says so, and counted.
+/// By what each row or image is known, with what is said of it. A row that misses a value is left out if the schema says so, and counted.
 pub fn predict(args: &ModelArgs, out: Option<&Path>) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
-    let (file, Table { rows, remarks, .. }) = model.rows(&args.data, Target::Ignored)?;
-    let features: Vec<f64> = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
-    let scaled = model.scale(&Inputs::Table(model.schema.width(), features), &Truth::Numbers(vec![]));
-    let all: Vec<u32> = (0..rows.len() as u32).collect();
+    let asked = if model.schema.image.is_some() { model.images(&args.data)? } else { model.table(&args.data)? };
+    let scaled = model.scale(&asked.inputs, &Truth::Numbers(vec![]));
+    let all: Vec<u32> = (0..asked.known_by.len() as u32).collect();
     let said = model.say(&scaled, &all);
-    let places = model.places();
-    let header = places.iter().map(|(name, _)| (*name).to_owned()).chain(model.heads());
-    let mut csv = header.map(|name| quoted(&name)).collect::<Vec<_>>().join(",") + "\n";
-    for (row, (said, finite)) in rows.iter().zip(said) {
+    let mut csv = asked.heads.into_iter().chain(model.heads()).map(|name| quoted(&name)).collect::<Vec<_>>().join(",");
+    csv.push('\n');
+    for ((place, fields), (said, finite)) in asked.known_by.iter().zip(said) {
         if !finite {
-            let (file, line) = (file.display(), row.line);
-            return Err(anyhow!(
-                "{file}:{line}: the model says nothing finite of this row; its values are far from any it saw"
-            )
-            .into());
+            return Err(
+                anyhow!("{place}: the model says nothing finite of it; its values are far from any it saw").into()
+            );
         }
-        let fields = places.iter().map(|(_, of)| of(row)).chain([said]);
-        csv.push_str(&(fields.collect::<Vec<_>>().join(",") + "\n"));
+        csv.extend(fields.iter().flat_map(|field| [field, ","]));
+        csv.push_str(&(said + "\n"));
     }
-    remarks.iter().for_each(|remark| eprintln!("dure: {}: {remark}", file.display()));
+    asked.remarks.iter().for_each(|remark| eprintln!("dure: {}: {remark}", args.data.display()));
     match out {
         Some(out) => {
             write_file(out, csv.as_bytes())?;
-            Ok(format!("{} predictions written to {}\n", rows.len(), out.display()))
+            Ok(format!("{} predictions written to {}\n", all.len(), out.display()))
         }
         None => Ok(csv),
     }
@@ -211,16 +245,22 @@ fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
 }
 
-/// Its figures on each client's rows and on all.
+/// Its figures on each client's rows and on all; on those that the data set holds out, if it does.
 pub fn evaluate(args: &ModelArgs, json: bool) -> Result<String, Fail> {
     let mut model = Model::read(args)?;
-    let (file, table) = model.rows(&args.data, Target::Needed)?;
-    let data = table::group(&file, table, &model.schema, &model.site, Source::File(file.clone()))?;
+    let data = if model.schema.image.is_some() {
+        data::load(&args.data, &model.schema, &model.site)?
+    } else {
+        let (file, table) = model.rows(&args.data, Target::Needed)?;
+        table::group(&file, table, &model.schema, &model.site, Source::File(file.clone()))?
+    };
     let mut sums = Vec::new();
     for client in &data.clients {
         let scaled = model.scale(&client.inputs, &client.truth);
-        let all: Vec<u32> = (0..client.len() as u32).collect();
-        sums.push(model.trainer.evaluate(&scaled, &all, true));
+        // What a data set holds out is what it is to be judged by.
+        let first = if client.held_out > 0 { client.len() - client.held_out } else { 0 };
+        let judged: Vec<u32> = (first as u32..client.len() as u32).collect();
+        sums.push(model.trainer.evaluate(&scaled, &judged, true));
     }
     let figures = Figures::of(data.clients.iter().map(|client| &client.name).zip(&sums));
     if json {

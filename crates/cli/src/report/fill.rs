@@ -141,7 +141,22 @@ fn summary(clients: &Clients, run: &Simulation, came: &Run) -> String {
 fn facts(found: &Found, clients: &Clients, run: &Simulation, came: &Run) -> Vec<(&'static str, String)> {
     let mut facts = facts_of_data(clients, came);
     facts.push(("dealt out by", choice(&found.recipe.site.partition)));
-    let World { stragglers, partial } = found.recipe.world;
+    let World { stragglers, partial, drop_out, ref devices, ref trace, availability, byzantine } = found.recipe.world;
+    if drop_out > 0.0 {
+        facts.push(("drop-out", format!("{} of clients, drawn in each round", number::percent(drop_out))));
+    }
+    if let Some(devices) = devices {
+        facts.push(("devices", choice(devices)));
+    }
+    if !trace.is_empty() {
+        facts.push(("devices", format!("of {trace}")));
+    }
+    if let Some(availability) = availability {
+        facts.push(("availability", choice(&availability)));
+    }
+    if let Some(byzantine) = byzantine {
+        facts.push(("clients that lie", choice(&byzantine)));
+    }
     if stragglers > 0.0 {
         let share = number::percent(stragglers);
         let work = match partial {

@@ -48,6 +48,7 @@ fn rounds(rounds: u32, metrics: &[(&str, f64)]) -> Vec<RoundRow> {
             bytes_down: 920_000 + u64::from(round % 3) * 20_000,
             wall_s: 0.06 * part,
             virtual_s: 0.0,
+            waited_for: String::new(),
         }
     };
     (1..=rounds).map(row).collect()

@@ -47,6 +47,10 @@ pub struct Run {
     /// The mean of MAE or accuracy on validation rows over the last fifth of rounds, of those that were evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late: Option<f64>,
+    /// Seconds of virtual time, of all training rounds.
+    pub virtual_s: f64,
+    /// Bytes of all updates.
+    pub bytes_up: u64,
     #[serde(flatten)]
     pub report: Report,
 }
@@ -63,7 +67,7 @@ struct Against {
 
 /// Runs with `seeds` seeds, and every fold.
 pub fn run(args: &Simulate, found: &Found, seeds: u32, started: Instant) -> Result<String, Fail> {
-    warn(&found.recipe.plan(&found.origin)?);
+    warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
     let output = args.out.as_deref().map(|folder| Output::open(folder, &[SUMMARY])).transpose()?;
     let runs = runs(args, found, seeds, ("", &mut Bar::new(started)), started)?;
     let repeated = sum_up(found, runs);
@@ -124,8 +128,10 @@ fn one(
     let shared = rows(|split| split.test.len()) as f64 / rows(|split| split.both.len()).max(1) as f64;
     let mut report = came.report;
     let late = late(&report.rounds, compared(Says::of_schema(&came.clients.work().schema))[0]);
-    (report.rounds, report.refit) = (vec![], vec![]);
-    Ok(Run { seed, fold: fold.map(|fold| fold.number), shared, late, report })
+    let rounds = [std::mem::take(&mut report.rounds), std::mem::take(&mut report.refit)].concat();
+    let (virtual_s, bytes_up) =
+        (rounds.iter().map(|row| row.virtual_s).sum(), rounds.iter().map(|row| row.bytes_up).sum());
+    Ok(Run { seed, fold: fold.map(|fold| fold.number), shared, late, virtual_s, bytes_up, report })
 }
 
 /// The mean of a metric over the last fifth of rounds.

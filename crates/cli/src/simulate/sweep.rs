@@ -1,7 +1,9 @@
-//! `dure simulate --sweep`: the same recipe with several values of some keys, each with the same seeds.
+//! `dure simulate --sweep`: the same recipe with several values of some keys, each with the same seeds; and `--compare`: several
+//! recipes in the same world.
 
 use std::{collections::BTreeMap, time::Instant};
 
+use dure_learn::recipe::Recipe;
 use dure_sim::repeat::Interval;
 use serde::Serialize;
 
@@ -19,15 +21,16 @@ use crate::{
 };
 
 /// What sums the settings up, in the folder of their folders.
-const SUMMARY: &str = "sweep.json";
+const SWEPT: &str = "sweep.json";
+const COMPARED: &str = "compare.json";
 
 /// The most settings of a sweep.
 const MOST: usize = 10_000;
 
-/// `sweep.json`.
+/// `sweep.json` and `compare.json`.
 #[derive(Serialize)]
 struct Swept {
-    /// The recipe's name.
+    /// The recipe's name; the first one's.
     recipe: String,
     /// In the order in which they were asked for; the last key changes first.
     settings: Vec<Setting>,
@@ -36,51 +39,96 @@ struct Swept {
 /// One setting, over its runs.
 #[derive(Serialize)]
 struct Setting {
-    /// `key=value`, of each key.
+    /// `key=value`, of each key; or the recipe.
     setting: Vec<String>,
     /// By model: each metric on pooled test rows.
     test: BTreeMap<String, BTreeMap<String, Interval>>,
     /// MAE or accuracy on validation rows, the mean over the last fifth of rounds.
     late: Interval,
+    /// Seconds of virtual time, of all training rounds.
+    virtual_s: Interval,
+    /// Bytes of all updates.
+    bytes_up: Interval,
     runs: Vec<Run>,
+}
+
+/// What is to be run.
+struct Asked {
+    /// What it is called.
+    setting: Vec<String>,
+    recipe: RecipeArgs,
+    found: Found,
 }
 
 /// Runs every setting with `seeds` seeds. All recipes are checked before the first is run.
 pub fn run(args: &Simulate, seeds: u32, started: Instant) -> Result<String, Fail> {
-    let settings = settings(&args.sweep)?;
-    let output = args.out.as_deref().map(|folder| Output::open(folder, &[SUMMARY])).transpose()?;
-    let mut asked = Vec::with_capacity(settings.len());
-    for setting in settings {
-        let overrides = args.recipe.overrides.iter().chain(&setting).cloned().collect();
-        let recipe = RecipeArgs { overrides, ..args.recipe.clone() };
-        let found = source::recipe(&recipe)?;
-        warn(&found.recipe.plan(&found.origin)?);
-        asked.push((setting, recipe, found));
-    }
+    let asked = if args.compare { recipes(args)? } else { values(args)? };
+    let summary = if args.compare { COMPARED } else { SWEPT };
+    let output = args.out.as_deref().map(|folder| Output::open(folder, &[summary])).transpose()?;
     let (mut swept, mut bar) = (vec![], Bar::new(started));
     let (mut title, mut recipe_name) = (String::new(), String::new());
     let mut says = Says::Number;
-    for (setting, recipe, found) in asked {
+    for Asked { setting, recipe, found } in asked {
         let mut args = args.clone();
-        (args.recipe, args.sweep) = (recipe, vec![]);
-        args.out = args.out.map(|out| out.join(setting.join(",")));
+        (args.recipe, args.sweep, args.compare) = (recipe, vec![], false);
+        args.out = args.out.map(|out| out.join(setting.join(",").replace('/', "_")));
         says = Says::of_schema(&found.recipe.schema);
-        (title, recipe_name) = (found.recipe.title.clone(), found.recipe.name.clone());
+        if recipe_name.is_empty() {
+            (title, recipe_name) = (found.recipe.title.clone(), found.recipe.name.clone());
+        }
         let runs = runs(&args, &found, seeds, (&format!("{}, ", setting.join(" ")), &mut bar), started)?;
         swept.push(sum_up(setting, runs, &found));
     }
     let swept = Swept { recipe: recipe_name, settings: swept };
     if let Some(output) = output {
-        output.write(&[(SUMMARY, format!("{}\n", serde_json::to_string_pretty(&swept)?).as_bytes())])?;
+        output.write(&[(summary, format!("{}\n", serde_json::to_string_pretty(&swept)?).as_bytes())])?;
     }
     if args.json {
         return Ok(serde_json::to_string_pretty(&swept)? + "\n");
     }
     let written =
-        args.out.as_ref().map(|out| format!("written  {0}/{SUMMARY}, and a folder for each setting\n", out.display()));
+        args.out.as_ref().map(|out| format!("written  {0}/{summary}, and a folder for each of them\n", out.display()));
     Ok(format!("{title}\n\n{}\n", table(&swept, says, seeds))
         + &format!("\ntook     {}\n", words::span(started.elapsed().as_secs_f64()))
         + &written.unwrap_or_default())
+}
+
+/// The recipe with every choice of one value for each key.
+fn values(args: &Simulate) -> Result<Vec<Asked>, Fail> {
+    let one = |setting: Vec<String>| {
+        let overrides = args.recipe.overrides.iter().chain(&setting).cloned().collect();
+        let recipe = RecipeArgs { overrides, ..args.recipe.clone() };
+        let found = source::recipe(&recipe)?;
+        warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
+        Ok(Asked { setting, recipe, found })
+    };
+    settings(&args.sweep)?.into_iter().map(one).collect()
+}
+
+/// Every recipe that is named, in the world of the first and on its data.
+fn recipes(args: &Simulate) -> Result<Vec<Asked>, Fail> {
+    let (overrides, others): (Vec<String>, Vec<String>) =
+        args.recipe.overrides.iter().cloned().partition(|typed| typed.contains('='));
+    let mut asked: Vec<Asked> = vec![];
+    for name in std::iter::once(&args.recipe.recipe).chain(&others) {
+        let recipe = RecipeArgs { recipe: name.clone(), overrides: overrides.clone(), smoke: args.recipe.smoke };
+        let mut found = source::recipe(&recipe)?;
+        if let Some(Asked { found: first, .. }) = asked.first() {
+            let (one, two) = (&first.recipe.schema, &found.recipe.schema);
+            if (&one.features, &one.image, &one.target) != (&two.features, &two.image, &two.target) {
+                let (a, b) = (&first.origin, &found.origin);
+                return Err(Fail::usage(format!("--compare: {a} and {b} cannot be compared: their schemas differ")));
+            }
+            let Recipe { data, site, generator, world, .. } = first.recipe.clone();
+            found.recipe = Recipe { data, site, generator, world, ..found.recipe };
+        }
+        warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
+        asked.push(Asked { setting: vec![name.clone()], recipe, found });
+    }
+    if asked.len() < 2 {
+        return Err(Fail::usage("--compare: name at least two recipes, as in `dure simulate a.toml b.toml --compare`"));
+    }
+    Ok(asked)
 }
 
 /// Every choice of one value for each key.
@@ -136,12 +184,15 @@ fn sum_up(setting: Vec<String>, runs: Vec<Run>, found: &Found) -> Setting {
         ((*model).to_owned(), metrics.collect::<BTreeMap<_, _>>())
     };
     let test = show::MODELS.iter().map(of_model).filter(|(_, metrics)| !metrics.is_empty()).collect();
+    let over = |of: fn(&Run) -> f64| Interval::new(runs.iter().map(of), 0.0);
+    let (virtual_s, bytes_up) = (over(|run| run.virtual_s), over(|run| run.bytes_up as f64));
     let late = Interval::new(runs.iter().filter_map(|run| run.late), 0.0);
-    Setting { setting, test, late, runs }
+    Setting { setting, test, late, virtual_s, bytes_up, runs }
 }
 
 fn table(swept: &Swept, says: Says, seeds: u32) -> String {
     let main = compared(says)[0];
+    let takes_time = swept.settings.iter().any(|setting| setting.virtual_s.mean > 0.0);
     let shown = says.of_test("");
     let head = shown.iter().find(|(metric, _)| *metric == main).map_or(main, |(_, head)| head.as_str());
     let models: Vec<(&str, &str)> = show::MODELS
@@ -152,12 +203,16 @@ fn table(swept: &Swept, says: Says, seeds: u32) -> String {
     let row = |setting: &Setting| {
         let of = |(key, _): &(&str, &str)| cell(setting.test.get(*key).and_then(|metrics| metrics.get(main)));
         let late = cell(Some(&setting.late).filter(|late| late.n > 0));
-        std::iter::once(setting.setting.join(" ")).chain(models.iter().map(of)).chain([late]).collect()
+        let time = Some(words::span(setting.virtual_s.mean)).filter(|_| takes_time);
+        let sent = show::bytes(setting.bytes_up.mean as u64);
+        let after = [late].into_iter().chain([sent]).chain(time);
+        std::iter::once(setting.setting.join(" ")).chain(models.iter().map(of)).chain(after).collect()
     };
     let over = format!("{head}, mean ± 95 % of {}", words::count(seeds as usize, "seed"));
     let names = models.iter().map(|(_, name)| format!("{name}, test rows"));
-    let heads: Vec<String> =
-        [over].into_iter().chain(names).chain(["last fifth of rounds, validation".into()]).collect();
+    let heads =
+        [over].into_iter().chain(names).chain(["last fifth of rounds, validation".into(), "sent by clients".into()]);
+    let heads: Vec<String> = heads.chain(takes_time.then(|| "virtual time".into())).collect();
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     show::table(&heads, swept.settings.iter().map(row)).to_string()
 }

@@ -47,6 +47,7 @@ const ROUTES: &[(&str, &str, May)] = &[
     ("get", "/v1/federations/{federation}/models", May::Operator),
     ("get", "/v1/federations/{federation}/models/{version}", May::Members),
     ("get", "/v1/federations/{federation}/models/{version}/weights", May::Members),
+    ("get", "/v1/federations/{federation}/models/{version}/control", May::Members),
     ("get", "/v1/federations/{federation}/aliases", May::Operator),
     ("put", "/v1/federations/{federation}/aliases/{alias}", May::Operator),
     ("get", "/v1/federations/{federation}/events", May::Operator),

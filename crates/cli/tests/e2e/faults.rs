@@ -15,11 +15,12 @@ use crate::{
 };
 
 /// What agents ask. A route that is missing here, or that no agent asks any more, fails every test of this file.
-const ROUTES: [&str; 13] = [
+const ROUTES: [&str; 14] = [
     "DELETE …/clients/_",
     "GET …",
     "GET …/clients/_/task",
     "GET …/jobs/_",
+    "GET …/models/_/control",
     "GET …/models/_/weights",
     "GET …/tasks/_",
     "PATCH …/clients/_",

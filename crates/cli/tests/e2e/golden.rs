@@ -10,8 +10,9 @@ use crate::harness::{How, Process, Serve, block_on, dure, said};
 /// How many clients it has. All of them have to answer in every round.
 pub const CLIENTS: usize = 3;
 
-/// Its seed and keys. The server's optimizer remembers something, so that a restart has something to forget.
-pub const KEYS: [&str; 10] = [
+/// Its seed and keys. The server's optimizer remembers something and tells the clients, and each client keeps its direction and a
+/// layer of its own, so that a restart has something to forget.
+pub const KEYS: [&str; 11] = [
     "--seed",
     "11",
     "rounds=2",
@@ -20,8 +21,9 @@ pub const KEYS: [&str; 10] = [
     "cohort.deadline_s=600",
     "personalise.epochs=5",
     "stop.abandoned=9",
-    "strategy.name=fedadam",
-    "strategy.learning_rate=0.01",
+    "strategy.name=scaffold",
+    "training.optimizer={name=\"sgd\",learning_rate=0.02}",
+    "personalise.layers=[\"layers.6\"]",
 ];
 
 /// A server with the federation of the golden job, the rows, and an invitation.

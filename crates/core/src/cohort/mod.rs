@@ -1,4 +1,9 @@
-//! Which clients take part in a round: a function of (eligible members, seed, round).
+//! Which clients take part in a round: a function of (eligible members, seed, round, what the journal says of them).
+
+pub mod history;
+pub mod oort;
+pub mod power_of_choice;
+pub mod ring;
 
 use std::collections::BTreeSet;
 
@@ -8,6 +13,7 @@ use crate::{
     name::ClientName,
     random::{Purpose, SliceRandom, stream},
 };
+use history::History;
 
 /// How many of the eligible clients a round asks, and how many answers it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,11 +31,60 @@ pub struct CohortSpec {
     pub min_clients: Option<usize>,
     /// How long a round waits for its cohort, in seconds of federation time.
     pub deadline_s: f64,
+    /// Who is asked, where not everybody is.
+    #[serde(skip_serializing_if = "Select::is_random")]
+    pub select: Select,
+    /// Whether the task of a client that is lost, leaves or declines goes to the next that is eligible.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reassign: bool,
+}
+
+/// Who is asked to train.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Select {
+    /// Each with the same probability.
+    #[default]
+    Random,
+    /// One after another: see [`ring::select`].
+    Ring {},
+    /// Whom the model serves worst, of some: see [`power_of_choice::select`].
+    PowerOfChoice {
+        /// How many are drawn to choose from.
+        candidates: usize,
+    },
+    /// Of whom much is to be learned in little time: see [`oort::select`].
+    Oort {
+        /// Who takes longer is asked less.
+        preferred_s: f64,
+        /// By how much.
+        #[serde(default = "two")]
+        penalty: f64,
+    },
+}
+
+fn two() -> f64 {
+    2.0
+}
+
+impl Select {
+    /// Whether it is the default.
+    pub fn is_random(&self) -> bool {
+        *self == Self::Random
+    }
 }
 
 impl Default for CohortSpec {
     fn default() -> Self {
-        Self { size: None, over_selection: 1.0, quorum: None, min_clients: None, deadline_s: 600.0 }
+        Self {
+            size: None,
+            over_selection: 1.0,
+            quorum: None,
+            min_clients: None,
+            deadline_s: 600.0,
+            select: Select::Random,
+            reassign: false,
+        }
     }
 }
 
@@ -66,6 +121,30 @@ impl CohortSpec {
     /// How many answers a round that wants `wanted` needs.
     pub fn quorum_of(&self, wanted: usize) -> usize {
         self.quorum.unwrap_or(wanted).min(wanted)
+    }
+}
+
+/// Whom a training round asks: `size` of the `eligible`, all of them if there are no more.
+pub fn select(
+    select: Select,
+    eligible: &BTreeSet<ClientName>,
+    size: Option<usize>,
+    (seed, round, attempt): (u64, u32, u32),
+    history: &History,
+) -> BTreeSet<ClientName> {
+    let size = size.unwrap_or(eligible.len());
+    if size >= eligible.len() {
+        return eligible.clone();
+    }
+    match select {
+        Select::Random => random(eligible, Some(size), seed, round, attempt),
+        Select::Ring {} => ring::select(eligible, size, history),
+        Select::PowerOfChoice { candidates } => {
+            power_of_choice::select(eligible, (size, candidates), (seed, round, attempt), history)
+        }
+        Select::Oort { preferred_s, penalty } => {
+            oort::select(eligible, (size, preferred_s, penalty), (seed, round, attempt), history)
+        }
     }
 }
 
@@ -117,7 +196,34 @@ mod tests {
         assert_eq!(cohorts.iter().collect::<BTreeSet<_>>().len(), 4);
     }
 
+    #[test]
+    fn the_worst_served_of_all_candidates_are_asked_and_those_who_never_trained_before_them() {
+        let all = names(5);
+        let answer = |loss| history::Answered { round: 1, loss, examples: 1.0, took: Default::default() };
+        let losses = [0.1, 0.9, 0.5, 0.7].map(answer);
+        let history = History { answers: all.iter().cloned().zip(losses).collect(), ..History::default() };
+        let asked = |candidates| {
+            let cohort = select(Select::PowerOfChoice { candidates }, &all, Some(2), (1, 7, 1), &history);
+            cohort.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(5), ["client-1", "client-4"]);
+        assert_eq!(asked(2), random(&all, Some(2), 1, 7, 1).iter().map(ToString::to_string).collect::<Vec<_>>());
+    }
+
     proptest! {
+        #[test]
+        fn every_way_to_select_asks_so_many_of_the_eligible(n in 2usize..30, size in 1usize..30, round in 1u32..9, losses in prop::collection::vec(0.0f64..9.0, 0..30)) {
+            let all = names(n);
+            let answer = |loss: f64| history::Answered { round: 1, loss, examples: 2.0, took: crate::time::Duration((loss * 1e4) as u64) };
+            let history = History { cursor: all.first().cloned(), answers: all.iter().cloned().zip(losses.into_iter().map(answer)).collect() };
+            let ways = [Select::Random, Select::Ring {}, Select::PowerOfChoice { candidates: 7 }, Select::Oort { preferred_s: 30.0, penalty: 2.0 }];
+            for way in ways {
+                let cohort = select(way, &all, Some(size), (3, round, 1), &history);
+                prop_assert_eq!(cohort.len(), size.min(n), "{:?}", way);
+                prop_assert!(cohort.is_subset(&all));
+            }
+        }
+
         #[test]
         fn a_cohort_has_the_size_asked_for_and_is_drawn_alike_again(n in 1usize..40, size in 1usize..50, seed: u64) {
             let eligible = names(n);

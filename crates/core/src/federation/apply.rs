@@ -1,14 +1,16 @@
 //! How an event changes the state. Total: a record that was appended is never refused, whatever it counts to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Federation, Member, Standing, Version};
 use crate::{
-    event::{Event, Record, Stop},
+    cohort::{Select, history::Answered},
+    event::{Answer, Event, Record, Stop},
     job::{Collection, Job, Stage, Status},
     name::ClientName,
     round::{Kind, Round, RoundId},
     time::{Duration, Time},
+    update::TRAIN_LOSS,
 };
 
 impl Federation {
@@ -149,16 +151,38 @@ impl Job {
     /// What an event changes in a job's round, and in what the job learns from it.
     fn apply_round(&mut self, event: &Event, at: Time) {
         match event {
-            Event::RoundOpened { round, version, cohort, quorum, goal, deadline } => {
+            Event::RoundOpened { round, version, cohort, quorum, goal, among, deadline } => {
                 let (id, version, cohort) = (*round, *version, cohort.clone());
+                let (among, places, opened) = (among.unwrap_or(cohort.len()), cohort.len(), at);
+                if id.kind == Kind::Train {
+                    self.history.ask(&cohort);
+                }
                 let round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
-                self.stage = Stage::Open(Collection { id, version, cohort, round, answers: BTreeMap::new() });
+                self.stage = Stage::Open(Collection {
+                    id,
+                    version,
+                    cohort,
+                    among,
+                    places,
+                    opened,
+                    round,
+                    answers: BTreeMap::new(),
+                });
+            }
+            Event::TaskReassigned { round, client } => {
+                if let Some(open) = self.collecting(*round) {
+                    open.cohort.insert(client.clone());
+                    open.round.invite(client);
+                    self.history.ask(&BTreeSet::from([client.clone()]));
+                }
             }
             Event::AnswerAccepted { round, client, answer } => {
                 if let Some(open) = self.collecting(*round)
                     && open.round.report(client).is_ok()
                 {
                     open.answers.insert(client.clone(), answer.clone());
+                    let took = at.since(open.opened);
+                    self.remember(*round, client, answer, took);
                 }
             }
             Event::TaskDeclined { round, client, reason } => {
@@ -177,6 +201,16 @@ impl Job {
             Event::Evaluated { round, .. } if round.kind == Kind::Test => self.tested = true,
             Event::Evaluated { round, metrics, .. } => self.judge(round.ordinal, metrics),
             _ => {}
+        }
+    }
+
+    /// Notes a client's answer to a training task, if clients are chosen by their answers.
+    fn remember(&mut self, round: RoundId, client: &ClientName, answer: &Answer, took: Duration) {
+        let chosen_by = matches!(self.plan.cohort.select, Select::PowerOfChoice { .. } | Select::Oort { .. });
+        if let (true, Answer::Update { weight, scalars, .. }) = (chosen_by, answer) {
+            let loss = scalars.get(TRAIN_LOSS).copied().unwrap_or(0.0);
+            let answered = Answered { round: round.ordinal, loss, examples: weight.get(), took };
+            self.history.answers.insert(client.clone(), answered);
         }
     }
 
@@ -238,6 +272,7 @@ fn job_of(event: &Event) -> Option<u32> {
         Event::RoundOpened { round, .. }
         | Event::AnswerAccepted { round, .. }
         | Event::TaskDeclined { round, .. }
+        | Event::TaskReassigned { round, .. }
         | Event::RoundCompleted { round, .. }
         | Event::RoundAbandoned { round, .. }
         | Event::Evaluated { round, .. } => Some(round.job),

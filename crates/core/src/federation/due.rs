@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Federation;
 use crate::{
-    cohort,
+    cohort::{self, ring},
     event::{Answer, Event, Outcome},
     job::{Collection, Job, Next, Stage, Status},
+    name::ClientName,
     round::{Kind, Round, RoundId},
     statistics::{Metrics, Statistics, Sums, merge},
     time::{Duration, Time},
@@ -18,7 +19,10 @@ impl Federation {
         let Some(job) = self.active() else { return vec![] };
         match &job.stage {
             Stage::Commit(_) => vec![],
-            Stage::Open(collection) => end_of(collection, job, now),
+            Stage::Open(collection) => match self.reassigned(collection, job, now) {
+                events if events.is_empty() => end_of(collection, job, now),
+                events => events,
+            },
             Stage::Idle if job.status == Status::Paused && job.limit.is_none() => vec![],
             Stage::Idle if job.abandoned >= job.plan.stop.abandoned => {
                 vec![Event::JobEnded { job: job.id, outcome: Outcome::GaveUp, reason: String::new() }]
@@ -57,12 +61,30 @@ impl Federation {
         // Only training draws a sample; what is measured or judged concerns everybody.
         let samples = round.kind == Kind::Train;
         let asked = if samples { spec.asked() } else { None };
-        let cohort = cohort::random(&eligible, asked, job.seed, round.ordinal, round.attempt);
+        let drawn_by = (job.seed, round.ordinal, round.attempt);
+        let cohort = cohort::select(spec.select, &eligible, asked, drawn_by, &job.history);
         let goal = if samples { spec.goal_of(cohort.len()) } else { None };
         // What is measured or judged has to be of somebody.
         let quorum = spec.quorum_of(goal.unwrap_or(cohort.len())).max(usize::from(!samples));
         let deadline = now + Duration((spec.deadline_s * 1000.0) as u64);
-        Some(Event::RoundOpened { round, version: job.version, quorum, goal, cohort, deadline })
+        // How many there are counts where clients remember: the server's step is of everybody's.
+        let among = Some(eligible.len()).filter(|all| *all > cohort.len() && job.plan.objective().is_remembered());
+        Some(Event::RoundOpened { round, version: job.version, quorum, goal, among, cohort, deadline })
+    }
+
+    /// Who takes the places of those that will not answer, if the plan gives their tasks to others: the next that are eligible and were
+    /// not asked in this round, in the order of names from the one that was asked last.
+    fn reassigned(&self, open: &Collection, job: &Job, now: Time) -> Vec<Event> {
+        let Round::Collecting { awaited, reported, goal, deadline, .. } = &open.round else { return vec![] };
+        let missing = open.places.saturating_sub(awaited.len() + reported.len());
+        let wanted = open.id.kind == Kind::Train && reported.len() < *goal && now < *deadline;
+        if !(job.plan.cohort.reassign && wanted) || missing == 0 || job.is_by_hand(open.id) {
+            return vec![];
+        }
+        let asked = |client: &ClientName| open.cohort.contains(client) || job.declined.contains_key(client);
+        let others = self.eligible().into_iter().filter(|client| !asked(client)).collect();
+        let next = ring::select(&others, missing, &job.history).into_iter();
+        next.map(|client| Event::TaskReassigned { round: open.id, client }).collect()
     }
 
     /// The end of a job, and the refit that follows one which chose its number of rounds on validation rows.

@@ -1,6 +1,6 @@
 //! Steps that are shorter in the coordinates that move most.
 
-use super::{Optimizer, State};
+use super::{Combined, Optimizer, State};
 use crate::model::{LayoutMismatch, Params};
 
 /// FedAdagrad, FedAdam and FedYogi, Algorithm 2 of Reddi et al. 2021 <https://arxiv.org/abs/2003.00295>: m ← β₁·m + (1 − β₁)·Δ,
@@ -53,7 +53,8 @@ impl Optimizer for Adaptive {
         2
     }
 
-    fn step(&self, params: &mut Params, state: &mut State, delta: &[f32]) -> Result<(), LayoutMismatch> {
+    fn step(&self, params: &mut Params, state: &mut State, round: &Combined<'_>) -> Result<(), LayoutMismatch> {
+        let delta = round.delta;
         let Self { second, learning_rate, beta_1, tau } = *self;
         let [first, squares] = state.at(params, delta, [0.0, tau * tau])?;
         let moments = first.iter_mut().zip(squares);

@@ -3,10 +3,14 @@
 pub mod sgd;
 
 pub mod adaptive;
+pub mod feddyn;
 pub mod momentum;
+pub mod scaffold;
 
 pub use adaptive::{Adaptive, Second};
+pub use feddyn::FedDyn;
 pub use momentum::Momentum;
+pub use scaffold::Scaffold;
 pub use sgd::Sgd;
 
 use crate::model::{LayoutMismatch, Params};
@@ -18,8 +22,31 @@ pub trait Optimizer: Send + Sync {
         0
     }
 
-    /// Moves `params` along `delta`, and `state` with it.
-    fn step(&self, params: &mut Params, state: &mut State, delta: &[f32]) -> Result<(), LayoutMismatch>;
+    /// Whether clients are told its first buffer with the model: the control variate of SCAFFOLD.
+    fn tells_control(&self) -> bool {
+        false
+    }
+
+    /// Moves `params` along what a round came to, and `state` with it.
+    fn step(&self, params: &mut Params, state: &mut State, round: &Combined<'_>) -> Result<(), LayoutMismatch>;
+}
+
+/// What the updates of a round come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Combined<'a> {
+    /// The combined [`DELTA`](crate::update::DELTA).
+    pub delta: &'a [f32],
+    /// The combined [`CONTROL`](crate::update::CONTROL); empty if the strategy has none.
+    pub control: &'a [f32],
+    /// How many have answered, as a share of the clients that could have been asked; at most 1.
+    pub share: f64,
+}
+
+impl<'a> Combined<'a> {
+    /// A delta of everybody's.
+    pub fn of(delta: &'a [f32]) -> Self {
+        Self { delta, control: &[], share: 1.0 }
+    }
 }
 
 /// What an optimizer remembers between rounds: nothing for plain SGD. It is part of the model version.

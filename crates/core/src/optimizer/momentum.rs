@@ -1,6 +1,6 @@
 //! Descent that remembers where it went.
 
-use super::{Optimizer, State};
+use super::{Combined, Optimizer, State};
 use crate::model::{LayoutMismatch, Params};
 
 /// Server momentum, FedAvgM of Hsu, Qi and Brown 2019 <https://arxiv.org/abs/1909.06335>: v ← β·v + Δ, params += η·v.
@@ -17,7 +17,8 @@ impl Optimizer for Momentum {
         1
     }
 
-    fn step(&self, params: &mut Params, state: &mut State, delta: &[f32]) -> Result<(), LayoutMismatch> {
+    fn step(&self, params: &mut Params, state: &mut State, round: &Combined<'_>) -> Result<(), LayoutMismatch> {
+        let delta = round.delta;
         let [velocity] = state.at(params, delta, [0.0])?;
         for ((value, velocity), delta) in params.values_mut().iter_mut().zip(velocity).zip(delta) {
             *velocity = self.momentum * *velocity + delta;

@@ -1,6 +1,6 @@
 //! Plain gradient descent on the server.
 
-use super::{Optimizer, State};
+use super::{Combined, Optimizer, State};
 use crate::model::{LayoutMismatch, Params};
 
 /// `params += learning_rate · delta`. With rate 1.0 and [`Mean`](crate::combine::Mean) this is FedAvg.
@@ -11,7 +11,8 @@ pub struct Sgd {
 }
 
 impl Optimizer for Sgd {
-    fn step(&self, params: &mut Params, _: &mut State, delta: &[f32]) -> Result<(), LayoutMismatch> {
+    fn step(&self, params: &mut Params, _: &mut State, round: &Combined<'_>) -> Result<(), LayoutMismatch> {
+        let delta = round.delta;
         let values = params.values_mut();
         if values.len() != delta.len() {
             return Err(LayoutMismatch { want: values.len(), got: delta.len() });
@@ -34,9 +35,9 @@ mod tests {
         let layout = Arc::new(Layout::new(vec![tensor]).unwrap());
         let mut params = Params::new(layout, vec![1.0, 2.0]).unwrap();
         let sgd = Sgd { learning_rate: 0.5 };
-        sgd.step(&mut params, &mut State::default(), &[2.0, -2.0]).unwrap();
+        sgd.step(&mut params, &mut State::default(), &Combined::of(&[2.0, -2.0])).unwrap();
         assert_eq!(params.values(), [2.0, 1.0]);
-        let error = sgd.step(&mut params, &mut State::default(), &[1.0]);
+        let error = sgd.step(&mut params, &mut State::default(), &Combined::of(&[1.0]));
         assert_eq!(error, Err(LayoutMismatch { want: 2, got: 1 }));
     }
 }

@@ -23,7 +23,7 @@ use super::{
 pub struct Folder {
     /// The images.
     pub images: Images,
-    /// Where each was: its class, a slash and the name of its file.
+    /// Where each was: its class and a slash, if that is known, and the name of its file.
     pub files: Vec<String>,
     /// The digest of each file's bytes. A copy under another name is found by it; the same picture saved anew is not.
     pub digests: Vec<Digest>,
@@ -64,23 +64,26 @@ const FILTER: FilterType = FilterType::Triangle;
 /// Sides are scaled each for itself; a colour becomes grey by the weights of Rec. 709; opacity and what a camera says of
 /// its orientation are not looked at.
 pub fn read(root: &Path, classes: &[String], shape: ImageShape) -> Result<Folder, ImageError> {
-    if ![1, 3].contains(&shape.channels) {
-        return Err(shape.refused("1 or 3"));
-    }
-    let size = shape.bytes()?;
+    let mut folder = Folder::empty(shape)?;
     check_folders(root, classes)?;
-    let mut folder = Folder { images: Images::new(shape, vec![], vec![])?, files: vec![], digests: vec![], others: 0 };
     for (label, class) in classes.iter().enumerate() {
         let label = u16::try_from(label).map_err(|_| ImageError::Classes { why: "is too long".into() })?;
         let (files, others) = list(&root.join(class))?;
         folder.others += others;
         for file in files {
-            let found = (folder.images.pixels.len() + size) as u64;
-            if found > MAX_BYTES {
-                return Err(ImageError::TooLarge { file, found, limit: MAX_BYTES });
-            }
-            folder.add(class, label, &file)?;
+            folder.add(format!("{class}/{}", name(&file)), label, &file)?;
         }
+    }
+    Ok(folder)
+}
+
+/// Reads images whose classes are not known: those in a folder, by name, or one file. All have the label 0.
+pub fn unlabelled(path: &Path, shape: ImageShape) -> Result<Folder, ImageError> {
+    let mut folder = Folder::empty(shape)?;
+    let (files, others) = if path.is_dir() { list(path)? } else { (vec![path.to_owned()], 0) };
+    folder.others = others;
+    for file in files {
+        folder.add(name(&file), 0, &file)?;
     }
     Ok(folder)
 }
@@ -160,13 +163,24 @@ fn decode(bytes: &[u8], shape: ImageShape) -> Result<Vec<u8>, image::ImageError>
 }
 
 impl Folder {
-    fn add(&mut self, class: &str, label: u16, file: &Path) -> Result<(), ImageError> {
+    fn empty(shape: ImageShape) -> Result<Self, ImageError> {
+        if ![1, 3].contains(&shape.channels) {
+            return Err(shape.refused("1 or 3"));
+        }
+        Ok(Self { images: Images::new(shape, vec![], vec![])?, files: vec![], digests: vec![], others: 0 })
+    }
+
+    fn add(&mut self, called: String, label: u16, file: &Path) -> Result<(), ImageError> {
+        let found = (self.images.pixels.len() + self.images.shape.bytes()?) as u64;
+        if found > MAX_BYTES {
+            return Err(ImageError::TooLarge { file: file.into(), found, limit: MAX_BYTES });
+        }
         let bytes =
             read_bounded(file, MAX_FILE_BYTES).map_err(|why| ImageError::Unreadable { file: file.into(), why })?;
         let undecodable = |why| ImageError::Undecodable { file: file.into(), why: excerpt(why, SENTENCE) };
         self.images.pixels.extend(decode(&bytes, self.images.shape).map_err(undecodable)?);
         self.images.labels.push(label);
-        self.files.push(format!("{class}/{}", name(file)));
+        self.files.push(called);
         self.digests.push(Digest::of(&bytes));
         Ok(())
     }

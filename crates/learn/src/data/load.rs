@@ -31,7 +31,7 @@ pub fn load(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, Data
     }
 }
 
-/// The file of a table in `folder`: as it is called, or else packed (`.gz`) or unpacked under the same name.
+/// A file of the data set in `folder`: as it is called, or else packed (`.gz`) or unpacked under the same name.
 pub fn found(folder: &Path, name: &str) -> PathBuf {
     let file = folder.join(name);
     let other = match name.strip_suffix(".gz") {
@@ -85,7 +85,7 @@ pub fn made_up(
             let train = glyphs::generate(glyphs, 0, seed)?;
             let test = glyphs::generate(Glyphs { per_class: test_per_class, ..glyphs }, u64::from(per_class), seed)?;
             let test = (test_per_class > 0).then_some(test);
-            Ok((None, whole_of(Source::Generated, train, test, 0).divide(site)?))
+            Ok((None, whole_of(Source::Generated, train, test, Left::default()).divide(site)?))
         }
     }
 }
@@ -95,27 +95,36 @@ fn of_images(folder: &Path, schema: &Schema, site: &Site) -> Result<DataSet, Dat
         let why = std::io::Error::other("the schema has no image, and these are images");
         return Err(DataError::Unreadable { file: folder.into(), why });
     };
-    let (train, test, dropped) = match site.format {
+    let (train, test, left) = match site.format {
         Format::Folder => folders(folder, schema, site, shape)?,
         _ => {
             let read = |files: &[String]| files_of(folder, schema, site, files);
             let test = if site.test.is_empty() { None } else { Some(read(&site.test)?) };
-            (read(&site.train)?, test, 0)
+            (read(&site.train)?, test, Left::default())
         }
     };
     for images in [Some(&train), test.as_ref()].into_iter().flatten() {
         if images.shape != shape {
             let (found, want) = (images.shape, shape);
             let of = |shape: ImageShape| format!("{} × {} × {}", shape.height, shape.width, shape.channels);
-            let why = format!("its images are {}, and schema.image is {}", of(found), of(want));
+            let why = format!("its images are {}, and schema.image says {}", of(found), of(want));
             return Err(DataError::Unreadable { file: folder.into(), why: std::io::Error::other(why) });
         }
     }
-    whole_of(Source::File(folder.into()), train, test, dropped).divide(site)
+    whole_of(Source::File(folder.into()), train, test, left).divide(site)
+}
+
+/// What is left out of folders of images.
+#[derive(Default)]
+struct Left {
+    /// Copies of other images.
+    copies: usize,
+    /// Files that are no images by their names.
+    others: usize,
 }
 
 fn files_of(folder: &Path, schema: &Schema, site: &Site, files: &[String]) -> Result<Images, ImageError> {
-    let paths: Vec<_> = files.iter().map(|file| folder.join(file)).collect();
+    let paths: Vec<_> = files.iter().map(|file| found(folder, file)).collect();
     match (site.format, &paths[..]) {
         (Format::Idx, [images, labels]) => idx::read(images, labels, schema.target.classes.len()),
         _ => cifar::read(&paths),
@@ -128,7 +137,7 @@ fn folders(
     schema: &Schema,
     site: &Site,
     shape: ImageShape,
-) -> Result<(Images, Option<Images>, usize), ImageError> {
+) -> Result<(Images, Option<Images>, Left), ImageError> {
     let read = |name: &String| folder::read(&folder.join(name), &schema.target.classes, shape);
     let mut train = match site.train.first() {
         Some(name) => read(name)?,
@@ -137,19 +146,27 @@ fn folders(
     for name in site.train.iter().skip(1) {
         train.append(read(name)?);
     }
-    let (train, mut dropped) = drop_repeats(train);
-    let Some(name) = site.test.first() else { return Ok((train.images, None, dropped)) };
+    let (train, copies) = drop_repeats(train);
+    let mut left = Left { copies, others: train.others };
+    let Some(name) = site.test.first() else { return Ok((train.images, None, left)) };
     let (test, copies) = drop_copies(&train, read(name)?);
     let (test, repeats) = drop_repeats(test);
-    dropped += copies + repeats;
-    Ok((train.images, Some(test.images), dropped))
+    left.copies += copies + repeats;
+    left.others += test.others;
+    Ok((train.images, Some(test.images), left))
 }
 
-fn whole_of(source: Source, train: Images, test: Option<Images>, dropped: usize) -> Whole {
+fn whole_of(source: Source, train: Images, test: Option<Images>, Left { copies, others }: Left) -> Whole {
     let examples = |images: Images| {
         let size = images.shape.height * images.shape.width * images.shape.channels;
         (Inputs::Images(size, images.pixels.into()), Truth::Classes(images.labels))
     };
-    let remarks = (dropped > 0).then(|| format!("{dropped} images left out: copies of others"));
-    Whole::of(source, examples(train), test.map(examples), dropped, remarks.into_iter().collect())
+    let mut remarks = vec![];
+    if copies > 0 {
+        remarks.push(format!("{copies} images left out: copies of others"));
+    }
+    if others > 0 {
+        remarks.push(format!("{others} files passed over: their names do not end in .png, .jpg or .jpeg"));
+    }
+    Whole::of(source, examples(train), test.map(examples), copies, remarks)
 }

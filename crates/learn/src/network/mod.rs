@@ -52,6 +52,8 @@ pub struct Network {
     pull: f32,
     /// The parameters that were loaded, if steps are pulled back to them.
     began: Vec<f32>,
+    /// What is added to every gradient; empty is nothing.
+    turn: Vec<f32>,
     moments: Moments,
     weights: Vec<Range<usize>>,
     arena: Arena,
@@ -92,6 +94,7 @@ impl Network {
             factor: 1.0,
             pull: 0.0,
             began: vec![],
+            turn: vec![],
             weights: build::weights(&body.tensors),
             body,
             arena,
@@ -118,18 +121,39 @@ impl Network {
     /// # Panics
     /// If there are not as many as the model has.
     pub fn load(&mut self, params: &[f32]) {
+        self.go_to(params);
+        self.pull = 0.0;
+        self.turn.clear();
+    }
+
+    /// As [`Self::load`], but steps are pulled and turned as they were.
+    ///
+    /// # Panics
+    /// If there are not as many as the model has.
+    pub fn go_to(&mut self, params: &[f32]) {
         assert_eq!(params.len(), self.parameters(), "as many parameters as the model has");
         for (tensor, range) in ranges(&self.body.tensors) {
             tensor.arrangement.bring_in(&params[range.clone()], &mut self.params[range]);
         }
         self.moments.reset();
-        self.pull = 0.0;
     }
 
     /// From now on until others are loaded the loss is larger by `mu` / 2 times the squared distance from the parameters as they are.
     pub fn pull_back(&mut self, mu: f32) {
         self.pull = mu;
         self.began.clone_from(&self.params);
+    }
+
+    /// From now on until others are loaded this is added to every gradient; it lies as a file has the parameters.
+    ///
+    /// # Panics
+    /// If it is not as long.
+    pub fn turn(&mut self, by: &[f32]) {
+        assert_eq!(by.len(), self.parameters(), "as many slopes as the model has parameters");
+        self.turn.resize(by.len(), 0.0);
+        for (tensor, range) in ranges(&self.body.tensors) {
+            tensor.arrangement.bring_in(&by[range.clone()], &mut self.turn[range]);
+        }
     }
 
     /// Writes the parameters as a file has them.
@@ -171,7 +195,7 @@ impl Network {
     /// batch's mean loss.
     pub fn step(&mut self, rows: usize, targets: Targets, loss: &Loss, draw: u64) -> f64 {
         let value = self.differentiate(rows, targets, loss, draw);
-        let Self { params, gradient, optimizer, factor, pull, began, moments, weights, pass, .. } = self;
+        let Self { params, gradient, optimizer, factor, pull, began, turn, moments, weights, pass, .. } = self;
         pass.simd.run(
             #[inline(always)]
             || {
@@ -183,6 +207,7 @@ impl Network {
                         }
                     }
                 }
+                gradient.iter_mut().zip(&*turn).for_each(|(slope, turn)| *slope += turn);
                 optimizer.step(params, gradient, moments, weights, *factor);
             },
         );

@@ -1,7 +1,12 @@
 //! The layers of a model as a recipe lists them, and the models that have names.
 
+use std::fmt;
+
 use dure_core::plan::PlanError;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
 
 /// A layer, in PyTorch's terms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +102,30 @@ fn yes() -> bool {
 
 fn one() -> usize {
     1
+}
+
+/// Reads layers one after another, and says of which it is that something is wrong.
+pub fn in_order<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LayerSpec>, D::Error> {
+    struct Layers;
+    impl<'de> Visitor<'de> for Layers {
+        type Value = Vec<LayerSpec>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of layers")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+            let mut layers = vec![];
+            loop {
+                let next = sequence.next_element();
+                match next.map_err(|why| A::Error::custom(format!("layers[{}]: {why}", layers.len())))? {
+                    Some(layer) => layers.push(layer),
+                    None => return Ok(layers),
+                }
+            }
+        }
+    }
+    from.deserialize_seq(Layers)
 }
 
 /// A layer and what its tensors' names begin with.

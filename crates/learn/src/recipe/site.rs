@@ -129,7 +129,10 @@ impl Recipe {
                 refuse(format!("{per_class} images of each class"), "1 to 1000000 images of each class")
             }
             Some(Generator::Glyphs { test_per_class, .. }) if (test_per_class > 0) != self.plan.split.held_out => {
-                refuse(format!("test_per_class = {test_per_class}"), "above 0 with split.held_out, and else 0")
+                let held_out = self.plan.split.held_out;
+                let allowed =
+                    if held_out { "above 0 where split.held_out = true" } else { "0 where split.held_out = false" };
+                Err(PlanError::value("generator.glyphs.test_per_class", test_per_class, allowed))
             }
             Some(Generator::Glyphs { .. }) if self.schema.image.is_none() => {
                 refuse("glyphs".into(), "images in the schema")

@@ -224,7 +224,9 @@ impl Writer {
         for record in records {
             log(&self.shared.name, &record.event);
         }
-        let wakes = |event: &Event| matches!(event, Event::RoundOpened { .. } | Event::ClientEvicted { .. });
+        let wakes = |event: &Event| {
+            matches!(event, Event::RoundOpened { .. } | Event::TaskReassigned { .. } | Event::ClientEvicted { .. })
+        };
         if records.iter().any(|record| wakes(&record.event)) {
             self.shared.news.send_modify(|count| *count += 1);
         }
@@ -402,6 +404,9 @@ fn log(federation: &str, event: &Event) {
         Event::ClientLost { client, .. } => tracing::warn!(federation, %client, "{client} was lost: its lease ended"),
         Event::ClientReturned { client, .. } => {
             tracing::info!(federation, %client, "{client} returned to {federation}")
+        }
+        Event::TaskReassigned { round, client } => {
+            tracing::info!(federation, %round, %client, "{client} takes a place in round {round}");
         }
         Event::TaskDeclined { round, client, reason } => {
             tracing::warn!(federation, %round, %client, "{client} declined round {round}: {reason:?}");

@@ -46,6 +46,7 @@ pub fn router(app: App) -> Router {
         .route("/models", get(models::list))
         .route("/models/{version}", get(models::show))
         .route("/models/{version}/weights", get(models::weights))
+        .route("/models/{version}/control", get(models::control))
         .route("/aliases", get(aliases::list))
         .route("/aliases/{alias}", put(aliases::set))
         .route("/events", get(events::stream))

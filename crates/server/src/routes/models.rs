@@ -108,6 +108,28 @@ pub async fn weights(
     })
 }
 
+/// What training takes beside a model version: everybody's control variate, where the job's strategy has one. It is there while the
+/// version is its job's newest.
+#[utoipa::path(get, operation_id = "fetch_control", path = "/v1/federations/{federation}/models/{version}/control", tag = "models",
+    params(("federation" = String, Path), ("version" = String, Path)),
+    responses((status = 200, body = File, content_type = "application/octet-stream"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn control(
+    State(app): State<App>,
+    caller: Caller,
+    Path((federation, version)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let driver = members_only(&app, &caller, &federation).await?;
+    let sha256 = {
+        let state = driver.shared.read();
+        let id = find(&state, &version)?.version;
+        let known = state.version(id).and_then(|version| view::control(state.job(version.job)?, version));
+        known.ok_or_else(|| Refused::NotFound(format!("a control variate of model version {id}")))?
+    };
+    let file = app.store.blobs().state(&federation, sha256).await?;
+    let length = [(header::CONTENT_LENGTH, file.len().to_string())];
+    Ok(tagged(StatusCode::OK, &format!("\"{sha256}\""), Body::from(file), &length))
+}
+
 /// Whether an `If-None-Match` names a tag.
 fn names(known: &str, tag: &str) -> bool {
     known.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)

@@ -17,7 +17,6 @@ use dure_core::{
     name::ClientName,
     plan::Plan,
     round::{Kind, TaskId},
-    update::DELTA,
 };
 use dure_wire::{
     Expected,
@@ -200,8 +199,8 @@ async fn receive_update(
 ) -> Result<(Answer, Bytes), Refused> {
     let Asked { plan, base, .. } = asked.clone();
     let layout = Arc::new(plan.layout.clone());
-    let limit =
-        Expected { layout: &layout, groups: &[DELTA], scalars: &plan.scalars, codec: plan.codec, base }.max_bytes();
+    let limit = Expected { layout: &layout, groups: plan.groups(), scalars: &plan.scalars, codec: plan.codec, base }
+        .max_bytes();
     // What cannot be compressed grows a little when it is.
     let travelling = limit + limit / 64 + 1024;
     let _room = driver.shared.room_for(travelling + limit).await;
@@ -210,9 +209,8 @@ async fn receive_update(
     let headers = headers.clone();
     let checked = app.store.machine().work(move || -> Result<(Answer, Bytes), Refused> {
         let file = unpacked(&headers, bytes, limit)?;
-        let (scalars, codec) = (&plan.scalars, plan.codec);
-        let update =
-            decode_update(&file, &Expected { layout: &layout, groups: &[DELTA], scalars, codec, base }, announced)?;
+        let (groups, scalars, codec) = (plan.groups(), &plan.scalars, plan.codec);
+        let update = decode_update(&file, &Expected { layout: &layout, groups, scalars, codec, base }, announced)?;
         let (sha256, bytes) = (Digest::of(&file), file.len() as u64);
         Ok((Answer::Update { sha256, bytes, weight: update.weight, scalars: update.scalars }, file.into()))
     });

@@ -25,7 +25,7 @@ pub fn people(n: u32, recipe: &Recipe) -> DataSet {
 }
 
 pub fn clients(n: u32, recipe: &Recipe, seed: u64, threads: usize) -> Clients {
-    Clients::new(people(n, recipe), recipe.work(), seed, threads).unwrap().in_world(recipe.world)
+    Clients::new(people(n, recipe), recipe.work(), seed, threads).unwrap().in_world(recipe.world.clone(), vec![])
 }
 
 pub fn run(n: u32, overrides: &[&str], seed: u64, threads: usize) -> Simulation {
