@@ -3,7 +3,11 @@
 mod repeat;
 mod sweep;
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use dure_core::{
@@ -20,6 +24,7 @@ use dure_sim::{
     simulate,
 };
 use indicatif::ProgressBar;
+use serde::Serialize;
 
 use crate::{
     args::{Baseline, DataArgs, Simulate},
@@ -70,6 +75,24 @@ fn warn(plan: &Plan, world: &World) {
             "dure: all clients of a simulation answer at once: cohort.over_selection only makes its cohorts larger"
         );
     }
+}
+
+/// What several runs came to, summed up: in the folder of their folders if there is one, and as JSON or in words.
+fn told(
+    args: &Simulate,
+    output: Option<Output>,
+    (name, summary): (&str, &impl Serialize),
+    words: impl FnOnce() -> String,
+) -> Result<String, Fail> {
+    let json = serde_json::to_string_pretty(summary)? + "\n";
+    if let Some(output) = output {
+        output.write(&[(name, json.as_bytes())])?;
+    }
+    if args.json {
+        return Ok(json);
+    }
+    let written = |out: &PathBuf| format!("written  {}/{name}, and a folder for each of them\n", out.display());
+    Ok(words() + &args.out.as_ref().map(written).unwrap_or_default())
 }
 
 /// A run that has come to its end.

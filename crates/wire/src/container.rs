@@ -70,10 +70,14 @@ impl View for Tensor<'_> {
     }
 }
 
-/// The tensors of `params`, each under its own name behind `prefix`.
-pub(crate) fn tensors<'a>(prefix: &str, params: &'a Params, codec: Codec) -> Vec<(String, Tensor<'a>)> {
-    let tensor = |shape, range: Range<usize>| Tensor { shape, values: &params.values()[range], codec };
-    let specs = params.layout().tensors();
+/// The tensors of a layout, with these values, each under its own name behind `prefix`.
+pub(crate) fn tensors<'a>(
+    prefix: &str,
+    (layout, values): (&'a Layout, &'a [f32]),
+    codec: Codec,
+) -> Vec<(String, Tensor<'a>)> {
+    let tensor = |shape, range: Range<usize>| Tensor { shape, values: &values[range], codec };
+    let specs = layout.tensors();
     specs.map(|(spec, range)| (format!("{prefix}{}", spec.name), tensor(&spec.shape, range))).collect()
 }
 

@@ -38,7 +38,7 @@ struct About {
 pub fn encode_model(params: &Params, about: &Map<String, Value>) -> Vec<u8> {
     let order = params.layout().tensors().map(|(spec, _)| spec.name.clone()).collect();
     let about = About { about: sorted(about), kind: KIND.into(), order, version: VERSION };
-    container::write(container::tensors("", params, Codec::F32), &about)
+    container::write(container::tensors("", (params.layout(), params.values()), Codec::F32), &about)
 }
 
 /// Reads a model of at most `limit_bytes`, and what is said about it. With `layout` it must have exactly those tensors,

@@ -9,11 +9,11 @@ use dure_core::{
     job::Job,
     model::{Layout, LayoutMismatch, Params},
     optimizer::{Combined, State},
-    update::{Update, Weight},
+    update::Update,
 };
 use serde_json::Map;
 
-use crate::{DecodeError, Expected, decode_model, decode_update, encode_model, encode_update};
+use crate::{DecodeError, Expected, decode_model, decode_update, encode_model, update::encode_groups};
 
 /// How many coordinates are combined at a time; bounds the memory of combining, whatever the model's size.
 pub const CHUNK: usize = 1 << 14;
@@ -93,7 +93,7 @@ impl Models {
         }
         self.blob = encode_model(&self.params, &self.about);
         self.sha256 = Digest::of(&self.blob);
-        self.remembered = encode_state(&self.state, self.params.layout(), self.sha256)?;
+        self.remembered = encode_state(&self.state, self.params.layout(), self.sha256);
         Ok(())
     }
 
@@ -135,16 +135,12 @@ fn buffers(job: &Job) -> usize {
 }
 
 /// An optimizer's state as a file: an update whose groups are its buffers, against the version that it is of.
-fn encode_state(state: &State, layout: &Arc<Layout>, of: Digest) -> Result<Option<(Vec<u8>, Digest)>, LayoutMismatch> {
-    if state.buffers.is_empty() {
-        return Ok(None);
-    }
-    let group = |(i, buffer): (usize, &Vec<f32>)| Ok((i.to_string(), Params::new(layout.clone(), buffer.clone())?));
-    let groups = state.buffers.iter().enumerate().map(group).collect::<Result<_, LayoutMismatch>>()?;
-    let weight = Weight::new(1.0).expect("one is a weight");
-    let file = encode_update(&Update { groups, weight, scalars: BTreeMap::new() }, Codec::F32, of);
+fn encode_state(state: &State, layout: &Layout, of: Digest) -> Option<(Vec<u8>, Digest)> {
+    let names: Vec<String> = (0..state.buffers.len()).map(|i| i.to_string()).collect();
+    let groups = names.iter().map(String::as_str).zip(state.buffers.iter().map(|buffer| (layout, &buffer[..])));
+    let file = encode_groups(groups, (&BTreeMap::new(), 1.0), Codec::F32, of);
     let sha256 = Digest::of(&file);
-    Ok(Some((file, sha256)))
+    Some((file, sha256)).filter(|_| !state.buffers.is_empty())
 }
 
 /// What a client is told with a model version of `base`, from the file of its state.

@@ -35,17 +35,20 @@ struct About {
 /// The file of an update whose deltas are against `base`, the digest of the base version's file. Tensors are called
 /// `{group}/{tensor}`. Values that are not finite are written as they are; [`decode_update`] refuses them.
 pub fn encode_update(update: &Update, codec: Codec, base: Digest) -> Vec<u8> {
-    let groups = update.groups.iter();
-    let tensors = groups.flat_map(|(group, params)| container::tensors(&prefix(group), params, codec)).collect();
-    let about = About {
-        base,
-        codec,
-        kind: KIND.into(),
-        scalars: update.scalars.iter().map(|(name, value)| (name.clone(), Some(*value))).collect(),
-        version: VERSION,
-        weight: update.weight.get(),
-    };
-    container::write(tensors, &about)
+    let groups = update.groups.iter().map(|(group, params)| (group.as_str(), (&**params.layout(), params.values())));
+    encode_groups(groups, (&update.scalars, update.weight.get()), codec, base)
+}
+
+/// The same of groups that lie somewhere, in the order of their names.
+pub(crate) fn encode_groups<'a>(
+    groups: impl Iterator<Item = (&'a str, (&'a Layout, &'a [f32]))>,
+    (scalars, weight): (&BTreeMap<String, f64>, f64),
+    codec: Codec,
+    base: Digest,
+) -> Vec<u8> {
+    let tensors = groups.flat_map(|(group, values)| container::tensors(&prefix(group), values, codec)).collect();
+    let scalars = scalars.iter().map(|(name, value)| (name.clone(), Some(*value))).collect();
+    container::write(tensors, &About { base, codec, kind: KIND.into(), scalars, version: VERSION, weight })
 }
 
 /// What an update must look like: the plan's and the task's words.

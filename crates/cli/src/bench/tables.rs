@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
+use comfy_table::Table;
 use dure_core::{digest::Digest, model::Params, statistics::Statistics};
 use dure_learn::{
     client::{Rows, Trainer},
@@ -281,28 +282,45 @@ impl Judge {
 }
 
 fn table(made: &Made) -> String {
-    let share = |value: f64| format!("{value:.3}").trim_start_matches('0').to_owned();
-    let within = |interval: &Interval| {
-        let half = interval.half_width.map_or_else(String::new, |half| format!(" ± {}", share(half)));
-        format!("{}{half}", share(interval.mean))
+    let published = made.cells.iter().any(|cell| cell.published.is_some());
+    let table = if published { beside_others(&made.cells) } else { crossed(&made.cells) };
+    let over = format!("Means over {} seeds, ± half of the 95 % interval (Student's t).", made.seeds.len());
+    format!("{}\n\n{table}\n\n{over}\n", made.title)
+}
+
+/// Rows down, columns across.
+fn crossed(cells: &[Cell]) -> Table {
+    let columns: Vec<&str> = cells.iter().take_while(|cell| cell.row == cells[0].row).map(|cell| cell.column).collect();
+    let row = |cells: &[Cell]| {
+        std::iter::once(cells[0].row.to_owned()).chain(cells.iter().map(|cell| within(&cell.over_seeds))).collect()
     };
+    let heads: Vec<&str> = std::iter::once("").chain(columns.iter().copied()).collect();
+    show::table(&heads, cells.chunks(columns.len().max(1)).map(row))
+}
+
+/// A line a cell, with what others came to.
+fn beside_others(cells: &[Cell]) -> Table {
     let row = |cell: &Cell| {
-        let mut cells = vec![cell.row.to_owned(), cell.column.to_owned(), within(&cell.over_seeds)];
-        if let (Some(published), Some(reference), Some(difference)) =
-            (cell.published, &cell.reference, &cell.difference)
-        {
+        let theirs = cell.reference.as_ref().map_or_else(String::new, within);
+        let difference = cell.difference.as_ref().map_or_else(String::new, |difference| {
             let sign = if difference.mean < 0.0 { "−" } else { "+" };
             let inside = difference.half_width.is_some_and(|half| difference.mean.abs() <= half);
             let half = difference.half_width.map_or_else(|| "–".into(), share);
             let verdict = if inside { "within" } else { "outside" };
-            let difference = format!("{sign}{} ± {half}, {verdict}", share(difference.mean.abs()));
-            cells.extend([format!("{published:.2}").trim_start_matches('0').to_owned(), within(reference), difference]);
-        }
-        cells
+            format!("{sign}{} ± {half}, {verdict}", share(difference.mean.abs()))
+        });
+        let published =
+            cell.published.map_or_else(String::new, |p| format!("{p:.2}").trim_start_matches('0').to_owned());
+        vec![cell.row.to_owned(), cell.column.to_owned(), within(&cell.over_seeds), published, theirs, difference]
     };
-    let mut heads = vec!["", "", "accuracy, mean ± 95 % of seeds"];
-    if made.cells.iter().any(|cell| cell.published.is_some()) {
-        heads.extend(["published", "NumPy, mean ± 95 %", "difference ± 95 %"]);
-    }
-    format!("{}\n\n{}\n", made.title, show::table(&heads, made.cells.iter().map(row)))
+    show::table(&["", "", "accuracy", "published", "NumPy", "difference from NumPy"], cells.iter().map(row))
+}
+
+fn share(value: f64) -> String {
+    format!("{value:.3}").trim_start_matches('0').to_owned()
+}
+
+fn within(interval: &Interval) -> String {
+    let half = interval.half_width.map_or_else(String::new, |half| format!(" ± {}", share(half)));
+    format!("{}{half}", share(interval.mean))
 }

@@ -9,7 +9,7 @@ use dure_sim::{
 };
 use serde::Serialize;
 
-use super::{train, warn};
+use super::{told, train, warn};
 use crate::{
     args::Simulate,
     fail::Fail,
@@ -71,15 +71,7 @@ pub fn run(args: &Simulate, found: &Found, seeds: u32, started: Instant) -> Resu
     let output = args.out.as_deref().map(|folder| Output::open(folder, &[SUMMARY])).transpose()?;
     let runs = runs(args, found, seeds, ("", &mut Bar::new(started)), started)?;
     let repeated = sum_up(found, runs);
-    if let Some(output) = output {
-        output.write(&[(SUMMARY, format!("{}\n", serde_json::to_string_pretty(&repeated)?).as_bytes())])?;
-    }
-    if args.json {
-        return Ok(serde_json::to_string_pretty(&repeated)? + "\n");
-    }
-    let written =
-        args.out.as_ref().map(|out| format!("written  {0}/{SUMMARY}, and a folder for each run\n", out.display()));
-    Ok(tables(found, &repeated, started) + &written.unwrap_or_default())
+    told(args, output, (SUMMARY, &repeated), || tables(found, &repeated, started))
 }
 
 /// Every fold with every seed, from --seed on. `of` says what they are runs of.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     repeat::{Run, compared, figures, runs},
-    warn,
+    told, warn,
 };
 use crate::{
     args::{RecipeArgs, Simulate},
@@ -80,17 +80,11 @@ pub fn run(args: &Simulate, seeds: u32, started: Instant) -> Result<String, Fail
         swept.push(sum_up(setting, runs, &found));
     }
     let swept = Swept { recipe: recipe_name, settings: swept };
-    if let Some(output) = output {
-        output.write(&[(summary, format!("{}\n", serde_json::to_string_pretty(&swept)?).as_bytes())])?;
-    }
-    if args.json {
-        return Ok(serde_json::to_string_pretty(&swept)? + "\n");
-    }
-    let written =
-        args.out.as_ref().map(|out| format!("written  {0}/{summary}, and a folder for each of them\n", out.display()));
-    Ok(format!("{title}\n\n{}\n", table(&swept, says, seeds))
-        + &format!("\ntook     {}\n", words::span(started.elapsed().as_secs_f64()))
-        + &written.unwrap_or_default())
+    let text = || {
+        let took = words::span(started.elapsed().as_secs_f64());
+        format!("{title}\n\n{}\n\ntook     {took}\n", table(&swept, says, seeds))
+    };
+    told(args, output, (summary, &swept), text)
 }
 
 /// The recipe with every choice of one value for each key.

@@ -434,6 +434,11 @@ impl<F: Finish> Run<'_, F> {
             self.tile::<V, 4, W>(i, j, used);
             i += 4;
         }
+        // A sum waits for its last term: two beside one another take no longer than one.
+        while i + 2 <= m {
+            self.tile::<V, 2, W>(i, j, used);
+            i += 2;
+        }
         while i < m {
             self.tile::<V, 1, W>(i, j, used);
             i += 1;
