@@ -5,7 +5,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use dure_core::{name::ClientName, round::Kind};
 use dure_learn::data::ClientRows;
 use dure_machine::kill;
-use dure_wire::api::TaskView;
+use dure_wire::api::{ClientPatch, TaskView};
+use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -26,6 +27,9 @@ const LONGEST_POLL: Duration = Duration::from_secs(20);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(86400);
 
+/// How often the machine is looked at for what has changed.
+const FACTS: Duration = Duration::from_secs(60);
+
 /// A server that answers polls at once is asked no more often than this.
 pub const PAUSE: Duration = Duration::from_millis(200);
 
@@ -39,6 +43,8 @@ pub struct Client {
     /// Whether the server may know the secret already.
     pub(crate) known: bool,
     pub(crate) memory: Memory,
+    /// What it last said of itself, and when.
+    pub(crate) facts: (Instant, Map<String, Value>),
     /// Why the server knows that it takes no tasks; `None` before anything was told.
     pub(crate) told: Option<Option<String>>,
     pub(crate) backoff: Backoff,
@@ -83,7 +89,8 @@ impl Client {
         site.statuses.change(&name, |status| status.tally = memory.state.tally());
         let (backoff, joins) = (Backoff::new(name.as_str()), Backoff::new(name.as_str()));
         let (rows, disk) = (Rows::new(data), Patience::new(name.as_str()));
-        Ok(Self { site, name, rows, home, secret, known, memory, told: None, backoff, joins, disk })
+        let facts = (Instant::now(), Map::new());
+        Ok(Self { site, name, rows, home, secret, known, memory, facts, told: None, backoff, joins, disk })
     }
 
     /// Takes part until it may no longer.
@@ -100,7 +107,10 @@ impl Client {
             self.tell().await?;
             match self.poll().await? {
                 Some(Polled::Task(task)) => self.take(&task).await?,
-                Some(Polled::Nothing(_)) => self.resolve().await?,
+                Some(Polled::Nothing(_)) => {
+                    self.resolve().await?;
+                    self.tell_facts().await?;
+                }
                 None => {}
             }
         }
@@ -118,6 +128,22 @@ impl Client {
             status.last_error = told.err().map(|problem| problem.detail).or_else(|| unready.clone());
         });
         self.told = Some(unready);
+        Ok(())
+    }
+
+    /// Says what has changed of its machine, from time to time.
+    async fn tell_facts(&mut self) -> Result<(), Over> {
+        if self.site.measure.is_none() || self.facts.0.elapsed() < FACTS {
+            return Ok(());
+        }
+        let facts = self.site.facts_of(self.rows.len());
+        let same = facts == self.facts.1;
+        self.facts = (Instant::now(), facts.clone());
+        if !same {
+            let patch = ClientPatch { facts: Some(facts), ..ClientPatch::default() };
+            // What the server refuses it refuses again; it knows what was said before.
+            let _ = self.call(&calls::patch(&self.name, &patch)).await?;
+        }
         Ok(())
     }
 

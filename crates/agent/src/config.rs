@@ -1,6 +1,12 @@
 //! What an agent is told when it starts.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use dure_learn::{data::ClientRows, schema::Schema};
 use dure_machine::Machine;
@@ -32,6 +38,8 @@ pub struct AgentConfig {
     pub threads: usize,
     /// What the site says of itself; each client adds its number of rows.
     pub facts: Map<String, Value>,
+    /// What else it says of the machine as it is now, given the folder that it writes to. Asked again from time to time.
+    pub measure: Option<fn(&Path) -> Map<String, Value>>,
     /// Whether plain http may leave this machine.
     pub insecure_http: bool,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dure_wire::api::{ClientState, ClientView, JoinSpec, Problem};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     calls,
@@ -26,6 +26,7 @@ impl Client {
             let bearer = if own { self.secret.reveal() } else { self.site.invitation.token() }.to_owned();
             // Whoever may join may know the federation; if not, it is asked again once this client is a member.
             let _ = self.site.learn(&bearer).await;
+            self.facts = (Instant::now(), self.site.facts_of(self.rows.len()));
             let ready = self.site.unready.borrow().is_none();
             match self.site.send(&self.call_to_join(ready), &bearer).await {
                 Ok(view) => return self.joined(&view, ready).await,
@@ -40,8 +41,7 @@ impl Client {
     }
 
     fn call_to_join(&self, ready: bool) -> Call<ClientView> {
-        let mut facts = self.site.facts.clone();
-        facts.insert("rows".into(), self.rows.len().into());
+        let facts = self.facts.1.clone();
         calls::join(&self.name, &JoinSpec { secret: self.secret.reveal().into(), ready, facts })
     }
 

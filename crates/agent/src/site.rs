@@ -1,6 +1,7 @@
 //! What all clients of a process share: the way to the server, the models, the jobs, the threads, and how they stand.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -40,6 +41,10 @@ pub struct Site {
     pub policy: Policy,
     /// What it says of itself.
     pub facts: Map<String, Value>,
+    /// What else it says of its machine as it is now.
+    pub measure: Option<fn(&Path) -> Map<String, Value>>,
+    /// The folder that it writes to.
+    pub folder: PathBuf,
     /// What its columns mean.
     pub schema: Schema,
     /// The most rows that any of its clients has.
@@ -107,10 +112,18 @@ impl Link {
 }
 
 impl Site {
+    /// What a client with so many rows says of itself.
+    pub fn facts_of(&self, rows: usize) -> Map<String, Value> {
+        let mut facts = self.facts.clone();
+        facts.extend(self.measure.map(|measure| measure(&self.folder)).unwrap_or_default());
+        facts.insert("rows".into(), rows.into());
+        facts
+    }
+
     /// Of an agent. `witness` has the head that was kept.
     pub fn new(config: &AgentConfig, place: Place, witness: Witness) -> Result<Self, AgentError> {
         let Place { machine, clock, carrier } = place;
-        let AgentConfig { invitation, policy, facts, schema, recipe, .. } = config.clone();
+        let AgentConfig { invitation, policy, facts, measure, state_dir: folder, schema, recipe, .. } = config.clone();
         Ok(Self {
             http: match carrier {
                 Some(carrier) => Http::carried(&invitation, carrier),
@@ -132,6 +145,8 @@ impl Site {
             invitation,
             policy,
             facts,
+            measure,
+            folder,
             schema,
             recipe,
             machine,

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     args::{DataArgs, Join, Part, RecipeArgs},
+    facts,
     fail::Fail,
     process,
     source::{self, Found},
@@ -72,7 +73,8 @@ pub fn join(args: &Join) -> Result<String, Fail> {
             status: args.status,
             ca: ca.clone(),
             threads: args.threads.map_or_else(cores, usize::from),
-            facts: facts(),
+            facts: site_facts(),
+            measure: Some(facts::of_this_machine),
             insecure_http: args.insecure_http,
         };
         match run(config, until).await.map_err(failed)? {
@@ -212,7 +214,7 @@ fn state_dir(args: &Join, invitation: &Invitation) -> Result<PathBuf, Fail> {
 }
 
 /// What the machine is, for the operator to see.
-fn facts() -> Map<String, Value> {
+fn site_facts() -> Map<String, Value> {
     let facts = json!({"dure": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "arch": std::env::consts::ARCH, "cores": cores()});
     match facts {
         Value::Object(facts) => facts,

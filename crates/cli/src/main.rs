@@ -7,6 +7,7 @@ mod bench;
 mod client;
 mod data;
 mod demo;
+mod facts;
 mod fail;
 mod federation;
 mod invite;

@@ -8,6 +8,7 @@ use serde::{
 };
 
 use crate::{
+    cohort::filter::Facts,
     digest::Digest,
     name::ClientName,
     plan::Plan,
@@ -77,6 +78,8 @@ pub enum Event {
         refit_of: Option<u32>,
         plan: Box<Plan>,
     },
+    /// A device says this of itself. Kept only while a job asks for it.
+    FactsChanged { client: ClientName, facts: Facts },
     /// A job opens rounds from now on; with `rounds`, so many, and then it pauses.
     JobStarted {
         job: u32,

@@ -14,6 +14,7 @@ pub use reject::Reject;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cohort::filter::Facts,
     digest::Digest,
     event::Answer,
     job::{Collection, Job, Next, Stage, Status},
@@ -46,7 +47,7 @@ pub struct Federation {
 }
 
 /// A client and how it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Member {
     /// Whether it takes part.
     pub standing: Standing,
@@ -58,6 +59,8 @@ pub struct Member {
     pub reason: String,
     /// The last training round that it has answered.
     pub answered: Option<RoundId>,
+    /// What its device says of itself, as far as a job asked for it.
+    pub facts: Facts,
 }
 
 /// What has become of a task.
@@ -116,6 +119,8 @@ pub enum Command {
     Join { client: ClientName, ready: bool },
     /// Take tasks, or take none for a while.
     SetReady { client: ClientName, ready: bool, reason: String },
+    /// Note what a device says of itself.
+    Note { client: ClientName, facts: Facts },
     /// Say goodbye.
     Leave { client: ClientName, reason: String },
     /// Send a client away for good.
@@ -170,8 +175,10 @@ pub enum Waiting {
     Clients {
         /// How many it needs.
         needed: usize,
-        /// How many there are.
+        /// How many there are that may be asked.
         present: usize,
+        /// How many others are there that `cohort.filter` leaves out, by the fact that does it.
+        left_out: BTreeMap<&'static str, usize>,
     },
     /// Answers of a round.
     Answers {
@@ -235,6 +242,12 @@ impl Federation {
     pub fn eligible(&self) -> BTreeSet<ClientName> {
         let ready = self.members.iter().filter(|(_, member)| member.standing == Standing::Active && member.ready);
         ready.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The fact by which a job's filter leaves a client out of its training rounds, if it does.
+    pub fn left_out(&self, job: &Job, client: &ClientName) -> Option<&'static str> {
+        let nothing = Facts::new();
+        job.plan.cohort.filter?.leaves_out(self.members.get(client).map_or(&nothing, |member| &member.facts))
     }
 
     /// The open round that awaits an answer of `client`.
@@ -339,10 +352,16 @@ impl Federation {
             }
             Stage::Idle if !job.may(job.next(self.at)) => Some(Waiting::Resume),
             Stage::Idle => {
-                let (needed, present) = (job.plan.cohort.needed(), self.eligible().len());
+                let (needed, all) = (job.plan.cohort.needed(), self.eligible());
+                let mut left_out = BTreeMap::new();
+                let samples = matches!(job.next(self.at), Next::Open(RoundId { kind: Kind::Train, .. }));
+                for fact in all.iter().filter(|_| samples).filter_map(|client| self.left_out(job, client)) {
+                    *left_out.entry(fact).or_default() += 1;
+                }
+                let present = all.len() - left_out.values().sum::<usize>();
                 let (at, abandoned) = (job.retry_at, job.abandoned);
                 let retry = (abandoned > 0 && at > self.at).then_some(Waiting::Retry { at, abandoned });
-                (present < needed).then_some(Waiting::Clients { needed, present }).or(retry)
+                (present < needed).then_some(Waiting::Clients { needed, present, left_out }).or(retry)
             }
             _ => None,
         }
@@ -352,7 +371,12 @@ impl Federation {
 impl std::fmt::Display for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Clients { needed, present } => write!(f, "{needed} clients are needed, {present} are there"),
+            Self::Clients { needed, present, left_out } => {
+                write!(f, "{needed} clients are needed, {present} are there")?;
+                let others: Vec<String> =
+                    left_out.iter().map(|(fact, n)| format!("{n} by cohort.filter.{fact}")).collect();
+                if others.is_empty() { Ok(()) } else { write!(f, "; others are left out, {}", others.join(", ")) }
+            }
             Self::Answers { round, reported, quorum, awaited } => {
                 let names: Vec<_> = awaited.iter().take(5).map(ClientName::as_str).collect();
                 let more = if awaited.len() > 5 { ", …" } else { "" };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec::Codec,
-    cohort::{CohortSpec, Select},
+    cohort::{CohortSpec, Select, filter::Filter},
     excerpt::{NAME, excerpt},
     model::Layout,
     statistics::{classification, regression},
@@ -257,6 +257,11 @@ fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
             return contradiction("cohort.select".into(), "no cohort.size".into(), why);
         }
         _ => {}
+    }
+    for (fact, bound) in cohort.filter.iter().flat_map(Filter::bounds) {
+        if !(bound.is_finite() && bound >= 0.0) {
+            return refuse("cohort.filter", format!("{fact} = {bound}"), "numbers from 0");
+        }
     }
     if !(1.0..=100.0).contains(&cohort.over_selection) {
         return refuse("cohort.over_selection", cohort.over_selection, "1 to 100");

@@ -119,6 +119,12 @@ pub fn simulate(
     for client in &clients.data().clients {
         driver.command(Command::Join { client: client.name.clone(), ready: true })?;
     }
+    if let Some(filter) = plan.cohort.filter {
+        for client in &clients.data().clients {
+            let facts = filter.of(&clients.world().facts_of(seed, &client.name, client.len()));
+            driver.command(Command::Note { client: client.name.clone(), facts })?;
+        }
+    }
     driver.command(Command::CreateJob { plan: Box::new(plan), seed })?;
     driver.command(Command::Start { job: 1, rounds: None })?;
     while driver.go_on(clients)? {

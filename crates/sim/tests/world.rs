@@ -3,7 +3,7 @@
 mod common;
 
 use common::{clients, recipe, run};
-use dure_core::journal;
+use dure_core::{event::Event, journal, round::Kind};
 use dure_sim::replay;
 
 const FEW: [&str; 4] = ["rounds=4", "training.epochs=6", "refit=false", "cohort.deadline_s=30"];
@@ -190,4 +190,30 @@ fn every_way_to_select_runs_alike_twice_and_otherwise_than_the_others() {
     ];
     let journals: std::collections::BTreeSet<String> = keys.into_iter().map(journal).collect();
     assert_eq!(journals.len(), 4);
+}
+
+#[test]
+fn a_filter_asks_only_devices_that_have_enough() {
+    let overrides = with(&[
+        "world.facts={memory_mb={median=1000,sigma=1},load={median=0.5,sigma=1}}",
+        "cohort.filter={memory_mb=800,load=0.8,rows=3}",
+        "cohort.size=2",
+    ]);
+    let run = run(9, &overrides, 4, 1);
+    let (records, _) = journal::verify(run.journal.lines()).unwrap();
+    let (mut fit, mut asked) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    for record in records {
+        match record.event {
+            Event::FactsChanged { client, facts } if facts["memory_mb"] >= 800.0 && facts["load"] <= 0.8 => {
+                fit.insert(client);
+            }
+            Event::RoundOpened { round, cohort, .. } if round.kind == Kind::Train => asked.extend(cohort),
+            _ => {}
+        }
+    }
+    assert!((2..9).contains(&fit.len()) && asked.is_subset(&fit), "{asked:?} of {fit:?}");
+    let nobody = recipe(&with(&["cohort.filter={cores=1}"]));
+    let simulated = dure_sim::simulate(nobody.plan("fitbit").unwrap(), 4, &mut clients(3, &nobody, 4, 1), &mut |_| {});
+    let error = simulated.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("0 are there; others are left out, 3 by cohort.filter.cores"), "{error}");
 }

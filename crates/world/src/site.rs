@@ -236,6 +236,7 @@ fn config(token: &str, rows: ClientRows) -> AgentConfig {
         ca: None,
         threads: 1,
         facts: Map::new(),
+        measure: None,
         insecure_http: true,
     }
 }

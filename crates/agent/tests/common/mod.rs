@@ -65,6 +65,7 @@ pub fn config(fake: &Fake, recipe: &Recipe, data: &DataSet, state_dir: impl Into
         ca: None,
         threads: 2,
         facts: Map::new(),
+        measure: None,
         insecure_http: false,
     }
 }

@@ -141,7 +141,8 @@ fn summary(clients: &Clients, run: &Simulation, came: &Run) -> String {
 fn facts(found: &Found, clients: &Clients, run: &Simulation, came: &Run) -> Vec<(&'static str, String)> {
     let mut facts = facts_of_data(clients, came);
     facts.push(("dealt out by", choice(&found.recipe.site.partition)));
-    let World { stragglers, partial, drop_out, ref devices, ref trace, availability, byzantine } = found.recipe.world;
+    let World { stragglers, partial, drop_out, ref devices, ref trace, facts: ref told, availability, byzantine } =
+        found.recipe.world;
     if drop_out > 0.0 {
         facts.push(("drop-out", format!("{} of clients, drawn in each round", number::percent(drop_out))));
     }
@@ -150,6 +151,9 @@ fn facts(found: &Found, clients: &Clients, run: &Simulation, came: &Run) -> Vec<
     }
     if !trace.is_empty() {
         facts.push(("devices", format!("of {trace}")));
+    }
+    if !told.is_empty() {
+        facts.push(("what devices say of themselves", choice(told)));
     }
     if let Some(availability) = availability {
         facts.push(("availability", choice(&availability)));

@@ -482,3 +482,33 @@ fn nobody_is_called_as_somebody_in_the_file() {
         assert!(agent.log().contains("choose a pseudonym"), "{}", agent.log());
     });
 }
+
+#[test]
+fn a_job_asks_no_device_that_says_it_has_too_little() {
+    block_on(async {
+        let server = Serve::start();
+        let (invitation, people) = (server.fitbit(), server.people(3));
+        let _agent = server.join("agent", &invitation, &people, &[]);
+        server.until_clients(3).await;
+        // A device that says nothing of itself.
+        let _silent = join(&server, "silent").await;
+        server.until_clients(4).await;
+        let keys = ["rounds=1", "refit=false", "cohort.quorum=1", "cohort.deadline_s=3"];
+        server.start_job(&[&keys[..], &["cohort.filter={memory_mb=1e9}"]].concat());
+        let waiting = until("the job says who is left out", async || {
+            let waiting = server.job(1).await["waiting"].clone();
+            waiting.as_str().filter(|text| text.contains("left out")).map(str::to_owned)
+        });
+        let waiting = waiting.await;
+        assert!(waiting.contains("0 are there; others are left out, 4 by cohort.filter.memory_mb"), "{waiting}");
+        said(server.dure().args(["job", "abort"]));
+        server.start_job(&[&keys[..], &["cohort.filter={cores=1,memory_mb=1,rows=2}"]].concat());
+        assert_eq!(server.until_over(2).await["status"], "completed");
+        let events = server.journal();
+        let trained = |event: &&Value| event["round"].as_str().is_some_and(|round| round.starts_with("2-train-"));
+        let opened = of(&events, "round_opened");
+        let cohort = opened.into_iter().find(trained).map(|event| event["cohort"].as_array().unwrap().len());
+        assert_eq!(cohort, Some(3));
+        assert_eq!(of(&events, "facts_changed").len(), 3 + 3, "each job asks for its own");
+    });
+}

@@ -1,5 +1,6 @@
 //! Which clients take part in a round: a function of (eligible members, seed, round, what the journal says of them).
 
+pub mod filter;
 pub mod history;
 pub mod oort;
 pub mod power_of_choice;
@@ -13,6 +14,7 @@ use crate::{
     name::ClientName,
     random::{Purpose, SliceRandom, stream},
 };
+use filter::Filter;
 use history::History;
 
 /// How many of the eligible clients a round asks, and how many answers it needs.
@@ -34,6 +36,9 @@ pub struct CohortSpec {
     /// Who is asked, where not everybody is.
     #[serde(skip_serializing_if = "Select::is_random")]
     pub select: Select,
+    /// Who is asked at all, by what devices say of themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// Whether the task of a client that is lost, leaves or declines goes to the next that is eligible.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reassign: bool,
@@ -83,6 +88,7 @@ impl Default for CohortSpec {
             min_clients: None,
             deadline_s: 600.0,
             select: Select::Random,
+            filter: None,
             reassign: false,
         }
     }

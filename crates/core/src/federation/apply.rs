@@ -32,9 +32,11 @@ impl Federation {
             }
             Event::ClientJoined { client, epoch, ready } => {
                 self.ask_again(client);
-                let answered = self.members.get(client).and_then(|member| member.answered);
+                let before = self.members.get(client);
+                let answered = before.and_then(|member| member.answered);
+                let facts = before.map(|member| member.facts.clone()).unwrap_or_default();
                 let (standing, epoch, ready, reason) = (Standing::Active, *epoch, *ready, String::new());
-                self.members.insert(client.clone(), Member { standing, epoch, ready, reason, answered });
+                self.members.insert(client.clone(), Member { standing, epoch, ready, reason, answered, facts });
             }
             Event::ClientReturned { client, epoch } => {
                 if let Some(member) = self.members.get_mut(client) {
@@ -45,6 +47,11 @@ impl Federation {
                 self.ask_again(client);
                 if let Some(member) = self.members.get_mut(client) {
                     (member.ready, member.reason) = (*ready, reason.clone());
+                }
+            }
+            Event::FactsChanged { client, facts } => {
+                if let Some(member) = self.members.get_mut(client) {
+                    member.facts.clone_from(facts);
                 }
             }
             Event::AliasSet { alias, version } => self.name_version(alias, *version),

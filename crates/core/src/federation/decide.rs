@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Command, Federation, Member, Reject, Standing, reject::MAX_TEXT};
 use crate::{
+    cohort::filter::Facts,
     digest::Digest,
     event::{Answer, Event, Outcome, Stop},
     excerpt::{NAME, SENTENCE, excerpt},
@@ -27,6 +28,7 @@ impl Federation {
             Command::Create { name, recipe, schema } => self.create(name, recipe, schema),
             Command::Join { client, ready } => self.join(client, *ready),
             Command::SetReady { client, ready, reason } => self.set_ready(client, *ready, reason),
+            Command::Note { client, facts } => self.note(client, facts),
             Command::Leave { client, reason } => self.leave(client, reason),
             Command::Evict { client, reason } => self.evict(client, reason),
             Command::Lose { client, epoch } => self.lose(client, *epoch),
@@ -85,6 +87,11 @@ impl Federation {
             _ if (member.ready, &member.reason) == (ready, &reason) => Ok(vec![]),
             _ => Ok(vec![Event::ReadinessChanged { client: client.clone(), ready, reason }]),
         }
+    }
+
+    fn note(&self, client: &ClientName, facts: &Facts) -> Result<Vec<Event>, Reject> {
+        let same = self.member(client)?.facts == *facts;
+        Ok(if same { vec![] } else { vec![Event::FactsChanged { client: client.clone(), facts: facts.clone() }] })
     }
 
     fn leave(&self, client: &ClientName, reason: &str) -> Result<Vec<Event>, Reject> {

@@ -50,6 +50,9 @@ impl Federation {
 
     fn open(&self, job: &Job, round: RoundId, now: Time) -> Option<Event> {
         let (mut eligible, spec) = (self.eligible(), &job.plan.cohort);
+        if round.kind == Kind::Train {
+            eligible.retain(|client| self.left_out(job, client).is_none());
+        }
         if eligible.len() < spec.needed() {
             return None;
         }
@@ -81,7 +84,9 @@ impl Federation {
         if !(job.plan.cohort.reassign && wanted) || missing == 0 || job.is_by_hand(open.id) {
             return vec![];
         }
-        let asked = |client: &ClientName| open.cohort.contains(client) || job.declined.contains_key(client);
+        let asked = |client: &ClientName| {
+            open.cohort.contains(client) || job.declined.contains_key(client) || self.left_out(job, client).is_some()
+        };
         let others = self.eligible().into_iter().filter(|client| !asked(client)).collect();
         let next = ring::select(&others, missing, &job.history).into_iter();
         next.map(|client| Event::TaskReassigned { round: open.id, client }).collect()

@@ -46,6 +46,7 @@ fn command_of(event: &Event) -> Option<Command> {
         Event::ClientJoined { client, ready, .. } => Some(Command::Join { client, ready }),
         Event::ReadinessChanged { client, ready, reason } => Some(Command::SetReady { client, ready, reason }),
         Event::AliasSet { alias, version } => Some(Command::SetAlias { alias, version }),
+        Event::FactsChanged { client, facts } => Some(Command::Note { client, facts }),
         Event::ClientLeft { client, reason } => Some(Command::Leave { client, reason }),
         Event::ClientEvicted { client, reason } => Some(Command::Evict { client, reason }),
         Event::ClientLost { client, epoch } => Some(Command::Lose { client, epoch }),

@@ -5,7 +5,7 @@ use std::path::Path;
 use dure_core::{
     name::ClientName,
     plan::PlanError,
-    random::{RngExt, normal},
+    random::{RngExt, Stream, normal},
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,13 @@ pub struct LogNormal {
     /// The standard deviation of the logarithm: 0 is the same for all, 1 makes a tenth of them 3.6 times the median or more.
     #[serde(default)]
     pub sigma: f64,
+}
+
+impl LogNormal {
+    /// One of them.
+    pub fn draw(&self, numbers: &mut Stream) -> f64 {
+        self.median * libm::exp(self.sigma * normal(numbers, 0.0, 1.0))
+    }
 }
 
 /// A device and its network.

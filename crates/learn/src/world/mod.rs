@@ -4,15 +4,19 @@
 pub mod byzantine;
 pub mod device;
 
+use std::collections::BTreeMap;
+
 use dure_core::{
+    cohort::filter::FACTS,
     name::ClientName,
     plan::PlanError,
     random::{Purpose, RngExt, Stream, stream},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use byzantine::{Attack, Byzantine};
-pub use device::{Device, Devices, Way};
+pub use device::{Device, Devices, LogNormal, Way};
 
 /// What a simulation's devices are like; without it every client does all of its work at once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +34,9 @@ pub struct World {
     /// A CSV file of devices in place of distributions: see [`device::parse`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub trace: String,
+    /// What devices say of themselves, for a job that chooses by it: see [`FACTS`]. Each client draws each once.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, LogNormal>,
     /// When clients are there at all; always, if absent.
     pub availability: Option<Availability>,
     /// Clients that send something else than their training makes.
@@ -81,8 +88,25 @@ impl World {
                 why: "devices are drawn or read; leave one of the two away",
             });
         }
+        for (fact, LogNormal { median, sigma }) in &self.facts {
+            let of = |allowed: String| Err(PlanError::value("world.facts", fact, allowed));
+            if !FACTS.contains(&fact.as_str()) {
+                return of(format!("one of {}", FACTS.join(", ")));
+            }
+            if !((0.0..=1e15).contains(median) && (0.0..=10.0).contains(sigma)) {
+                return of("a median from 0 to 1e15 and a sigma from 0 to 10".into());
+            }
+        }
         self.devices.as_ref().map_or(Ok(()), Devices::check)?;
         self.byzantine.as_ref().map_or(Ok(()), Byzantine::check)
+    }
+
+    /// What a client with so many rows says of itself in jobs of this seed.
+    pub fn facts_of(&self, seed: u64, client: &ClientName, rows: usize) -> Map<String, Value> {
+        let draw = |(fact, drawn): (&String, &LogNormal)| {
+            (fact.clone(), drawn.draw(&mut draws(seed, &format!("fact {fact}"), client, 0)).into())
+        };
+        std::iter::once(("rows".into(), rows.into())).chain(self.facts.iter().map(draw)).collect()
     }
 
     /// Whether anything takes time in it.
@@ -162,6 +186,7 @@ mod tests {
             "world.availability.share = 0 is not allowed: above 0: nobody",
         );
         check("devices = {examples_per_s = {median = 0}}", "world.devices.examples_per_s.median = 0 is not allowed");
+        check("facts = {memory = {median = 1}}", "world.facts = memory is not allowed: one of cores, memory_mb,");
         check("devices = {}\ntrace = \"x.csv\"", "world.devices and world.trace = \"x.csv\" contradict each other");
         check(
             "byzantine = {clients = 0, attack = {name = \"sign_flip\"}}",

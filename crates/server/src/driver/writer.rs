@@ -10,6 +10,7 @@ use dure_core::{
     digest::Digest,
     event::{Event, Outcome, Record},
     federation::{Command, Federation, Reject},
+    job::Stage,
     journal::{Entry, Head},
     time::Time,
 };
@@ -140,11 +141,27 @@ impl Writer {
     }
 
     fn settle(&mut self) {
+        self.note_facts();
         let now = self.now();
         while let Ok(events) = self.ahead.decide(&Command::Tick, now)
             && !events.is_empty()
         {
             self.chain(&events, now);
+        }
+    }
+
+    /// Brings what clients say of their devices into the journal, while a job chooses by it and between its rounds: else it is nobody's
+    /// business.
+    fn note_facts(&mut self) {
+        let idle = self.ahead.active().filter(|job| matches!(job.stage, Stage::Idle));
+        let Some(filter) = idle.and_then(|job| job.plan.cohort.filter) else { return };
+        let now = self.now();
+        for client in self.ahead.eligible() {
+            let facts = self.shared.presences.look(&client, |known| known.map(|known| filter.of(&known.facts)));
+            let note = Command::Note { client, facts: facts.unwrap_or_default() };
+            if let Ok(events) = self.ahead.decide(&note, now) {
+                self.chain(&events, now);
+            }
         }
     }
 
