@@ -39,7 +39,7 @@ fn check(args: &RecipeArgs) -> Result<String, Fail> {
     let plan = found.recipe.plan(&found.origin)?;
     let (origin, rounds, strategy, parameters) =
         (found.origin, plan.rounds, &plan.strategy.name, plan.layout.parameters());
-    let update = bytes((parameters * plan.codec.width()) as u64);
+    let update = bytes((parameters * plan.codec.width() * plan.groups().len()) as u64);
     let statistics: usize =
         plan.layout.tensors().filter(|(tensor, _)| tensor.role == Role::Statistic).map(|(_, range)| range.len()).sum();
     let statistics = if statistics > 0 { format!(" ({statistics} of them running statistics)") } else { String::new() };

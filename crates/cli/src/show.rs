@@ -220,7 +220,7 @@ pub fn classes(names: &[String], figures: &Figures) -> Option<Table> {
 /// What each model of a report is called.
 pub const MODELS: [(&str, &str); 4] = [
     ("global", "federated"),
-    ("personalised", "federated, fine-tuned per client"),
+    ("personalised", "federated, personalised"),
     ("central", "all rows in one place"),
     ("local", "every client alone"),
 ];

@@ -259,7 +259,8 @@ fn world_words(rounds: &[RoundRow]) -> String {
     counts.sort_unstable_by(|a, b| b.cmp(a));
     let waited: Vec<String> =
         counts.into_iter().map(|(rounds, what)| format!("{what} {}", words::count(rounds, "time"))).collect();
-    format!("world    {} of virtual time; rounds ended with {}\n", words::span(virtual_s), waited.join(", "))
+    let waited = if waited.is_empty() { String::new() } else { format!("; rounds ended with {}", waited.join(", ")) };
+    format!("world    {} of virtual time{waited}\n", words::span(virtual_s))
 }
 
 /// Why the training of the first job ended, where it was not by its number of rounds.

@@ -298,7 +298,7 @@ fn a_job_is_watched_to_the_end_of_its_refit_though_the_connection_is_cut() {
         "{printed}"
     );
     assert!(printed.contains("Then job 2: 3 rounds from the start, on training and validation rows together."));
-    assert!(printed.contains("federated, fine-tuned per client") && printed.contains("MAE, kcal"), "{printed}");
+    assert!(printed.contains("federated, personalised") && printed.contains("MAE, kcal"), "{printed}");
     assert!(printed.ends_with("job 2 completed after 3 rounds; its model is version 8\n"), "{printed}");
     let global = format!("{:.1}", result["final"]["global"]["mae"].as_f64().unwrap());
     assert!(printed.lines().any(|line| line.starts_with(" federated ") && line.contains(&global)), "{printed}");

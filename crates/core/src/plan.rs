@@ -243,8 +243,10 @@ fn check_cohort(cohort: &CohortSpec) -> Result<(), PlanError> {
         return refuse("cohort.deadline_s", cohort.deadline_s, LENGTHS);
     }
     match cohort.select {
-        Select::PowerOfChoice { candidates: 0 } => {
-            return refuse("cohort.select.candidates", 0, "at least 1; from cohort.size on it makes a difference");
+        Select::PowerOfChoice { candidates } if cohort.asked().is_some_and(|asked| candidates < asked) => {
+            let why = "a round asks some of the candidates; draw more of them";
+            let asked = format!("cohort.size = {}", cohort.size.unwrap_or(0));
+            return contradiction(format!("cohort.select.candidates = {candidates}"), asked, why);
         }
         Select::Oort { preferred_s, .. } if !is_length(preferred_s) => {
             return refuse("cohort.select.preferred_s", preferred_s, LENGTHS);

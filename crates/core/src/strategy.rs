@@ -397,10 +397,19 @@ impl StrategySpec {
             Some(value) if !takes => {
                 let others = NAMES.iter().filter(|named| named.keys.contains(&key)).map(|named| named.name);
                 let others = others.collect::<Vec<_>>().join(", ");
-                Err(PlanError::value(name, value, format!("{} does not use it; {others} would", named.name)))
+                Err(PlanError::value(
+                    name,
+                    value,
+                    format!(
+                        "{} does not use it; {others} would (strategy={{name=\"{}\"}} takes a recipe's other keys away)",
+                        named.name, named.name
+                    ),
+                ))
             }
             Some(value) if !allows(value) => Err(PlanError::value(name, value, allowed)),
-            None if takes && default.is_none() => Err(PlanError::value(name, "nothing", allowed)),
+            None if takes && default.is_none() => {
+                Err(PlanError::value(name, "nothing", format!("it has to be given, {allowed}")))
+            }
             _ => Ok(()),
         }
     }
@@ -473,7 +482,7 @@ mod tests {
     fn a_key_that_is_bad_missing_or_of_no_use_is_named() {
         assert_eq!(
             refused(StrategySpec::of("krum")),
-            "strategy.byzantine = nothing is not allowed: how many of a round's clients may lie, 0 to 100000"
+            "strategy.byzantine = nothing is not allowed: it has to be given, how many of a round's clients may lie, 0 to 100000"
         );
         assert_eq!(
             refused(StrategySpec { momentum: Some(1.0), ..StrategySpec::of("fedavgm") }),
@@ -481,7 +490,7 @@ mod tests {
         );
         assert_eq!(
             refused(StrategySpec { q: Some(1.0), ..StrategySpec::of("fedavg") }),
-            "strategy.q = 1 is not allowed: fedavg does not use it; qfedavg would"
+            "strategy.q = 1 is not allowed: fedavg does not use it; qfedavg would (strategy={name=\"fedavg\"} takes a recipe's other keys away)"
         );
     }
 

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use dure_core::{
+    excerpt::{SENTENCE, excerpt},
     model::{Layout, LayoutError, TensorSpec},
     plan::PlanError,
 };
@@ -28,11 +29,14 @@ impl Mask {
     pub fn new(tensors: &[Tensor], layers: &[String]) -> Result<Self, PlanError> {
         let refuse = |value: &str, allowed: &str| Err(PlanError::value("personalise.layers", value, allowed));
         if let Some(nothing) = layers.iter().find(|layer| !tensors.iter().any(|tensor| is_of(tensor, layer))) {
+            let layer = |tensor: &Tensor| tensor.spec.name.rsplit_once('.').map(|(layer, _)| layer.to_owned());
+            let mut named: Vec<String> = tensors.iter().filter_map(layer).collect();
+            named.dedup();
             let allowed = match nothing.as_str() {
-                NORMS => "the model has no batch or group norm",
-                _ => "layers of the model, as `dure recipe check` names them, or norms",
+                NORMS => "the model has no batch or group norm".into(),
+                _ => format!("layers of the model ({}), or norms", excerpt(named.join(", "), SENTENCE)),
             };
-            return refuse(nothing, allowed);
+            return refuse(nothing, &allowed);
         }
         let shared = ranges(tensors, |tensor| !is_own(tensor, layers));
         let own = ranges(tensors, |tensor| is_own(tensor, layers));
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn layers_that_are_not_there_and_nothing_to_share_are_refused() {
         let error = mask(&small(), &["layer9"]).unwrap_err();
-        assert!(error.starts_with("personalise.layers = layer9 is not allowed: layers of the model"), "{error}");
+        assert!(error.starts_with("personalise.layers = layer9 is not allowed: layers of the model ("), "{error}");
         assert!(mask(&small(), &[NORMS]).is_err());
         let tensors = small();
         let all: Vec<&str> = tensors.iter().filter_map(|tensor| tensor.spec.name.strip_suffix(".bias")).collect();

@@ -132,7 +132,9 @@ pub enum RecipeError {
         why: String,
     },
     /// An override that sets nothing.
-    #[error("{0:?} sets nothing: write key=value, as in strategy.learning_rate=0.5")]
+    #[error(
+        "{0:?} sets nothing: write key=value, as in strategy.learning_rate=0.5; several recipes are run with --compare"
+    )]
     Override(String),
     /// A choice that cannot be made.
     #[error("{origin}: {error}")]
@@ -227,7 +229,7 @@ impl Recipe {
         }
         self.check_site()?;
         self.check_generator()?;
-        self.world.check()?;
+        self.world.check(&self.plan.training)?;
         let without = |first: String, why| {
             let second = "split.validation = 0".into();
             Err(PlanError::Contradiction { first, second, why })
@@ -424,7 +426,10 @@ mod tests {
         let error = refused(&["strategy.name=fedmagic"]);
         let begins = "fitbit.toml: strategy.name = fedmagic is not allowed: one of fedavg, fedprox, ";
         assert!(error.starts_with(begins), "{error}");
-        assert_eq!(refused(&["rounds"]), "\"rounds\" sets nothing: write key=value, as in strategy.learning_rate=0.5");
+        assert_eq!(
+            refused(&["rounds"]),
+            "\"rounds\" sets nothing: write key=value, as in strategy.learning_rate=0.5; several recipes are run with --compare"
+        );
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Personalise {
             if let Some(second) = other {
                 let (first, why) = (
                     format!("personalise.lambda = {lambda}"),
-                    "a client has one personal model; leave one of the two away",
+                    "a client has one personal model; leave lambda away, or set personalise.epochs=0 and personalise.layers=[]",
                 );
                 return Err(PlanError::Contradiction { first, second, why });
             }
@@ -283,7 +283,7 @@ impl Training {
             if self.epochs != 1 {
                 let (first, second) =
                     (format!("training.steps = {steps}"), format!("training.epochs = {}", self.epochs));
-                let why = "training is so many steps or so many passes; leave one of the two away";
+                let why = "training is so many steps or so many passes; leave the steps away, or set training.epochs=1";
                 return Err(PlanError::Contradiction { first, second, why });
             }
         }

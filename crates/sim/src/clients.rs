@@ -113,6 +113,11 @@ impl Clients {
         round.kind == Kind::Train && self.world.is_silent(job.seed, client, round.ordinal, (amount(), whole))
     }
 
+    /// Whether a client vanishes in a round of `job`, so that it is lost.
+    pub fn vanishes(&self, job: &Job, round: RoundId, client: &ClientName) -> bool {
+        round.kind == Kind::Train && self.world.vanishes(job.seed, client, round.ordinal)
+    }
+
     /// How long a client's part in a round takes, on its device; `None` in a world where nothing takes time. `down` is what the model
     /// has in bytes.
     pub fn way(&self, job: &Job, round: RoundId, client: &ClientName, down: u64) -> Option<Way> {

@@ -142,7 +142,7 @@ struct Arrival {
     way: Option<Way>,
 }
 
-/// How long it takes until a client that vanished is missed.
+/// How long it takes until a client that vanished is missed: a server's lease.
 const LEASE: Duration = Duration(30_000);
 
 /// After how many periods without enough clients nobody waits any longer.
@@ -166,8 +166,8 @@ struct Driver {
     rounds: Vec<RoundRow>,
     tested: Option<Collection>,
     opened: Option<Instant>,
-    /// When the last training round was opened, in federation time.
-    opened_at: Time,
+    /// When the last training round ended, in federation time: waiting for clients, and rounds that were tried in vain, are part of the next.
+    ended_at: Time,
     declined: String,
     /// For whom the round that ended last has waited, and what that client did longest.
     waited_for: String,
@@ -228,8 +228,8 @@ impl Driver {
         }
     }
 
-    /// Whoever is not there takes no tasks, where the world says who is there: before a training round. What is measured or tested is
-    /// of everybody.
+    /// Whoever is not there takes no tasks, where the world says who is there: before a training round. What is measured or
+    /// judged is of everybody: figures are of the model, not of who was there.
     fn attend(&mut self, clients: &Clients) -> Result<(), SimError> {
         let Some(job) = self.federation.active().filter(|job| matches!(job.stage, Stage::Idle)) else { return Ok(()) };
         let (id, next) = (job.id, job.next(self.now));
@@ -243,8 +243,8 @@ impl Driver {
         let (Next::Open(round), Some(availability)) = (next, clients.world().availability) else { return Ok(()) };
         let (seed, period) = (job.seed, self.now.0 / milliseconds(availability.period_s).max(1));
         let is_there = |name: &ClientName| match round.kind {
-            Kind::Measure | Kind::Test => true,
-            Kind::Train | Kind::Evaluate => clients.world().is_there(seed, name, period),
+            Kind::Measure | Kind::Evaluate | Kind::Test => true,
+            Kind::Train => clients.world().is_there(seed, name, period),
         };
         let members = self.federation.members.iter();
         let changed: Vec<ClientName> =
@@ -265,7 +265,8 @@ impl Driver {
     /// Gives every client of the open round its task, and reports what it answers, when it does.
     fn ask(&mut self, clients: &mut Clients) -> Result<(), SimError> {
         let (Some(job), Some(round)) = (self.federation.active(), self.federation.open_round()) else { return Ok(()) };
-        let Round::Collecting { awaited, deadline, .. } = &round.round else { return Ok(()) };
+        let Round::Collecting { awaited, deadline, goal, .. } = &round.round else { return Ok(()) };
+        let (goal, cohort) = (*goal, round.cohort.len());
         let (id, deadline, down) = (round.id, *deadline, self.models.as_ref().map_or(0, |m| m.blob().len() as u64));
         let heard = awaited.iter().filter(|name| !clients.is_silent(job, id, name));
         for name in awaited {
@@ -277,13 +278,16 @@ impl Driver {
             let after = way.map_or(0, |way| milliseconds(way.total()));
             Arrival { at: Time(given(name).0.saturating_add(after)), client: name.clone(), way }
         };
-        // Somebody else's turn comes when a client that vanished is missed.
-        let missed = |name: &&ClientName| job.plan.cohort.reassign && clients.is_silent(job, id, name);
+        // A client that vanished is missed when its lease has ended.
+        let missed = |name: &&ClientName| clients.vanishes(job, id, name);
         let lost = awaited.iter().filter(missed).map(|name| (given(name) + LEASE, name.clone())).min();
         let lost = lost.filter(|(at, _)| *at < deadline);
         let before = lost.as_ref().map_or(deadline, |(at, _)| *at);
         let mut coming: Vec<Arrival> = heard.map(arrival).filter(|arrival| arrival.at <= before).collect();
-        coming.sort_by(|a, b| (a.at, &a.client).cmp(&(b.at, &b.client)));
+        // Of those that come at once any may be first, where not all are wanted.
+        let chance =
+            |client: &ClientName| if goal < cohort { clients.world().chance(job.seed, client, id.ordinal) } else { 0 };
+        coming.sort_by_cached_key(|arrival| (arrival.at, chance(&arrival.client), arrival.client.clone()));
         let epoch = |client: &ClientName| self.federation.members.get(client).map_or(0, |member| member.epoch);
         let lost = lost.map(|(at, client)| (at, epoch(&client), client));
         self.waited_for.clear();
@@ -293,7 +297,7 @@ impl Driver {
             self.come(clients, id, next)?;
         }
         if let Some((at, epoch, client)) = lost.filter(|_| self.wanted() > 0) {
-            self.now = self.now.max(at);
+            (self.now, self.waited_for) = (self.now.max(at), format!("{client}: drop-out"));
             self.command(Command::Lose { client, epoch })?;
             return Ok(());
         }
@@ -365,9 +369,10 @@ impl Driver {
             bytes_up: bytes_up(round),
             bytes_down,
             wall_s,
-            virtual_s: self.now.since(self.opened_at).0 as f64 / 1e3,
+            virtual_s: self.now.since(self.ended_at).0 as f64 / 1e3,
             waited_for: std::mem::take(&mut self.waited_for),
         });
+        self.ended_at = self.now;
         self.command(Command::Publish { job: id, sha256, state })?;
         Ok(())
     }
@@ -378,7 +383,7 @@ impl Driver {
             Event::RoundOpened { round, .. } => {
                 (self.given, self.updates) = (BTreeMap::new(), BTreeMap::new());
                 if round.kind == Kind::Train {
-                    (self.opened, self.opened_at) = (Some(Instant::now()), self.now);
+                    self.opened = Some(Instant::now());
                 }
             }
             Event::Evaluated { round, metrics, .. } if round.kind == Kind::Evaluate => {
@@ -398,9 +403,14 @@ impl Driver {
     fn end(self) -> Result<Simulation, SimError> {
         let gave_up = self.federation.jobs.iter().find(|job| job.status == Status::Ended(Outcome::GaveUp));
         if let Some(job) = gave_up {
-            let silence =
-                "nobody was heard of before the deadline; raise cohort.deadline_s, or let the world be faster";
-            let reason = if self.declined.is_empty() { silence.into() } else { self.declined };
+            let last = job.last.as_ref().map(|last| &last.round);
+            let reason = match last {
+                _ if !self.declined.is_empty() => self.declined,
+                Some(Round::Abandoned { reported, quorum }) => format!(
+                    "the last had {reported} of the {quorum} answers that it needed by its deadline; lower cohort.quorum, or let fewer clients be lost or late"
+                ),
+                _ => "nobody was heard of".into(),
+            };
             return Err(SimError::GaveUp { rounds: job.abandoned, reason });
         }
         let Self { federation, journal, head, models, rounds, tested, .. } = self;

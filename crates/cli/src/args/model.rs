@@ -99,7 +99,7 @@ pub struct ModelArgs {
     /// The model: a file that Dure wrote
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// The rows: a CSV file, or the folder of the recipe's data set. To predict of images: a folder of PNG or JPEG, or one
+    /// The rows: a CSV file, or the folder of the recipe's data set. Of images: to predict, a folder of PNG or JPEG, or one; to evaluate, the data set's
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// The recipe whose [site] says what the file's columns are called; by default the built-in one that the model names

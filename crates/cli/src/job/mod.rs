@@ -5,6 +5,7 @@ mod story;
 mod watch;
 
 use anyhow::anyhow;
+use dure_learn::world::World;
 use dure_wire::api::{FederationView, JobAction, JobSpec, JobView, Run};
 use rand::{TryRng as _, rngs::SysRng};
 
@@ -85,6 +86,9 @@ fn add(remote: &Remote, spec: &JobSpec) -> Result<JobView, Fail> {
 fn spec(recipe: &RecipeArgs, seed: u64) -> Result<JobSpec, Fail> {
     let found = source::recipe(recipe)?;
     let plan = found.recipe.plan(&found.origin)?;
+    if found.recipe.world != World::default() {
+        eprintln!("dure: [world] is a simulation's; a served job meets the devices and networks that there are");
+    }
     Ok(JobSpec { plan: plan.into(), seed: seed.to_string() })
 }
 

@@ -5,7 +5,7 @@ use dure_learn::{
     data::{DataSet, Source},
     partition::picture,
     split::Fold,
-    work::{ModelSpec, Work},
+    work::{ModelSpec, Training, Work},
     world::{Partial, World},
 };
 use dure_sim::{Simulation, clients::Clients, report::Report as Run};
@@ -116,7 +116,7 @@ fn summary(clients: &Clients, run: &Simulation, came: &Run) -> String {
         number::count(data.clients as u64),
         number::count(data.examples as u64),
         words::count(came.rounds.len(), "round"),
-        words::count(work.training.epochs as usize, "epoch"),
+        length(&work.training),
     );
     text += match run.federation.jobs.first().and_then(|job| job.trained) {
         Some(Stop::Target) => " Training stopped when its metric had reached the target.",
@@ -131,11 +131,24 @@ fn summary(clients: &Clients, run: &Simulation, came: &Run) -> String {
         let layers = work.personalise.layers.join(", ");
         text += &format!(" Each client kept some layers to itself, which were never sent: {layers}.");
     }
+    if let Some(lambda) = work.personalise.lambda {
+        text += &format!(
+            " Beside it each client trained a model of its own, which the shared one pulled with lambda = {lambda}."
+        );
+    }
     if work.personalise.epochs > 0 {
         let epochs = words::count(work.personalise.epochs as usize, "epoch");
         text += &format!(" At the end each client trained the model on for itself, for {epochs}.");
     }
     text
+}
+
+/// How long a client trains in a round.
+fn length(training: &Training) -> String {
+    match training.steps {
+        Some(steps) => words::count(steps as usize, "step"),
+        None => words::count(training.epochs as usize, "epoch"),
+    }
 }
 
 fn facts(found: &Found, clients: &Clients, run: &Simulation, came: &Run) -> Vec<(&'static str, String)> {
@@ -206,14 +219,21 @@ fn facts_of_training(found: &Found, clients: &Clients, came: &Run) -> Vec<(&'sta
     let (work, keys) = (clients.work(), &found.recipe.plan);
     let training = &work.training;
     let cohort = match keys.cohort.size {
-        Some(size) => format!("{size} clients a round, drawn at random"),
+        Some(size) => {
+            let by =
+                if keys.cohort.select.is_random() { "drawn at random".into() } else { choice(&keys.cohort.select) };
+            let asked = keys.cohort.asked().filter(|asked| *asked > size);
+            let more = asked.map_or_else(String::new, |asked| format!(", of {asked} that are asked"));
+            let then = if keys.cohort.reassign { "; the task of one that is gone goes to the next" } else { "" };
+            format!("{size} clients a round, {by}{more}{then}")
+        }
         None => "all clients in every round".into(),
     };
     let refit = if came.refit.is_empty() { "no".into() } else { words::count(came.refit.len(), "round") };
     let mut facts = vec![
         ("model", model(work)),
         ("parameters", number::count(came.model.parameters as u64)),
-        ("rounds × epochs", format!("{} × {}", came.rounds.len(), training.epochs)),
+        ("rounds", format!("{} of {}", came.rounds.len(), length(training))),
         ("batch", words::count(training.batch_size, "row")),
         ("clients’ optimiser", choice(&training.optimizer)),
         ("its learning rate", choice(&training.schedule)),
@@ -232,7 +252,7 @@ fn alone(found: &Found, came: &Run) -> Option<String> {
     let (work, rounds) = found.recipe.alone().filter(|_| came.baselines.contains_key("local"))?;
     let training = &work.training;
     let (optimizer, loss, batch) = (choice(&training.optimizer), choice(&training.loss), training.batch_size);
-    Some(format!("{}; {optimizer}; {loss}; batches of {batch}; {rounds} × {} epochs", model(&work), training.epochs))
+    Some(format!("{}; {optimizer}; {loss}; batches of {batch}; {rounds} rounds of {}", model(&work), length(training)))
 }
 
 /// A model by its name, or by its layers.

@@ -166,7 +166,7 @@ impl Model {
     fn explained(self) -> &'static str {
         match self {
             Self::Global => "one model for all clients",
-            Self::Personalised => "the federated model, trained on by each client for itself",
+            Self::Personalised => "each client’s own: the federated model trained on, or one beside it",
             Self::Central => "all rows in one place",
             Self::Local => "every client alone",
         }

@@ -32,6 +32,9 @@ const MOST: usize = 10_000;
 struct Swept {
     /// The recipe's name; the first one's.
     recipe: String,
+    /// The target's, if it is a number.
+    #[serde(skip)]
+    unit: String,
     /// In the order in which they were asked for; the last key changes first.
     settings: Vec<Setting>,
 }
@@ -66,7 +69,7 @@ pub fn run(args: &Simulate, seeds: u32, started: Instant) -> Result<String, Fail
     let summary = if args.compare { COMPARED } else { SWEPT };
     let output = args.out.as_deref().map(|folder| Output::open(folder, &[summary])).transpose()?;
     let (mut swept, mut bar) = (vec![], Bar::new(started));
-    let (mut title, mut recipe_name) = (String::new(), String::new());
+    let (mut title, mut recipe_name, mut unit) = (String::new(), String::new(), String::new());
     let mut says = Says::Number;
     for Asked { setting, recipe, found } in asked {
         let mut args = args.clone();
@@ -75,11 +78,12 @@ pub fn run(args: &Simulate, seeds: u32, started: Instant) -> Result<String, Fail
         says = Says::of_schema(&found.recipe.schema);
         if recipe_name.is_empty() {
             (title, recipe_name) = (found.recipe.title.clone(), found.recipe.name.clone());
+            unit.clone_from(&found.recipe.schema.target.unit);
         }
         let runs = runs(&args, &found, seeds, (&format!("{}, ", setting.join(" ")), &mut bar), started)?;
         swept.push(sum_up(setting, runs, &found));
     }
-    let swept = Swept { recipe: recipe_name, settings: swept };
+    let swept = Swept { recipe: recipe_name, unit, settings: swept };
     let text = || {
         let took = words::span(started.elapsed().as_secs_f64());
         format!("{title}\n\n{}\n\ntook     {took}\n", table(&swept, says, seeds))
@@ -114,6 +118,14 @@ fn recipes(args: &Simulate) -> Result<Vec<Asked>, Fail> {
                 return Err(Fail::usage(format!("--compare: {a} and {b} cannot be compared: their schemas differ")));
             }
             let Recipe { data, site, generator, world, .. } = first.recipe.clone();
+            let (mine, theirs) =
+                ((&world, &site, &generator), (&found.recipe.world, &found.recipe.site, &found.recipe.generator));
+            if mine != theirs {
+                let (a, b) = (&first.origin, &found.origin);
+                eprintln!(
+                    "dure: --compare: {b} is run in the world and on the data of {a}; its own [world], [site] and [generator] are not looked at"
+                );
+            }
             found.recipe = Recipe { data, site, generator, world, ..found.recipe };
         }
         warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
@@ -187,7 +199,7 @@ fn sum_up(setting: Vec<String>, runs: Vec<Run>, found: &Found) -> Setting {
 fn table(swept: &Swept, says: Says, seeds: u32) -> String {
     let main = compared(says)[0];
     let takes_time = swept.settings.iter().any(|setting| setting.virtual_s.mean > 0.0);
-    let shown = says.of_test("");
+    let shown = says.of_test(&swept.unit);
     let head = shown.iter().find(|(metric, _)| *metric == main).map_or(main, |(_, head)| head.as_str());
     let models: Vec<(&str, &str)> = show::MODELS
         .iter()

@@ -12,7 +12,8 @@ use crate::harness::{block_on, dure, said, until};
 fn the_demo_comes_to_the_simulators_bits_and_ends() {
     let folder = tempfile::tempdir().unwrap();
     let printed = said(dure().arg("demo").env("TMPDIR", folder.path()));
-    for part in ["33 made-up people", "fine-tuned per client", "           the same bits\n", "its agents have ended"] {
+    for part in ["33 made-up people", "federated, personalised", "           the same bits\n", "its agents have ended"]
+    {
         assert!(printed.contains(part), "{part}: {printed}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "its folder is gone");

@@ -155,25 +155,34 @@ struct Line {
     latency_s: f64,
 }
 
+/// The columns of a trace.
+const COLUMNS: [&str; 4] = ["examples_per_s", "down_bytes_per_s", "up_bytes_per_s", "latency_s"];
+
 /// Reads a trace: a CSV file with the columns `examples_per_s`, `down_bytes_per_s`, `up_bytes_per_s` and `latency_s`, and a line for
 /// each device. Every client gets one of them, drawn from the seed.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Vec<Device>, TraceError> {
     let fault = |line: u64, why: String| TraceError { file: file.display().to_string(), line, why };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
+    let names = reader.headers().map_err(|error| fault(1, error.to_string()))?;
+    let columns: Vec<String> = names.iter().map(str::to_owned).collect();
+    if let Some(missing) = COLUMNS.iter().find(|column| !columns.iter().any(|there| there == *column)) {
+        return Err(fault(1, format!("has no column {missing}; a trace has {}", COLUMNS.join(", "))));
+    }
     let mut devices = vec![];
     for read in reader.deserialize::<Line>() {
         let line = read.map_err(|error| {
             let at = error.position().map_or(1, csv::Position::line);
             let why = match error.kind() {
-                csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
+                csv::ErrorKind::Deserialize { err, .. } => {
+                    let column = err.field().and_then(|field| columns.get(usize::try_from(field).ok()?));
+                    format!("{}{}", column.map_or_else(String::new, |column| format!("{column}: ")), err.kind())
+                }
+                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                    format!("has {len} values where line 1 names {expected_len} columns")
+                }
                 _ => error.to_string(),
             };
-            fault(
-                at,
-                format!(
-                    "{why}; a trace has the columns examples_per_s, down_bytes_per_s, up_bytes_per_s and latency_s"
-                ),
-            )
+            fault(at, why)
         })?;
         let at = devices.len() as u64 + 2;
         let Line { examples_per_s, down_bytes_per_s, up_bytes_per_s, latency_s } = line;
@@ -228,8 +237,8 @@ mod tests {
         };
         check("10,1,1,0\n20,1,0,0\n", "devices.csv:3: up_bytes_per_s is 0; write a number above 0");
         check("10,1,1,0\n20,1,1,-1\n", "devices.csv:3: latency_s is -1; write a number from 0");
-        check("10,1,1,0\n20,x,1,0\n", "devices.csv:3: ");
-        check("10,1,1,0\n20,1\n", "devices.csv:3: ");
+        check("10,1,1,0\n20,x,1,0\n", "devices.csv:3: down_bytes_per_s: invalid float literal");
+        check("10,1,1,0\n20,1\n", "devices.csv:3: has 2 values where line 1 names 4 columns");
         check("", "devices.csv:2: has no device");
         let good = b"latency_s,examples_per_s,down_bytes_per_s,up_bytes_per_s\n0, 5, 6, 7\n";
         assert_eq!(parse(Path::new("x"), good).unwrap()[0].examples_per_s, 5.0);

@@ -15,6 +15,8 @@ use dure_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::work::Training;
+
 pub use byzantine::{Attack, Byzantine};
 pub use device::{Device, Devices, LogNormal, Way};
 
@@ -66,7 +68,12 @@ pub struct Availability {
 
 impl World {
     /// Holds every value to what it may be.
-    pub fn check(&self) -> Result<(), PlanError> {
+    pub fn check(&self, training: &Training) -> Result<(), PlanError> {
+        if self.stragglers > 0.0 && training.amount() == 1 {
+            let (first, second) = (format!("world.stragglers = {}", self.stragglers), "training.epochs = 1".to_owned());
+            let why = "nothing is less than one; raise the epochs, or say training.steps";
+            return Err(PlanError::Contradiction { first, second, why });
+        }
         let share = |key, value: f64, allowed: &str| {
             if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(PlanError::value(key, value, allowed)) }
         };
@@ -80,6 +87,13 @@ impl World {
             if !(0.001..=1e9).contains(&period_s) {
                 return Err(PlanError::value("world.availability.period_s", period_s, "0.001 to 1e9 seconds"));
             }
+        }
+        if let (Some(there), None, "") = (self.availability, &self.devices, &*self.trace) {
+            return Err(PlanError::Contradiction {
+                first: format!("world.availability = {{ period_s = {} }}", there.period_s),
+                second: "no world.devices".into(),
+                why: "nothing takes time in this world, so the next period never comes; say how fast devices are",
+            });
         }
         if self.devices.is_some() && !self.trace.is_empty() {
             return Err(PlanError::Contradiction {
@@ -124,8 +138,18 @@ impl World {
 
     /// Whether nothing will be heard of a client in a round in which it has time for so much.
     pub fn is_silent(&self, seed: u64, client: &ClientName, round: u32, (done, whole): (u32, u32)) -> bool {
-        let vanishes = || draws(seed, "drop-out", client, u64::from(round)).random::<f64>() < self.drop_out;
-        (self.partial == Partial::Drop && done < whole) || (self.drop_out > 0.0 && vanishes())
+        (self.partial == Partial::Drop && done < whole) || self.vanishes(seed, client, round)
+    }
+
+    /// Whether a client vanishes in a round.
+    pub fn vanishes(&self, seed: u64, client: &ClientName, round: u32) -> bool {
+        let drawn = || draws(seed, "drop-out", client, u64::from(round)).random::<f64>();
+        self.drop_out > 0.0 && drawn() < self.drop_out
+    }
+
+    /// A number by which clients that answer at once are put in order.
+    pub fn chance(&self, seed: u64, client: &ClientName, round: u32) -> u64 {
+        draws(seed, "order", client, u64::from(round)).random()
     }
 
     /// Whether a client is there in a period.
@@ -143,6 +167,23 @@ fn draws(seed: u64, what: &str, client: &ClientName, ordinal: u64) -> Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        local_optimizer::{LocalOptimizer, Schedule},
+        loss::Loss,
+    };
+
+    fn training(epochs: u32) -> Training {
+        let (loss, optimizer) = (Loss::Mse {}, LocalOptimizer::sgd(1.0));
+        Training { epochs, steps: None, batch_size: 1, loss, optimizer, schedule: Schedule::Constant }
+    }
+
+    #[test]
+    fn nobody_has_time_for_less_than_one_epoch() {
+        let world = World { stragglers: 0.5, ..World::default() };
+        let error = world.check(&training(1)).unwrap_err().to_string();
+        assert!(error.starts_with("world.stragglers = 0.5 and training.epochs = 1 contradict each other"), "{error}");
+        assert_eq!(world.check(&training(2)), Ok(()));
+    }
 
     fn name() -> ClientName {
         ClientName::new("a").unwrap()
@@ -176,7 +217,7 @@ mod tests {
     fn a_world_that_cannot_be_is_refused_by_its_key() {
         let check = |text: &str, want: &str| {
             let world: World = toml::from_str(text).unwrap();
-            let error = world.check().unwrap_err().to_string();
+            let error = world.check(&training(3)).unwrap_err().to_string();
             assert!(error.starts_with(want), "{error}");
         };
         check("stragglers = 1.5", "world.stragglers = 1.5 is not allowed");
