@@ -294,8 +294,14 @@ impl Judge {
 fn table(made: &Made) -> String {
     let published = made.cells.iter().any(|cell| cell.published.is_some());
     let table = if published { beside_others(&made.cells) } else { crossed(&made.cells) };
+    let alike = |(i, a): (usize, &Cell)| {
+        let same = made.cells[i + 1..].iter().filter(|b| a.column == b.column && a.models == b.models);
+        same.map(|b| format!("{} and {} at {} made the same models, bit for bit.\n", a.row, b.row, a.column))
+            .collect::<String>()
+    };
+    let alike: String = made.cells.iter().enumerate().map(alike).collect();
     let over = format!("Means over {} seeds, ± half of the 95 % interval (Student's t).", made.seeds.len());
-    format!("{}\n\n{table}\n\n{over}\n", made.title)
+    format!("{}\n\n{table}\n\n{over}\n{alike}", made.title)
 }
 
 /// Rows down, columns across.
