@@ -229,6 +229,7 @@ fn facts_of_training(found: &Found, clients: &Clients, came: &Run) -> Vec<(&'sta
         }
         None => "all clients in every round".into(),
     };
+    let filter = keys.cohort.filter.map(|filter| ("asked are devices with", choice(&filter)));
     let refit = if came.refit.is_empty() { "no".into() } else { words::count(came.refit.len(), "round") };
     let mut facts = vec![
         ("model", model(work)),
@@ -243,6 +244,7 @@ fn facts_of_training(found: &Found, clients: &Clients, came: &Run) -> Vec<(&'sta
         ("codec", choice(&keys.codec)),
         ("refit", refit),
     ];
+    facts.extend(filter);
     facts.extend(alone(found, came).map(|words| ("learning alone", words)));
     facts
 }
@@ -282,7 +284,8 @@ fn choice(value: &impl Serialize) -> String {
         Ok(Value::Object(keys)) => {
             let (name, rest): (Vec<_>, Vec<_>) = keys.iter().partition(|(key, _)| *key == "name");
             let name = name.into_iter().map(|(_, value)| plain(value));
-            let rest = rest.into_iter().map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value)));
+            let rest = rest.into_iter().filter(|(_, value)| !value.is_null());
+            let rest = rest.map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value)));
             name.chain(rest).collect::<Vec<_>>().join(", ")
         }
         Ok(value) => plain(&value),
@@ -300,6 +303,11 @@ fn plain(value: &Value) -> String {
             _ => number.to_string(),
         },
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join("–"),
+        Value::Object(keys) => {
+            let keys = keys.iter().filter(|(_, value)| !value.is_null());
+            let keys = keys.map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value)));
+            format!("({})", keys.collect::<Vec<_>>().join(", "))
+        }
         other => other.to_string(),
     }
 }
