@@ -39,10 +39,13 @@ pub struct AgentConfig {
     /// What the site says of itself; each client adds its number of rows.
     pub facts: Map<String, Value>,
     /// What else it says of the machine as it is now, given the folder that it writes to. Asked again from time to time.
-    pub measure: Option<fn(&Path) -> Map<String, Value>>,
+    pub measure: Option<Measure>,
     /// Whether plain http may leave this machine.
     pub insecure_http: bool,
 }
+
+/// What a machine says of itself now, given the folder that the agent writes to.
+pub type Measure = fn(&Path) -> Map<String, Value>;
 
 /// How an agent came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What all clients of a process share: the way to the server, the models, the jobs, the threads, and how they stand.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,6 +17,7 @@ use tokio::sync::{RwLock, Semaphore, watch};
 
 use crate::{
     AgentConfig, AgentError, Clock, Invitation, Place, Policy, calls,
+    config::Measure,
     http::{Call, Http, STALL},
     prepare::{Job, differences_of},
     recent::Recent,
@@ -42,7 +43,7 @@ pub struct Site {
     /// What it says of itself.
     pub facts: Map<String, Value>,
     /// What else it says of its machine as it is now.
-    pub measure: Option<fn(&Path) -> Map<String, Value>>,
+    pub measure: Option<Measure>,
     /// The folder that it writes to.
     pub folder: PathBuf,
     /// What its columns mean.
