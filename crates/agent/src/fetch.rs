@@ -8,6 +8,7 @@ use dure_wire::{DecodeError, api::TaskView, decode_control, decode_model};
 use crate::{
     calls,
     client::{Client, Halt},
+    http::Call,
     policy::Asked,
     prepare::Job,
     work::Grounds,
@@ -74,34 +75,32 @@ impl Client {
         (version, base): (u32, Digest),
         sha256: Digest,
     ) -> Result<Arc<Params>, Halt> {
-        let (site, limit, layout) = (Arc::clone(&self.site), job.max_model_bytes(), Arc::clone(&job.layout));
-        let cell = site.controls.cell((task.job, sha256));
-        let fetch = async {
-            let file = self.call(&calls::control(version, limit)).await?;
-            let file = file.map_err(|problem| Halt::Decline(problem.detail))?;
-            let read = site.machine.work(move || decode_control(&file, sha256, &layout, base));
-            let read = read.await.map_err(|error| error.to_string()).and_then(|read| read.map_err(|e| e.to_string()));
-            let unfit = |why| {
-                Halt::Decline(format!("the control variate of model version {version} is not as expected: {why}"))
-            };
-            read.map(Arc::new).map_err(unfit)
-        };
+        let (call, layout) = (calls::control(version, job.max_model_bytes()), Arc::clone(&job.layout));
+        let cell = self.site.controls.cell((task.job, sha256));
+        let read = move |file: &[u8]| decode_control(file, sha256, &layout, base);
+        let fetch = self.fetched(call, format!("the control variate of model version {version}"), read);
         cell.get_or_try_init(|| fetch).await.cloned()
     }
 
     /// A model version, for all clients of the process.
     async fn model(&mut self, job: &Job, task: &TaskView, version: u32, sha256: Digest) -> Result<Arc<Params>, Halt> {
-        let (site, limit, layout) = (Arc::clone(&self.site), job.max_model_bytes(), Arc::clone(&job.layout));
-        let cell = site.models.cell((task.job, sha256));
-        let fetch = async {
-            let file = self.call(&calls::weights(version, limit)).await?;
-            let file = file.map_err(|problem| Halt::Decline(problem.detail))?;
-            // A large file takes a while to read, and this thread has others to serve.
-            let read = site.machine.work(move || decode_model(&file, Some(&layout), limit, Some(sha256)));
-            let read = read.await.map_err(|error| error.to_string()).and_then(|read| read.map_err(|e| e.to_string()));
-            let unfit = |why| Halt::Decline(format!("the file of model version {version} is not as expected: {why}"));
-            read.map(|(params, _)| Arc::new(params)).map_err(unfit)
-        };
+        let (limit, layout) = (job.max_model_bytes(), Arc::clone(&job.layout));
+        let cell = self.site.models.cell((task.job, sha256));
+        let read = move |file: &[u8]| decode_model(file, Some(&layout), limit, Some(sha256)).map(|(params, _)| params);
+        let fetch = self.fetched(calls::weights(version, limit), format!("the file of model version {version}"), read);
         cell.get_or_try_init(|| fetch).await.cloned()
+    }
+
+    /// A file of the server's, read away from this thread: a large one takes a while, and this thread has others to serve.
+    async fn fetched(
+        &mut self,
+        call: Call<Vec<u8>>,
+        what: String,
+        read: impl FnOnce(&[u8]) -> Result<Params, DecodeError> + Send + 'static,
+    ) -> Result<Arc<Params>, Halt> {
+        let file = self.call(&call).await?.map_err(|problem| Halt::Decline(problem.detail))?;
+        let read = self.site.machine.work(move || read(&file)).await;
+        let read = read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
+        read.map(Arc::new).map_err(|why| Halt::Decline(format!("{what} is not as expected: {why}")))
     }
 }

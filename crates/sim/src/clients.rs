@@ -118,9 +118,13 @@ impl Clients {
         round.kind == Kind::Train && self.world.vanishes(job.seed, client, round.ordinal)
     }
 
-    /// How long a client's part in a round takes, on its device; `None` in a world where nothing takes time. `down` is what the model
+    /// How long a client's part in a round takes, on its device; `None` where nothing takes time: what is measured or
+    /// judged, and all of it in a world without devices. `down` is what the model
     /// has in bytes.
     pub fn way(&self, job: &Job, round: RoundId, client: &ClientName, down: u64) -> Option<Way> {
+        if round.kind != Kind::Train {
+            return None;
+        }
         let device = match &self.world.devices {
             Some(devices) => devices.of(job.seed, client),
             None => Device::drawn(&self.trace, job.seed, client)?,

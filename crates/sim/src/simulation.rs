@@ -274,7 +274,7 @@ impl Driver {
         }
         let given = |name: &ClientName| self.given.get(name).copied().unwrap_or(self.now);
         let arrival = |name: &ClientName| {
-            let way = clients.way(job, id, name, down).filter(|_| id.kind == Kind::Train);
+            let way = clients.way(job, id, name, down);
             let after = way.map_or(0, |way| milliseconds(way.total()));
             Arrival { at: Time(given(name).0.saturating_add(after)), client: name.clone(), way }
         };
