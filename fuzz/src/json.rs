@@ -18,7 +18,7 @@ use dure_core::{
 };
 use dure_learn::{schema::Schema, standardise::Preprocessing, work::Work};
 use dure_wire::{
-    Expected, Models,
+    Answers, Expected, Models,
     api::{
         AliasSpec, AliasView, ClientPatch, ClientView, Decline, FederationSpec, FederationView, Goodbye,
         InvitationSpec, InvitationView, JobSpec, JobView, JoinSpec, Problem, Run, SessionSpec, TaskOutcome, TaskView,
@@ -182,7 +182,8 @@ fn keep(job: &Job) {
     let file = encode_update(&update, codec, base);
     let expected = Expected { layout: &layout, groups: job.plan.groups(), scalars, codec, base };
     assert_eq!(decode_update(&file, &expected, Some(Digest::of(&file))).as_ref(), Ok(&update));
-    match models.advance(job, &[update.clone(), update], 2, 1) {
+    let answers = Answers { updates: &[update.clone(), update], staleness: &[0, 2], among: 2 };
+    match models.advance(job, answers, 1) {
         Ok(()) => assert!(read(&models).is_ok_and(|same| same.params() == models.params())),
         Err(error) => drop(message::check(&error)),
     }

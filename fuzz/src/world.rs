@@ -6,7 +6,6 @@ use dure_core::{
     digest::Digest,
     event::{Answer, Event, Record},
     federation::{Command, Federation, Owed},
-    job::Collection,
     journal::{Entry, Head},
     name::ClientName,
     plan::{Plan, PlanSpec},
@@ -91,9 +90,8 @@ impl World {
 
     /// A task that is not answered.
     pub fn task(&self) -> Option<TaskId> {
-        let open: &Collection = self.federation.open_round()?;
-        let client = CLIENTS.iter().map(|name| client(name)).find(|client| open.round.admits(client).is_ok())?;
-        Some(TaskId { round: open.id, client })
+        let asked = |client: &ClientName| self.federation.task_of(client).map(|asked| asked.round);
+        CLIENTS.iter().map(|name| client(name)).find_map(|client| Some(TaskId { round: asked(&client)?, client }))
     }
 }
 
@@ -118,7 +116,7 @@ pub fn look(federation: &Federation) {
         for round in federation.jobs.iter().filter_map(|job| job.last.as_ref().or(job.stage.collection())) {
             let _ = federation.task_state(&TaskId { round: round.id, client: client.clone() });
         }
-        let _ = federation.task_of(client).map(|(job, _)| job.about());
+        let _ = federation.task_of(client).map(|asked| asked.job.about());
     }
 }
 

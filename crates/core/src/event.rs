@@ -119,12 +119,17 @@ pub enum Event {
     },
     /// A client's answer counts.
     AnswerAccepted { round: RoundId, client: ClientName, answer: Answer },
-    /// A client takes the place of one that will not answer.
+    /// A client takes the place of one that will not answer or, in an asynchronous job, of one that has.
     TaskReassigned { round: RoundId, client: ClientName },
     /// A client will not answer.
     TaskDeclined { round: RoundId, client: ClientName, reason: String },
-    /// A round has the answers it needed.
-    RoundCompleted { round: RoundId, participants: BTreeSet<ClientName> },
+    /// A round has the answers it needed. `staleness` says of answers from versions before the round's how many came since.
+    RoundCompleted {
+        round: RoundId,
+        participants: BTreeSet<ClientName>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        staleness: BTreeMap<ClientName, u32>,
+    },
     /// A round ended without a quorum. The model is unchanged.
     RoundAbandoned { round: RoundId, reported: usize, quorum: usize },
     /// The clients' columns have these moments, all together.

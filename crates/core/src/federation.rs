@@ -57,8 +57,10 @@ pub struct Member {
     pub ready: bool,
     /// Why it takes none, has left or was evicted, in somebody's words.
     pub reason: String,
-    /// The last training round that it has answered.
+    /// The last training task that it has answered, by the round that gave it.
     pub answered: Option<RoundId>,
+    /// The round that was completed with that answer, once one was: the same but in an asynchronous job.
+    pub counted: Option<RoundId>,
     /// What its device says of itself, as far as a job asked for it.
     pub facts: Facts,
 }
@@ -159,6 +161,21 @@ pub enum Command {
     Tick,
 }
 
+/// What a client is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// The round that gives the task.
+    pub round: RoundId,
+    /// The model version to work on.
+    pub version: Option<u32>,
+    /// How many are asked with it.
+    pub cohort: usize,
+    /// Until when.
+    pub deadline: Time,
+}
+
 /// What a driver owes the federation: work on tensors, which the journal does not hold.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Owed<'a> {
@@ -250,22 +267,52 @@ impl Federation {
         job.plan.cohort.filter?.leaves_out(self.members.get(client).map_or(&nothing, |member| &member.facts))
     }
 
-    /// The open round that awaits an answer of `client`.
-    pub fn task_of(&self, client: &ClientName) -> Option<(&Job, &Collection)> {
-        let open = self.open_round()?;
-        open.round.admits(client).is_ok().then_some((self.active()?, open))
+    /// What `client` is to do, if that is anything.
+    pub fn task_of(&self, client: &ClientName) -> Option<Asked<'_>> {
+        let job = self.active()?;
+        if let Some(task) = job.under_way.get(client).filter(|task| task.answer.is_none()) {
+            let (round, deadline) = (task.round, task.given + job.plan.cohort.deadline());
+            let version = self.base_of(round).map(|(version, _)| version);
+            return Some(Asked { job, round, version, cohort: job.under_way.len(), deadline });
+        }
+        let Stage::Open(open) = &job.stage else { return None };
+        let Round::Collecting { deadline, .. } = open.round else { return None };
+        let (round, version, cohort) = (open.id, open.version, open.cohort.len());
+        job.expects(round, client).then_some(Asked { job, round, version, cohort, deadline })
+    }
+
+    /// The version that a training round gives to those whom it asks: its number, and what it is.
+    pub fn base_of(&self, round: RoundId) -> Option<(u32, &Version)> {
+        let before = round.ordinal.checked_sub(1)?;
+        let is_base = |version: &Version| version.job == round.job && version.round == before;
+        let i = self.versions.iter().rposition(is_base)?;
+        Some((i as u32 + 1, &self.versions[i]))
+    }
+
+    /// The version that an update of a complete round is against.
+    pub fn base_of_update(&self, round: &Collection, client: &ClientName) -> Option<&Version> {
+        let ordinal = round.id.ordinal.checked_sub(round.staleness(client))?;
+        self.base_of(RoundId { ordinal, ..round.id }).map(|(_, version)| version)
     }
 
     /// What has become of a task; `None` if there never was one of this name.
     pub fn task_state(&self, task: &TaskId) -> Option<TaskState> {
         let job = self.job(task.round.job)?;
+        if let Some(given) = job.under_way.get(&task.client).filter(|given| given.round == task.round) {
+            return Some(if given.answer.is_some() { TaskState::Answered } else { TaskState::Awaited });
+        }
+        let counted_in = self.members.get(&task.client).filter(|member| member.answered == Some(task.round));
+        if matches!(&job.stage, Stage::Commit(round) if counted_in.and_then(|member| member.counted) == Some(round.id))
+        {
+            return Some(TaskState::Answered);
+        }
         let known = job.collection(task.round);
         if known.is_some_and(|round| !round.cohort.contains(&task.client)) {
             return None;
         }
-        if let Some(open) = job.stage.collection().filter(|open| open.id == task.round) {
-            let answered = open.answers.contains_key(&task.client);
-            let awaited = open.round.admits(&task.client).is_ok();
+        if job.stage.collection().is_some_and(|open| open.id == task.round) {
+            let answered = job.accepted(task.round, &task.client).is_some();
+            let awaited = job.expects(task.round, &task.client);
             return Some(match (answered, awaited) {
                 (true, _) => TaskState::Answered,
                 (false, true) => TaskState::Awaited,
@@ -286,11 +333,14 @@ impl Federation {
     /// Whether a training task of a round that has ended counts; `None` if that is not known. Of each client the last answer
     /// is remembered: it asks about that before it goes on.
     fn trained(&self, task: &TaskId, job: &Job) -> Option<bool> {
-        let RoundId { job: id, ordinal, attempt, .. } = task.round;
-        let made = |v: &Version| (v.job, v.round, v.attempt) == (id, ordinal, attempt) && ordinal > 0;
-        let made = || self.versions.iter().rev().any(made);
-        match self.members.get(&task.client)?.answered {
-            Some(answered) if answered == task.round => Some(made()),
+        let RoundId { job: id, ordinal, .. } = task.round;
+        let member = self.members.get(&task.client)?;
+        let makes = |v: &Version, round: RoundId| {
+            (v.job, v.round, v.attempt) == (round.job, round.ordinal, round.attempt) && round.ordinal > 0
+        };
+        let made = |round| self.versions.iter().rev().any(|version| makes(version, round));
+        match member.answered {
+            Some(answered) if answered == task.round => Some(member.counted.is_some_and(made)),
             Some(answered) if (answered.job, answered.sequence()) > (id, task.round.sequence()) => None,
             // It has not answered a round that was.
             _ => (ordinal <= job.completed || job.last.as_ref().is_some_and(|last| last.id == task.round))
@@ -352,7 +402,7 @@ impl Federation {
             }
             Stage::Idle if !job.may(job.next(self.at)) => Some(Waiting::Resume),
             Stage::Idle => {
-                let (needed, all) = (job.plan.cohort.needed(), self.eligible());
+                let (needed, all) = (job.plan.needed(), self.eligible());
                 let mut left_out = BTreeMap::new();
                 let samples = matches!(job.next(self.at), Next::Open(RoundId { kind: Kind::Train, .. }));
                 for fact in all.iter().filter(|_| samples).filter_map(|client| self.left_out(job, client)) {

@@ -37,6 +37,8 @@ pub struct Job {
     pub started: Time,
     /// The round it is in.
     pub stage: Stage,
+    /// In an asynchronous job, the tasks that are under way, and those whose answers no version was made of yet.
+    pub under_way: BTreeMap<ClientName, UnderWay>,
     /// The moments of the clients' columns, once measured.
     pub statistics: Option<Statistics>,
     /// Its newest model version.
@@ -91,10 +93,37 @@ pub enum Stage {
     Commit(Collection),
 }
 
+/// A training task of an asynchronous job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnderWay {
+    /// The round that gave it: its answer is against the version that this round began with.
+    pub round: RoundId,
+    /// When.
+    pub given: Time,
+    /// Its answer, and when that came.
+    pub answer: Option<(Time, Answer)>,
+}
+
 impl Collection {
     /// The updates that were accepted, in the order of names.
     pub fn updates(&self) -> impl Iterator<Item = Digest> {
         self.answers.values().filter_map(Answer::blob)
+    }
+
+    /// Of every answer, in the order of names, how many versions had come: see [`Self::staleness`].
+    pub fn ages(&self) -> Vec<u32> {
+        self.answers.keys().map(|client| self.staleness(client)).collect()
+    }
+
+    /// The mean of that; 0 without answers.
+    pub fn mean_staleness(&self) -> f64 {
+        let sum: f64 = self.staleness.values().map(|age| f64::from(*age)).sum();
+        sum / self.answers.len().max(1) as f64
+    }
+
+    /// How many versions had come, when the round began, since the one that a client's answer is against.
+    pub fn staleness(&self, client: &ClientName) -> u32 {
+        self.staleness.get(client).copied().unwrap_or(0)
     }
 }
 
@@ -127,6 +156,8 @@ pub struct Collection {
     pub round: Round,
     /// The answers, in the order of names.
     pub answers: BTreeMap<ClientName, Answer>,
+    /// Which of them are against older versions than the round's, once it is complete: see [`Self::staleness`].
+    pub staleness: BTreeMap<ClientName, u32>,
 }
 
 /// What a job does next when it is between rounds.
@@ -154,6 +185,7 @@ impl Job {
             limit: None,
             started: Time::default(),
             stage: Stage::Idle,
+            under_way: BTreeMap::new(),
             statistics: None,
             version: None,
             completed: 0,
@@ -198,6 +230,35 @@ impl Job {
     /// The round `id`, if its answers are still known: the one that counts now, or the one that ended last.
     pub fn collection(&self, id: RoundId) -> Option<&Collection> {
         [self.stage.collection(), self.last.as_ref()].into_iter().flatten().find(|round| round.id == id)
+    }
+
+    /// The updates that a version is still to be made of.
+    pub fn updates(&self) -> impl Iterator<Item = Digest> {
+        let held = self.under_way.values().filter_map(|task| task.answer.as_ref()?.1.blob());
+        self.stage.collection().into_iter().flat_map(Collection::updates).chain(held)
+    }
+
+    /// Whether the round is one of an asynchronous job's training rounds.
+    pub fn is_asynchronous(&self, round: RoundId) -> bool {
+        round.kind == Kind::Train && self.plan.asynchronous().is_some()
+    }
+
+    /// Whether an answer of `client` to a task that `round` gave would count.
+    pub fn expects(&self, round: RoundId, client: &ClientName) -> bool {
+        if self.is_asynchronous(round) {
+            return self.under_way.get(client).is_some_and(|task| task.round == round && task.answer.is_none());
+        }
+        matches!(&self.stage, Stage::Open(open) if open.id == round && open.round.admits(client).is_ok())
+    }
+
+    /// The answer of `client` to a task that `round` gave, if it was accepted and is still known.
+    pub fn accepted(&self, round: RoundId, client: &ClientName) -> Option<&Answer> {
+        let held = self.under_way.get(client).filter(|task| task.round == round);
+        let held = held.and_then(|task| Some(&task.answer.as_ref()?.1));
+        // While an asynchronous round is open, answers that it has are of tasks that any round may have given.
+        let open = |known: &&Collection| self.is_asynchronous(round) && matches!(known.round, Round::Collecting { .. });
+        let known = || self.collection(round).filter(|known| !open(known) && known.staleness(client) == 0);
+        held.or_else(|| known()?.answers.get(client))
     }
 
     /// Whether it may do `next` without another command.

@@ -10,7 +10,7 @@ use crate::{
     excerpt::{NAME, excerpt},
     model::Layout,
     statistics::{classification, regression},
-    strategy::{Objective, StrategySpec},
+    strategy::{Asynchronous, Objective, StrategySpec},
 };
 
 /// The most rounds that a plan may ask for.
@@ -90,7 +90,13 @@ impl Default for StopRules {
 /// A plan without contradictions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "PlanSpec", into = "PlanSpec")]
-pub struct Plan(PlanSpec);
+pub struct Plan {
+    spec: PlanSpec,
+    // What its strategy says, which is asked far more often than a plan is made.
+    objective: Objective,
+    tells_control: bool,
+    asynchronous: Option<Asynchronous>,
+}
 
 /// A choice that cannot be made, or two that contradict each other.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -141,12 +147,31 @@ impl Plan {
         check_cohort(&spec.cohort)?;
         check_strategy(&spec)?;
         check_contradictions(&spec)?;
-        Ok(Self(spec))
+        let strategy = spec.strategy.build()?;
+        let (objective, asynchronous) = (strategy.objective, strategy.asynchronous);
+        check_asynchronous(&spec, asynchronous)?;
+        Ok(Self { spec, objective, tells_control: strategy.optimizer.tells_control(), asynchronous })
     }
 
     /// What each client's training makes small.
     pub fn objective(&self) -> Objective {
-        self.strategy.build().map_or(Objective::Plain, |strategy| strategy.objective)
+        self.objective
+    }
+
+    /// Whether clients are told with the model what the server's optimizer remembers.
+    pub fn tells_control(&self) -> bool {
+        self.tells_control
+    }
+
+    /// How answers are taken without a cohort that all of them are of; `None` if rounds have one.
+    pub fn asynchronous(&self) -> Option<Asynchronous> {
+        self.asynchronous
+    }
+
+    /// How many eligible clients are needed before a round opens. Nobody answers twice in one.
+    pub fn needed(&self) -> usize {
+        let buffer = self.asynchronous.map_or(1, |asynchronous| self.cohort.quorum_of(asynchronous.buffer));
+        self.cohort.needed().max(buffer)
     }
 
     /// The groups of tensors that an update has.
@@ -159,7 +184,9 @@ impl Plan {
         let stop =
             StopRules { abandoned: self.stop.abandoned, metric: self.stop.metric.clone(), ..StopRules::default() };
         let rows = TrainingRows::TrainingAndValidation;
-        Self(PlanSpec { rounds: rounds.max(1), rows, stop, evaluate_every: 0, refit: false, ..self.0.clone() })
+        let rounds = rounds.max(1);
+        let spec = PlanSpec { rounds, rows, stop, evaluate_every: 0, refit: false, ..self.spec.clone() };
+        Self { spec, ..*self }
     }
 }
 
@@ -167,7 +194,7 @@ impl std::ops::Deref for Plan {
     type Target = PlanSpec;
 
     fn deref(&self) -> &PlanSpec {
-        &self.0
+        &self.spec
     }
 }
 
@@ -181,7 +208,7 @@ impl TryFrom<PlanSpec> for Plan {
 
 impl From<Plan> for PlanSpec {
     fn from(plan: Plan) -> PlanSpec {
-        plan.0
+        plan.spec
     }
 }
 
@@ -306,6 +333,24 @@ fn check_strategy(spec: &PlanSpec) -> Result<(), PlanError> {
     contradiction(named, format!("{key} = {least}"), why)
 }
 
+/// A job without cohorts has no use for what cohorts alone have.
+fn check_asynchronous(spec: &PlanSpec, asynchronous: Option<Asynchronous>) -> Result<(), PlanError> {
+    let Some(Asynchronous { buffer, .. }) = asynchronous else { return Ok(()) };
+    let named = format!("strategy.name = {}", spec.strategy.name);
+    let cohort = &spec.cohort;
+    if cohort.over_selection > 1.0 {
+        let why = "a place that becomes free goes to the next client anyway; raise cohort.size for more at a time";
+        return contradiction(named, format!("cohort.over_selection = {}", cohort.over_selection), why);
+    }
+    match cohort.quorum {
+        Some(quorum) if quorum > buffer => {
+            let why = "a version is made of so many answers; lower the quorum";
+            contradiction(format!("cohort.quorum = {quorum}"), format!("{named} with a buffer of {buffer}"), why)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_contradictions(spec: &PlanSpec) -> Result<(), PlanError> {
     let judged = spec.stop.target.map(|v| format!("stop.target = {v}"));
     let judged = judged.or(spec.stop.patience.map(|v| format!("stop.patience = {v}")));
@@ -365,7 +410,7 @@ pub(crate) mod tests {
         assert_eq!(
             refused(|p| p.strategy.name = "fedmagic".into()),
             "strategy.name = fedmagic is not allowed: one of fedavg, fedprox, scaffold, feddyn, uniform-mean, fedavgm, fedadagrad, fedadam, fedyogi, fednova, qfedavg, \
-             median, trimmed-mean, rfa, krum, multikrum, bulyan, norm-bounded"
+             median, trimmed-mean, rfa, krum, multikrum, bulyan, norm-bounded, fedbuff, fedasync"
         );
         assert_eq!(
             refused(|p| p.strategy.learning_rate = f32::NAN),
@@ -380,7 +425,7 @@ pub(crate) mod tests {
         assert_eq!(refused(|p| p.cohort = over), "cohort.over_selection = 0.5 is not allowed: 1 to 100");
         assert!(refused(|p| p.measure = vec!["x".into(), "x".into()]).starts_with("measure = x"));
         let long = refused(|p| p.strategy.name = "fed\n".repeat(1000));
-        assert!(long.starts_with("strategy.name = fed�fed�") && long.chars().count() < 300, "{long}");
+        assert!(long.starts_with("strategy.name = fed�fed�") && long.chars().count() < 400, "{long}");
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub enum Round {
         quorum: usize,
         /// How many answers it wants; with so many it ends.
         goal: usize,
+        /// Whether others take the places of those that have answered, so that the quorum may be more than are awaited.
+        refilled: bool,
     },
     /// Enough clients answered.
     Complete {
@@ -98,7 +100,16 @@ impl Round {
     /// A round that asks `cohort`, needs `quorum` answers and wants `goal`; all of the cohort's if `None`.
     pub fn open(cohort: BTreeSet<ClientName>, quorum: usize, goal: Option<usize>, deadline: Time) -> Self {
         let goal = goal.unwrap_or(cohort.len());
-        Self::Collecting { deadline, awaited: cohort, reported: BTreeSet::new(), quorum, goal: goal.max(quorum) }
+        let (reported, goal) = (BTreeSet::new(), goal.max(quorum));
+        Self::Collecting { deadline, awaited: cohort, reported, quorum, goal, refilled: false }
+    }
+
+    /// The same round, in which others take the places of those that have answered.
+    pub fn refilled(mut self) -> Self {
+        if let Self::Collecting { refilled, .. } = &mut self {
+            *refilled = true;
+        }
+        self
     }
 
     /// Whether `client`'s answer would be taken.
@@ -136,30 +147,22 @@ impl Round {
 
     /// Whether the round is over at `now`, by [`Self::at`].
     pub fn is_over(&self, now: Time) -> bool {
-        match self {
-            Self::Collecting { deadline, awaited, reported, quorum, goal } => {
-                let enough = reported.len() >= *quorum && (reported.len() >= *goal || awaited.is_empty());
-                enough || reported.len() + awaited.len() < *quorum || now >= *deadline
-            }
-            Self::Complete { .. } | Self::Abandoned { .. } => true,
-        }
+        let Self::Collecting { deadline, awaited, reported, quorum, goal, refilled } = self else { return true };
+        let enough = reported.len() >= *quorum && (reported.len() >= *goal || awaited.is_empty());
+        let coming = if *refilled && !awaited.is_empty() { usize::MAX } else { awaited.len() };
+        enough || reported.len().saturating_add(coming) < *quorum || now >= *deadline
     }
 
     /// The round as it stands at `now`. It ends when every answer that it wants is in, when nobody is left to wait for, when
     /// the deadline passes, or when the quorum is out of reach.
     pub fn at(self, now: Time) -> Self {
+        let over = self.is_over(now);
         match self {
-            Self::Collecting { deadline, awaited, reported, quorum, goal } => {
-                let enough = reported.len() >= quorum;
-                if enough && (reported.len() >= goal || awaited.is_empty() || now >= deadline) {
-                    Self::Complete { participants: reported }
-                } else if reported.len() + awaited.len() < quorum || now >= deadline {
-                    Self::Abandoned { reported: reported.len(), quorum }
-                } else {
-                    Self::Collecting { deadline, awaited, reported, quorum, goal }
-                }
+            Self::Collecting { reported, quorum, .. } if over && reported.len() >= quorum => {
+                Self::Complete { participants: reported }
             }
-            ended => ended,
+            Self::Collecting { reported, quorum, .. } if over => Self::Abandoned { reported: reported.len(), quorum },
+            as_it_is => as_it_is,
         }
     }
 }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     combine::{
-        Bulyan, Combine, FedNova, GeometricMedian, Krum, Mean, Median, NormBounded, QFedAvg, TrimmedMean, UniformMean,
+        Bulyan, Combine, FedBuff, FedNova, GeometricMedian, Krum, Mean, Median, NormBounded, QFedAvg, TrimmedMean,
+        UniformMean,
     },
     optimizer::{Adaptive, FedDyn, Momentum, Optimizer, Scaffold, Second, Sgd},
     plan::PlanError,
@@ -59,6 +60,15 @@ pub struct StrategySpec {
     /// How far a coordinate has to move to count as moving.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tau: Option<f64>,
+    /// How many answers make a version of an asynchronous job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<usize>,
+    /// How much less answers count that were trained from old versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staleness: Option<f64>,
+    /// How much of a client's model goes into the shared one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<f64>,
 }
 
 impl Default for StrategySpec {
@@ -79,6 +89,9 @@ impl Default for StrategySpec {
             beta_1: None,
             beta_2: None,
             tau: None,
+            buffer: None,
+            staleness: None,
+            mixing: None,
         }
     }
 }
@@ -91,6 +104,18 @@ pub struct Strategy {
     pub combine: Box<dyn Combine>,
     /// One delta → the next parameters.
     pub optimizer: Box<dyn Optimizer>,
+    /// How answers are taken without a cohort that all of them are of; `None` if rounds have one.
+    pub asynchronous: Option<Asynchronous>,
+}
+
+/// An asynchronous job: a place that becomes free is given to the next client, which works on the version that is newest then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asynchronous {
+    /// How many answers make the next version.
+    pub buffer: usize,
+    /// Whether a client's model is mixed in, and not what it has changed of the version that it was given: deltas are taken from
+    /// the newest version.
+    pub mixes: bool,
 }
 
 /// What a client's training makes small: its loss, and maybe something beside it.
@@ -139,6 +164,7 @@ pub struct Named {
     objective: fn(&StrategySpec) -> Objective,
     combine: fn(&StrategySpec) -> Box<dyn Combine>,
     optimizer: fn(&StrategySpec) -> Box<dyn Optimizer>,
+    asynchronous: fn(&StrategySpec) -> Option<Asynchronous>,
 }
 
 /// A key of a strategy.
@@ -158,9 +184,15 @@ pub enum Key {
     Beta1,
     Beta2,
     Tau,
+    Buffer,
+    Staleness,
+    Mixing,
 }
 
-use Key::{Alpha, Beta1, Beta2, Bound, Byzantine, Iterations, Keep, Lipschitz, Mu, Q, Smoothing, Tau, Velocity};
+use Key::{
+    Alpha, Beta1, Beta2, Bound, Buffer, Byzantine, Iterations, Keep, Lipschitz, Mixing, Mu, Q, Smoothing, Staleness,
+    Tau, Velocity,
+};
 
 /// The strategies that exist. One that is new is a row here and, if it combines or steps in a new way, a file beside its like.
 pub const NAMES: &[Named] = &[
@@ -279,6 +311,22 @@ pub const NAMES: &[Named] = &[
         |spec| Box::new(NormBounded { bound: spec.number(Bound) }),
         sgd,
     ),
+    named(
+        "fedbuff",
+        "a version for so many answers, whenever they come; Nguyen et al. 2022 <https://arxiv.org/abs/2106.06639>",
+        &[Buffer, Staleness],
+        buffered,
+        sgd,
+    )
+    .without_cohort(|spec| Some(Asynchronous { buffer: spec.count(Buffer), mixes: false })),
+    named(
+        "fedasync",
+        "every answer is mixed in when it comes; Xie et al. 2019 <https://arxiv.org/abs/1903.03934>",
+        &[Mixing, Staleness],
+        buffered,
+        |spec| Box::new(Sgd { learning_rate: spec.learning_rate * spec.number(Mixing) as f32 }),
+    )
+    .without_cohort(|_| Some(Asynchronous { buffer: 1, mixes: true })),
 ];
 
 const REDDI: &str = "an adaptive server; Reddi et al. 2021 <https://arxiv.org/abs/2003.00295>";
@@ -290,12 +338,16 @@ const fn named(
     combine: fn(&StrategySpec) -> Box<dyn Combine>,
     optimizer: fn(&StrategySpec) -> Box<dyn Optimizer>,
 ) -> Named {
-    Named { name, paper, keys, objective: |_| Objective::Plain, combine, optimizer }
+    Named { name, paper, keys, objective: |_| Objective::Plain, combine, optimizer, asynchronous: |_| None }
 }
 
 impl Named {
     const fn making_small(self, objective: fn(&StrategySpec) -> Objective) -> Self {
         Self { objective, ..self }
+    }
+
+    const fn without_cohort(self, asynchronous: fn(&StrategySpec) -> Option<Asynchronous>) -> Self {
+        Self { asynchronous, ..self }
     }
 }
 
@@ -305,6 +357,10 @@ fn uniform(_: &StrategySpec) -> Box<dyn Combine> {
 
 fn mean(_: &StrategySpec) -> Box<dyn Combine> {
     Box::new(Mean)
+}
+
+fn buffered(spec: &StrategySpec) -> Box<dyn Combine> {
+    Box::new(FedBuff { staleness: spec.number(Staleness) })
 }
 
 fn sgd(spec: &StrategySpec) -> Box<dyn Optimizer> {
@@ -322,8 +378,10 @@ struct Bounds {
 
 impl Key {
     /// All of them.
-    const ALL: [Self; 13] =
-        [Byzantine, Keep, Bound, Iterations, Smoothing, Q, Lipschitz, Mu, Alpha, Velocity, Beta1, Beta2, Tau];
+    const ALL: [Self; 16] = [
+        Byzantine, Keep, Bound, Iterations, Smoothing, Q, Lipschitz, Mu, Alpha, Velocity, Beta1, Beta2, Tau, Buffer,
+        Staleness, Mixing,
+    ];
 
     /// What a recipe calls it.
     pub fn name(self) -> &'static str {
@@ -366,6 +424,17 @@ impl Key {
             Beta1 => bounds("strategy.beta_1", Some(0.9), at_least_0, share),
             Beta2 => bounds("strategy.beta_2", Some(0.99), at_least_0, share),
             Tau => bounds("strategy.tau", Some(1e-3), "a number above 0", above),
+            Buffer => bounds("strategy.buffer", Some(10.0), "how many answers make a version, 1 to 100000", |value| {
+                (1.0..=1e5).contains(&value)
+            }),
+            Staleness => {
+                bounds("strategy.staleness", Some(0.5), "0 to 100; with 0 old answers count in full", |value| {
+                    (0.0..=100.0).contains(&value)
+                })
+            }
+            Mixing => bounds("strategy.mixing", Some(0.6), "a number above 0 and at most 1", |value| {
+                value > 0.0 && value <= 1.0
+            }),
         }
     }
 }
@@ -387,7 +456,7 @@ impl StrategySpec {
         }
         Key::ALL.into_iter().try_for_each(|key| self.check(named, key))?;
         let (objective, combine, optimizer) = ((named.objective)(self), (named.combine)(self), (named.optimizer)(self));
-        Ok(Strategy { objective, combine, optimizer })
+        Ok(Strategy { objective, combine, optimizer, asynchronous: (named.asynchronous)(self) })
     }
 
     fn check(&self, named: &Named, key: Key) -> Result<(), PlanError> {
@@ -431,6 +500,9 @@ impl StrategySpec {
             Beta1 => self.beta_1,
             Beta2 => self.beta_2,
             Tau => self.tau,
+            Buffer => count(self.buffer),
+            Staleness => self.staleness,
+            Mixing => self.mixing,
         }
     }
 

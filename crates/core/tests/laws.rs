@@ -7,157 +7,20 @@ use dure_core::{
     cohort::CohortSpec,
     digest::Digest,
     event::{Answer, Event, Outcome, Record, Stop},
-    federation::{Command, Federation, Owed, Reject, TaskState, Waiting},
+    federation::{Command, Federation, Reject, TaskState, Waiting},
     job::{Stage, Status},
     journal,
-    model::{Initial, Layout, TensorSpec},
-    name::ClientName,
     plan::{Plan, PlanSpec, StopRules, TrainingRows},
     round::{Kind, RoundId, TaskId},
-    statistics::{Moments, Statistics, Sums, regression},
+    statistics::{Moments, Statistics},
     time::Time,
     update::Weight,
 };
 use proptest::prelude::*;
 
-fn spec() -> PlanSpec {
-    let tensor = TensorSpec::new("w", vec![8], Initial::Uniform(1.0));
-    PlanSpec {
-        name: "laws".into(),
-        rounds: 3,
-        strategy: Default::default(),
-        cohort: Default::default(),
-        codec: Default::default(),
-        layout: Layout::new(vec![tensor]).unwrap(),
-        classes: None,
-        measure: vec!["x".into()],
-        scalars: vec![],
-        rows: TrainingRows::Training,
-        evaluate_every: 2,
-        stop: StopRules::default(),
-        refit: false,
-        test: true,
-        work: Default::default(),
-    }
-}
+mod common;
 
-fn client(i: u8) -> ClientName {
-    ClientName::new(format!("c{i}")).unwrap()
-}
-
-/// A federation, its journal, and a driver that does what is owed.
-#[derive(Default)]
-struct World {
-    federation: Federation,
-    records: Vec<Record>,
-    now: Time,
-}
-
-impl World {
-    fn new(clients: u8, plan: PlanSpec) -> Self {
-        let mut world = Self::default();
-        world.must(Command::Create { name: "laws".into(), recipe: None, schema: None });
-        (0..clients).for_each(|i| world.must(Command::Join { client: client(i), ready: true }));
-        world.must(Command::CreateJob { plan: Box::new(Plan::new(plan).unwrap()), seed: 5 });
-        world.must(Command::Start { job: 1, rounds: None });
-        world
-    }
-
-    fn command(&mut self, command: Command) -> Result<usize, Reject> {
-        let events = self.federation.decide(&command, self.now)?;
-        let count = events.len();
-        for event in events {
-            let record = Record::new(self.now, event);
-            self.federation.apply(&record);
-            self.records.push(record);
-        }
-        Ok(count)
-    }
-
-    fn must(&mut self, command: Command) {
-        self.command(command.clone()).unwrap_or_else(|reject| panic!("{command:?}: {reject}"));
-    }
-
-    /// Everything that is due, and every model that is owed. A model's digest is that of its parent and its answers, so two
-    /// runs publish the same digest exactly if the same answers were combined onto the same version.
-    fn settle(&mut self) {
-        loop {
-            while self.command(Command::Tick).unwrap() > 0 {}
-            let Some(owed) = self.federation.owed() else { return };
-            let (job, text) = match owed {
-                Owed::Initial(job) => (job.id, format!("initial {}", job.seed)),
-                Owed::Next(job, round) => {
-                    let parent = self.federation.version(round.version.unwrap()).unwrap().sha256;
-                    (job.id, format!("{parent} {:?}", round.answers))
-                }
-            };
-            self.must(Command::Publish { job, sha256: Digest::of(text.as_bytes()), state: None });
-        }
-    }
-
-    /// The same, with as much time as an abandoned round waits until it is tried again.
-    fn retry(&mut self) {
-        self.settle();
-        if let Some(Waiting::Retry { at, .. }) = self.federation.waiting() {
-            self.now = at;
-            self.settle();
-        }
-    }
-
-    fn open(&self) -> Option<RoundId> {
-        self.federation.open_round().map(|open| open.id)
-    }
-
-    fn answer(&mut self, round: RoundId, from: &ClientName) -> Result<usize, Reject> {
-        self.command(Command::Report { task: TaskId { round, client: from.clone() }, answer: answer(round, from) })
-    }
-
-    fn finish(&mut self) {
-        for _ in 0..1000 {
-            self.retry();
-            let Some(round) = self.open() else { return };
-            let names: Vec<_> = self.federation.eligible().into_iter().collect();
-            names.iter().for_each(|name| drop(self.answer(round, name)));
-        }
-        panic!("the job does not end");
-    }
-
-    fn digests(&self) -> Vec<Digest> {
-        self.federation.versions.iter().map(|version| version.sha256).collect()
-    }
-}
-
-/// The first entry that the rules would not have decided.
-fn held(records: &[Record]) -> Option<usize> {
-    let (mut federation, mut due) = (Federation::default(), std::collections::VecDeque::new());
-    for (i, record) in records.iter().enumerate() {
-        if federation.hold(record, &mut due).is_none() {
-            return Some(i);
-        }
-        federation.apply(record);
-    }
-    None
-}
-
-/// What a client answers: a function of the round's ordinal and of its name, not of the attempt.
-fn answer(round: RoundId, from: &ClientName) -> Answer {
-    let moments = Moments { n: 2, mean: from.as_str().len() as f64, m2: 1.5 };
-    match round.kind {
-        Kind::Measure => Answer::Measured { statistics: Statistics::from([("x".into(), moments)]) },
-        Kind::Train => Answer::Update {
-            sha256: Digest::of(format!("{} {from}", round.ordinal).as_bytes()),
-            bytes: 32,
-            weight: Weight::new(2.0).unwrap(),
-            scalars: BTreeMap::new(),
-        },
-        Kind::Evaluate | Kind::Test => {
-            let mut sums = Statistics::new();
-            regression::add(&mut sums, 1.0, 2.0);
-            let sums = Sums { moments: sums, ..Sums::default() };
-            Answer::Evaluated { sums: BTreeMap::from([("global".into(), sums)]) }
-        }
-    }
-}
+use common::{World, answer, client, held, live, spec, step};
 
 #[test]
 fn a_quiet_job_goes_through_its_phases_and_ends() {
@@ -613,76 +476,9 @@ fn quorum(quorum: usize) -> CohortSpec {
     CohortSpec { quorum: Some(quorum), ..Default::default() }
 }
 
-/// One step of a random history.
-#[derive(Clone, Debug)]
-enum Step {
-    Answer(u8),
-    Decline(u8),
-    Join(u8),
-    Leave(u8),
-    Lose(u8),
-    Return(u8),
-    Wait(u64),
-    Ready(u8, bool),
-    Pause,
-    Resume(Option<u32>),
-    Train,
-    Aggregate,
-    Stop,
-    Abort,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        12 => (0u8..5).prop_map(Step::Answer),
-        1 => (0u8..5).prop_map(Step::Decline),
-        2 => (0u8..5).prop_map(Step::Join),
-        1 => (0u8..5).prop_map(Step::Leave),
-        2 => (0u8..5).prop_map(Step::Lose),
-        3 => (0u8..5).prop_map(Step::Return),
-        2 => (1u64..700_000).prop_map(Step::Wait),
-        1 => Just(Step::Pause),
-        1 => (0u8..5, any::<bool>()).prop_map(|(i, ready)| Step::Ready(i, ready)),
-        2 => prop::option::of(0u32..2).prop_map(Step::Resume),
-        1 => Just(Step::Train),
-        1 => Just(Step::Aggregate),
-        1 => Just(Step::Stop),
-        1 => Just(Step::Abort),
-    ]
-}
-
-fn live(steps: &[Step], quorum: usize) -> World {
-    let mut world = World::new(3, PlanSpec { cohort: self::quorum(quorum), refit: true, ..spec() });
-    for step in steps {
-        world.settle();
-        let job = world.federation.jobs.len() as u32;
-        let round = world.open();
-        let task = |i: u8| round.map(|round| TaskId { round, client: client(i) });
-        // Refusals are part of any history; they change nothing.
-        let _ = match step {
-            Step::Answer(i) => round.map(|round| world.answer(round, &client(*i))),
-            Step::Decline(i) => task(*i).map(|task| world.command(Command::Decline { task, reason: "busy".into() })),
-            Step::Join(i) => Some(world.command(Command::Join { client: client(*i), ready: true })),
-            Step::Leave(i) => Some(world.command(Command::Leave { client: client(*i), reason: "bye".into() })),
-            Step::Lose(i) => Some(world.command(Command::Lose { client: client(*i), epoch: 1 })),
-            Step::Return(i) => Some(world.command(Command::Return { client: client(*i) })),
-            Step::Wait(ms) => {
-                world.now = Time(world.now.0 + ms);
-                None
-            }
-            Step::Pause => Some(world.command(Command::Pause { job })),
-            Step::Ready(i, ready) => {
-                Some(world.command(Command::SetReady { client: client(*i), ready: *ready, reason: "night".into() }))
-            }
-            Step::Resume(rounds) => Some(world.command(Command::Resume { job, rounds: *rounds })),
-            Step::Train => Some(world.command(Command::Train { job })),
-            Step::Aggregate => Some(world.command(Command::Aggregate { job })),
-            Step::Stop => Some(world.command(Command::Stop { job })),
-            Step::Abort => Some(world.command(Command::Abort { job })),
-        };
-    }
-    world.settle();
-    world
+/// A job whose rounds need so many answers, and that is run once more when it has ended.
+fn by_quorum(quorum: usize) -> PlanSpec {
+    PlanSpec { cohort: self::quorum(quorum), refit: true, ..spec() }
 }
 
 proptest! {
@@ -690,7 +486,7 @@ proptest! {
 
     #[test]
     fn decide_and_apply_replay_to_the_same_state(steps in prop::collection::vec(step(), 0..120), quorum in 1usize..4) {
-        let world = live(&steps, quorum);
+        let world = live(&steps, by_quorum(quorum));
         let mut head = journal::Head::default();
         let text: Vec<String> = world.records.iter().map(|record| head.append(record).line()).collect();
         let (records, end) = journal::verify(text.iter().map(String::as_str)).unwrap();
@@ -703,7 +499,7 @@ proptest! {
     fn the_rules_would_decide_their_own_journal_and_no_forged_one(
         steps in prop::collection::vec(step(), 0..80), quorum in 1usize..4, at in any::<prop::sample::Index>(),
     ) {
-        let world = live(&steps, quorum);
+        let world = live(&steps, by_quorum(quorum));
         prop_assert_eq!(held(&world.records), None);
         // Without one of its events a journal does not hold, unless it was the last one or a goodbye that changed nothing.
         let at = at.index(world.records.len());
@@ -718,7 +514,7 @@ proptest! {
 
     #[test]
     fn rounds_end_once_and_count_each_participant_once(steps in prop::collection::vec(step(), 0..120), quorum in 1usize..4) {
-        let world = live(&steps, quorum);
+        let world = live(&steps, by_quorum(quorum));
         let (mut ended, mut opened, mut accepted) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut versions = 0;
         for record in &world.records {
@@ -728,7 +524,7 @@ proptest! {
                     prop_assert!(opened.contains(round) && !ended.contains(round));
                     prop_assert!(accepted.insert((*round, client.clone())), "{client} counts twice in {round}");
                 }
-                Event::RoundCompleted { round, participants } => {
+                Event::RoundCompleted { round, participants, .. } => {
                     prop_assert!(ended.insert(*round), "{round} ended twice");
                     let counted: BTreeSet<_> = accepted.iter().filter(|(r, _)| r == round).map(|(_, c)| c.clone()).collect();
                     prop_assert_eq!(participants, &counted);

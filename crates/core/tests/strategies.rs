@@ -89,7 +89,8 @@ fn every_rule_is_that_of_an_independent_implementation() {
         let off = difference(&got, &case.expected);
         assert!(off < 1e-6, "{}: {off}", case.name);
     }
-    let elsewhere = ["fedprox", "scaffold", "feddyn", "fedavgm", "fedadagrad", "fedadam", "fedyogi"];
+    let elsewhere =
+        ["fedprox", "scaffold", "feddyn", "fedavgm", "fedadagrad", "fedadam", "fedyogi", "fedbuff", "fedasync"];
     let all: Vec<&str> = NAMES.iter().map(|named| named.name).filter(|name| !elsewhere.contains(name)).collect();
     assert_eq!(seen.len(), all.len(), "each has vectors: {all:?}");
 }
@@ -155,7 +156,7 @@ proptest! {
         for spec in all() {
             let rule = spec.build().unwrap().combine;
             let geometry = Coordinates(&deltas);
-            let weights = rule.weigh(&Whole { weights: &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], scalars: &[], geometry: &geometry });
+            let weights = rule.weigh(&Whole { weights: &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], scalars: &[], staleness: &[], geometry: &geometry });
             let part = |range: Range<usize>| {
                 let mut out = vec![0.0; range.len()];
                 rule.combine(range, &mut InMemory::new(&deltas, &weights), &mut out).unwrap();

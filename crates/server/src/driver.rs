@@ -16,7 +16,7 @@ use dure_core::{
     digest::Digest,
     event::Event,
     federation::{Command, Federation, Reject},
-    job::Collection,
+    job::Job,
     journal::Head,
     name::ClientName,
     time,
@@ -286,10 +286,9 @@ impl Shared {
     }
 }
 
-/// The updates that rounds which still count have accepted.
+/// The updates that versions are still to be made of.
 fn needed_updates(federation: &Federation) -> BTreeSet<Digest> {
-    let rounds = federation.jobs.iter().filter_map(|job| job.stage.collection());
-    rounds.flat_map(Collection::updates).collect()
+    federation.jobs.iter().flat_map(Job::updates).collect()
 }
 
 /// The federation that a stored journal makes. The chain is verified on the way.

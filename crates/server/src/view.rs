@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dure_core::{
     digest::Digest,
     event::Outcome,
-    federation::{Federation, Member, Standing, Version, Waiting},
+    federation::{Asked, Federation, Member, Standing, Version, Waiting},
     job::{Collection, Job, Status},
     name::ClientName,
     round::{Kind, Round, TaskId},
@@ -52,7 +52,7 @@ pub fn client(shared: &Shared, federation: &Federation, name: &ClientName) -> Op
     let member = federation.members.get(name)?;
     let presence = shared.presences.get(name);
     let now = shared.clock.now();
-    let open = federation.task_of(name).map(|(_, round)| TaskId { round: round.id, client: name.clone() });
+    let open = federation.task_of(name).map(|asked| TaskId { round: asked.round, client: name.clone() });
     let seen = presence.as_ref().filter(|presence| presence.wall_ms > 0);
     let active = member.standing == Standing::Active;
     Some(ClientView {
@@ -88,13 +88,10 @@ fn state(federation: &Federation, name: &ClientName, member: &Member, presence: 
         Standing::Active => {}
     }
     let open = federation.open_round();
-    let taken = open.is_some_and(|open| {
-        presence
-            .and_then(|p| p.taken.as_ref())
-            .is_some_and(|task| task.round == open.id && open.round.admits(name).is_ok())
-    });
+    let asked = federation.task_of(name).map(|asked| asked.round);
+    let taken = presence.and_then(|presence| presence.taken.as_ref()).is_some_and(|task| asked == Some(task.round));
     match open {
-        Some(open) if open.answers.contains_key(name) => ClientState::Finished,
+        Some(open) if asked.is_none() && open.answers.contains_key(name) => ClientState::Finished,
         _ if presence.is_some_and(|presence| presence.sending > 0) => ClientState::Updating,
         _ if taken => ClientState::Training,
         _ if member.ready => ClientState::Ready,
@@ -105,26 +102,26 @@ fn state(federation: &Federation, name: &ClientName, member: &Member, presence: 
 /// The task that a client has, if there is one.
 pub fn task(shared: &Shared, name: &ClientName) -> Option<TaskView> {
     let federation = shared.read();
-    let (job, round) = federation.task_of(name)?;
-    let base = round.version.and_then(|version| federation.version(version));
+    let Asked { job, round, version, cohort, deadline } = federation.task_of(name)?;
+    let base = version.and_then(|version| federation.version(version));
     Some(TaskView {
-        task: TaskId { round: round.id, client: name.clone() },
-        kind: round.id.kind,
+        task: TaskId { round, client: name.clone() },
+        kind: round.kind,
         job: job.id,
-        ordinal: round.id.ordinal,
-        version: round.version,
+        ordinal: round.ordinal,
+        version,
         base: base.map(|version| version.sha256),
-        control: base.filter(|_| round.id.kind == Kind::Train).and_then(|version| control(job, version)),
-        cohort: round.cohort.len(),
+        control: base.filter(|_| round.kind == Kind::Train).and_then(|version| control(job, version)),
+        cohort,
         max_bytes: max_bytes(job, base),
-        deadline_s: deadline(round, shared.clock.now()),
+        deadline_s: left(deadline, shared.clock.now()),
         journal: shared.head(),
     })
 }
 
 /// The digest of what clients are told with a model version, if that is anything.
 pub fn control(job: &Job, version: &Version) -> Option<Digest> {
-    version.state.filter(|_| job.plan.strategy.build().is_ok_and(|strategy| strategy.optimizer.tells_control()))
+    version.state.filter(|_| job.plan.tells_control())
 }
 
 /// The most bytes that an answer may have.

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use dure_core::{
     digest::Digest,
+    event::Answer,
     federation::{Federation, Owed},
     job::Job,
+    name::ClientName,
 };
-use dure_wire::{AdvanceError, DecodeError, Expected, Models, decode_update};
+use dure_wire::{AdvanceError, Answers, DecodeError, Expected, Models, decode_model, decode_update};
 
 use crate::store::{Store, StoreError};
 
@@ -24,8 +26,10 @@ struct Step {
     base: Digest,
     /// What the optimizer remembers after it.
     state: Option<Digest>,
-    /// The updates, in the order of names.
-    updates: Vec<Digest>,
+    /// The updates, in the order of names, and the version that each is against.
+    updates: Vec<(Digest, Digest)>,
+    /// How many versions had come since.
+    staleness: Vec<u32>,
     /// How many clients could have been asked for them.
     among: usize,
 }
@@ -54,8 +58,12 @@ impl Order {
             Owed::Initial(job) => Some(Self { job: job.clone(), next: None }),
             Owed::Next(job, round) => {
                 let version = federation.version(round.version?)?;
-                let (base, state, updates) = (version.sha256, version.state, round.updates().collect());
-                Some(Self { job: job.clone(), next: Some(Step { base, state, updates, among: round.among }) })
+                let update = |(client, answer): (&ClientName, &Answer)| {
+                    Some((answer.blob()?, federation.base_of_update(round, client)?.sha256))
+                };
+                let updates = round.answers.iter().filter_map(update).collect();
+                let (base, state, staleness, among) = (version.sha256, version.state, round.ages(), round.among);
+                Some(Self { job: job.clone(), next: Some(Step { base, state, updates, staleness, among }) })
             }
         }
     }
@@ -80,7 +88,7 @@ impl Order {
 
 async fn next(
     job: Job,
-    Step { base, state, updates, among }: Step,
+    Step { base, state, updates, staleness, among }: Step,
     store: &Store,
     federation: &str,
     held: Option<Models>,
@@ -96,20 +104,28 @@ async fn next(
         }
     };
     let mut decoded = Vec::with_capacity(updates.len());
-    for sha256 in updates {
+    let mixes = job.plan.asynchronous().is_some_and(|asynchronous| asynchronous.mixes);
+    for (sha256, its_base) in updates {
         let (bytes, layout) = (store.blobs().update(federation, sha256).await?, models.params().layout().clone());
         let plan = job.plan.clone();
         let decode = store.machine().work(move || {
             let (groups, scalars, codec) = (plan.groups(), &plan.scalars, plan.codec);
-            let expected = Expected { layout: &layout, groups, scalars, codec, base };
+            let expected = Expected { layout: &layout, groups, scalars, codec, base: its_base };
             decode_update(&bytes, &expected, Some(sha256))
         });
-        decoded.push(decode.await??);
+        let mut update = decode.await??;
+        if mixes && its_base != base {
+            let (file, layout) = (store.blobs().model(its_base).await?, models.params().layout().clone());
+            let (params, _) = decode_model(&file, Some(&layout), file.len(), Some(its_base))?;
+            models.rebase(&mut update, &params);
+        }
+        decoded.push(update);
     }
     let cores = store.machine().cores();
     let mut models = models;
     let advance = move || -> Result<Models, WorkError> {
-        models.advance(&job, &decoded, among, cores)?;
+        let answers = Answers { updates: &decoded, staleness: &staleness, among };
+        models.advance(&job, answers, cores)?;
         Ok(models)
     };
     store.machine().work(advance).await?

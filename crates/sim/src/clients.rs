@@ -33,6 +33,24 @@ use rayon::prelude::*;
 /// What comes back for a task: the answer that the journal keeps, and for a training task the decoded update.
 pub type Reply = Result<(Answer, Option<Update>), TrainError>;
 
+/// A model version, as clients are given it.
+#[derive(Clone, Copy)]
+pub struct Base<'a> {
+    /// Its parameters.
+    pub params: &'a Params,
+    /// Everybody's control variate, which comes with it; empty is zero.
+    pub control: &'a [f32],
+    /// The digest of its file.
+    pub sha256: Digest,
+}
+
+impl<'a> Base<'a> {
+    /// The newest version of `job`.
+    pub fn newest(models: &'a Models, job: &Job) -> Self {
+        Self { params: models.params(), control: models.control(job), sha256: models.sha256() }
+    }
+}
+
 /// What a client makes of its task: its reply, and what it keeps from now on if it trained.
 struct Made {
     answer: Answer,
@@ -51,9 +69,8 @@ struct Prepared {
     keeps: Own,
     /// Of clients that have trained in a round that counts.
     own: BTreeMap<usize, Vec<f32>>,
-    /// Of the round that was asked last: they count when it does.
+    /// Of their last tasks: they count when the answers do.
     pending: BTreeMap<usize, Vec<f32>>,
-    round: Option<RoundId>,
     /// Who lies, and how.
     liars: BTreeSet<ClientName>,
 }
@@ -110,12 +127,12 @@ impl Clients {
     pub fn is_silent(&self, job: &Job, round: RoundId, client: &ClientName) -> bool {
         let whole = self.work.training.amount();
         let amount = || self.world.amount(job.seed, client, round.ordinal, whole);
-        round.kind == Kind::Train && self.world.is_silent(job.seed, client, round.ordinal, (amount(), whole))
+        round.kind == Kind::Train && self.world.is_silent(job.seed, client, round, (amount(), whole))
     }
 
     /// Whether a client vanishes in a round of `job`, so that it is lost.
     pub fn vanishes(&self, job: &Job, round: RoundId, client: &ClientName) -> bool {
-        round.kind == Kind::Train && self.world.vanishes(job.seed, client, round.ordinal)
+        round.kind == Kind::Train && self.world.vanishes(job.seed, client, round)
     }
 
     /// How long a client's part in a round takes, on its device; `None` where nothing takes time: what is measured or
@@ -167,25 +184,19 @@ impl Clients {
         &self.threads
     }
 
-    /// The answers of `names` to a round's tasks, in the order of names. `models` has the version that they are given, if the
-    /// round gives one.
-    pub fn answer(
-        &mut self,
-        job: &Job,
-        round: &Collection,
-        models: Option<&Models>,
-        names: &[ClientName],
-    ) -> Vec<Reply> {
+    /// The answers of `names` to a round's tasks, in the order of names. `base` is the version that they are given, if the round
+    /// gives one.
+    pub fn answer(&mut self, job: &Job, round: RoundId, base: Option<Base<'_>>, names: &[ClientName]) -> Vec<Reply> {
         let positions: Vec<usize> = names.iter().filter_map(|name| self.position(name)).collect();
         assert_eq!(positions.len(), names.len(), "only clients of the data set are asked");
-        let Some(base) = models.filter(|_| round.version.is_some()) else {
+        let Some(base) = base else {
             return positions.iter().map(|i| Ok((self.measure(*i, job.plan.rows), None))).collect();
         };
         self.prepare(job);
         let Some(prepared) = &mut self.prepared else { unreachable!("just prepared") };
-        let Prepared { clients, trainers, beginning, own, pending, round: asked, liars, .. } = prepared;
-        let task = Task::of((&job.plan, job.seed), round.id, (base.params(), base.control(job)), &self.work);
-        let (codec, digest) = (job.plan.codec, base.sha256());
+        let Prepared { clients, trainers, beginning, own, pending, liars, .. } = prepared;
+        let task = Task::of((&job.plan, job.seed), round, (base.params, base.control), &self.work);
+        let (codec, digest) = (job.plan.codec, base.sha256);
         let (world, next) = (&self.world, AtomicUsize::new(0));
         let attack = world.byzantine.map(|byzantine| byzantine.attack);
         // Every thread takes the next client until there is none, so that a slow one holds up nobody.
@@ -193,12 +204,12 @@ impl Clients {
             let mut replies = Vec::new();
             while let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let client = &clients[*position];
-                let amount = world.amount(job.seed, &client.name, round.id.ordinal, task.amount);
+                let amount = world.amount(job.seed, &client.name, round.ordinal, task.amount);
                 let mut done = Task { amount, ..task }.answer(trainer, client, own.get(position).unwrap_or(beginning));
                 if let (Ok(Done::Trained(update, _)), Some(attack)) = (&mut done, attack)
                     && liars.contains(&client.name)
                 {
-                    attack.forge(update, job.seed, &client.name, round.id.ordinal);
+                    attack.forge(update, job.seed, &client.name, round.ordinal);
                 }
                 replies.push((*position, done.and_then(|done| reply(done, &task, codec, digest))));
             }
@@ -209,9 +220,6 @@ impl Clients {
             trainers => self.threads.install(|| trainers.par_iter_mut().flat_map_iter(take).collect()),
         };
         replies.sort_by_key(|(position, _)| *position);
-        if asked.replace(round.id) != Some(round.id) {
-            pending.clear();
-        }
         let come = |(position, made): (usize, Result<Made, TrainError>)| {
             let Made { answer, update, own } = made?;
             if !own.is_empty() {
@@ -222,7 +230,7 @@ impl Clients {
         replies.into_iter().map(come).collect()
     }
 
-    /// The open round counts: those of `names` keep what it made.
+    /// The answers of `names` count: they keep what they made with them.
     pub fn keep<'a>(&mut self, names: impl Iterator<Item = &'a ClientName>) {
         let positions: Vec<usize> = names.filter_map(|name| self.position(name)).collect();
         let Some(Prepared { own, pending, .. }) = &mut self.prepared else { return };
@@ -285,8 +293,8 @@ impl Clients {
         let keeps = Own::of(&self.work, job.plan.objective()).expect("the work was checked");
         let beginning = keeps.beginning(&self.work, job.seed).expect("the work was checked");
         let (own, pending) = (BTreeMap::new(), BTreeMap::new());
-        let (job, round) = (job.id, None);
-        self.prepared = Some(Prepared { job, clients, trainers, beginning, keeps, own, pending, round, liars });
+        let job = job.id;
+        self.prepared = Some(Prepared { job, clients, trainers, beginning, keeps, own, pending, liars });
     }
 }
 

@@ -6,6 +6,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod clients;
+mod past;
 pub mod simulation;
 
 pub mod baselines;

@@ -3,7 +3,7 @@
 //!
 //! Which updates were admitted may have depended on arrival; a replay takes exactly those that the journal has.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use dure_core::{
     digest::Digest,
@@ -16,10 +16,11 @@ use dure_core::{
     update::Update,
 };
 use dure_learn::work::Work;
-use dure_wire::{AdvanceError, Models};
+use dure_wire::{AdvanceError, Answers, Models};
 
 use crate::{
-    clients::{Clients, Reply},
+    clients::{Base, Clients, Reply},
+    past::Past,
     simulation::Progress,
 };
 
@@ -94,6 +95,7 @@ struct Replay {
     /// What the rules decided together with the last event.
     due: VecDeque<Event>,
     models: Option<Models>,
+    past: Past,
     updates: Vec<Update>,
     seen: Replayed,
 }
@@ -106,7 +108,13 @@ impl Replay {
                 Err(ReplayError::Impossible { entry, what: format!("the data set has no client {client}") })
             }
             Event::JobStarted { job, .. } | Event::JobStepped { job } => self.take_up(entry, *job, clients),
-            Event::RoundCompleted { round, .. } | Event::RoundAbandoned { round, .. } => {
+            Event::RoundOpened { round, .. } => {
+                self.give(*round);
+                Ok(())
+            }
+            Event::RoundCompleted { round, .. } => self.answers(entry, *round, clients),
+            // What an asynchronous job has of answers counts in a later round.
+            Event::RoundAbandoned { round, .. } if !self.is_asynchronous(*round) => {
                 self.answers(entry, *round, clients)
             }
             Event::ModelPublished { version, job, sha256, state, .. } => {
@@ -128,6 +136,18 @@ impl Replay {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn is_asynchronous(&self, round: RoundId) -> bool {
+        self.federation.job(round.job).is_some_and(|job| job.is_asynchronous(round))
+    }
+
+    /// A round is opened: whoever answers it later is given this version again.
+    fn give(&mut self, round: RoundId) {
+        let job = self.federation.job(round.job).filter(|job| job.is_asynchronous(round));
+        if let (Some(job), Some(models)) = (job, &self.models) {
+            self.past.give(job, round, models);
         }
     }
 
@@ -153,7 +173,14 @@ impl Replay {
             Some(Owed::Initial(owing)) if owing.id == job => self.models = Some(Models::initial(owing)),
             Some(Owed::Next(owing, round)) if owing.id == job => {
                 if let Some(models) = &mut self.models {
-                    models.advance(owing, &self.updates, round.among, clients.threads().current_num_threads())?;
+                    if owing.plan.asynchronous().is_some_and(|asynchronous| asynchronous.mixes) {
+                        for (client, update) in round.answers.keys().zip(&mut self.updates) {
+                            self.past.of(round, client).iter().for_each(|base| models.rebase(update, base.params));
+                        }
+                    }
+                    let ages = round.ages();
+                    let answers = Answers { updates: &self.updates, staleness: &ages, among: round.among };
+                    models.advance(owing, answers, clients.threads().current_num_threads())?;
                     clients.keep(round.answers.keys());
                 }
             }
@@ -165,10 +192,20 @@ impl Replay {
     /// Makes every answer of a round again that is about to end.
     fn answers(&mut self, entry: usize, id: RoundId, clients: &mut Clients) -> Result<(), ReplayError> {
         let Some((job, round)) = open(&self.federation, id) else { return Ok(()) };
-        let names: Vec<ClientName> = round.answers.keys().cloned().collect();
-        let replies = clients.answer(job, round, self.models.as_ref(), &names);
+        let newest = self.models.as_ref().filter(|_| round.version.is_some()).map(|models| Base::newest(models, job));
+        let asynchronous = job.is_asynchronous(id);
+        let task = |client: &ClientName| job.under_way.get(client).filter(|_| asynchronous);
+        let given = |client: &ClientName| task(client).map_or(id, |task| task.round);
+        let mut tasks = BTreeMap::<RoundId, Vec<ClientName>>::new();
+        round.answers.keys().for_each(|client| tasks.entry(given(client)).or_default().push(client.clone()));
+        let mut made = BTreeMap::new();
+        for (given, names) in tasks {
+            let base = if given == id { newest } else { self.past.given(given) };
+            let replies = clients.answer(job, given, base, &names);
+            made.extend(names.into_iter().zip(replies));
+        }
         self.updates.clear();
-        for ((client, want), reply) in round.answers.iter().zip(replies) {
+        for ((client, want), reply) in round.answers.iter().zip(made.into_values()) {
             let what = format!("{client}'s answer in round {id}");
             match reply {
                 Reply::Ok((got, update)) if got == *want => {

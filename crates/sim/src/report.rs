@@ -80,6 +80,8 @@ pub struct RoundRow {
     pub cohort: usize,
     /// Clients that answered.
     pub participants: usize,
+    /// How many versions had come, in the mean over them, since the ones that they were given: 0 but in an asynchronous job.
+    pub staleness: f64,
     /// Mean loss over all examples of the round, on the scaled target.
     pub train_loss: f64,
     /// Of the new model, on validation rows; empty where it was not evaluated.
@@ -170,16 +172,19 @@ impl Figures {
 /// `rounds.csv`: a line for each training round. `metrics` names the columns of figures.
 pub fn rounds_csv(rounds: &[RoundRow], metrics: &[&str]) -> String {
     let mut csv = format!(
-        "job,round,attempt,cohort,participants,train_loss,{},bytes_up,bytes_down,wall_s,virtual_s,waited_for\n",
+        "job,round,attempt,cohort,participants,staleness,train_loss,{},bytes_up,bytes_down,wall_s,virtual_s,waited_for\n",
         metrics.join(",")
     );
     for row in rounds {
         let figures: Vec<String> =
             metrics.iter().map(|name| row.metrics.get(*name).map_or_else(String::new, f64::to_string)).collect();
-        let RoundRow { job, round, attempt, cohort, participants, train_loss, .. } = row;
+        let RoundRow { job, round, attempt, cohort, participants, staleness, train_loss, .. } = row;
         let RoundRow { bytes_up, bytes_down, wall_s, virtual_s, waited_for, .. } = row;
         let loss = if train_loss.is_finite() { train_loss.to_string() } else { String::new() };
-        csv.push_str(&format!("{job},{round},{attempt},{cohort},{participants},{loss},{},", figures.join(",")));
+        csv.push_str(&format!(
+            "{job},{round},{attempt},{cohort},{participants},{staleness},{loss},{},",
+            figures.join(",")
+        ));
         csv.push_str(&format!("{bytes_up},{bytes_down},{wall_s:.6},{virtual_s},{waited_for}\n"));
     }
     csv

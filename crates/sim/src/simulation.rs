@@ -1,6 +1,8 @@
 //! The driver of a simulated federation: it does what the federation owes and what its clients are asked, until the job and
 //! its refit are over.
 
+mod asynchronous;
+
 use std::{collections::BTreeMap, time::Instant};
 
 use dure_core::{
@@ -17,12 +19,14 @@ use dure_core::{
     update::Update,
 };
 use dure_learn::world::Way;
-use dure_wire::{AdvanceError, Models};
+use dure_wire::{AdvanceError, Answers, Models};
 
 use crate::{
-    clients::{Clients, Reply, train_loss},
+    clients::{Base, Clients, Reply, train_loss},
+    past::Past,
     report::RoundRow,
 };
+use asynchronous::Coming;
 
 /// A simulation that has come to its end.
 pub struct Simulation {
@@ -161,8 +165,13 @@ struct Driver {
     journal: String,
     head: Head,
     models: Option<Models>,
-    /// The decoded updates of the open round.
+    /// The decoded updates that a version is still to be made of.
     updates: BTreeMap<ClientName, Update>,
+    /// In an asynchronous job, what will come of the tasks that are under way, and the versions that they are on.
+    coming: BTreeMap<ClientName, Coming>,
+    past: Past,
+    /// How many tasks were given since the last version.
+    tasks: usize,
     rounds: Vec<RoundRow>,
     tested: Option<Collection>,
     opened: Option<Instant>,
@@ -208,7 +217,15 @@ impl Driver {
                 Ok(true)
             }
             Some(Owed::Next(..)) => self.publish(clients).map(|()| true),
-            None if self.federation.open_round().is_some() => self.ask(clients).map(|()| true),
+            None if let Some(open) = self.federation.open_round() => {
+                let asynchronous = self.federation.active().is_some_and(|job| job.is_asynchronous(open.id));
+                if asynchronous {
+                    self.go_on_working(clients)?
+                } else {
+                    self.ask(clients)?
+                }
+                Ok(true)
+            }
             None => match self.federation.waiting() {
                 Some(Waiting::Retry { at, .. }) => {
                     self.now = at;
@@ -313,24 +330,30 @@ impl Driver {
         let (Some(job), Some(round)) = (self.federation.active(), self.federation.open_round()) else { return Ok(()) };
         let mut names: Vec<ClientName> = arrivals.iter().map(|arrival| arrival.client.clone()).collect();
         names.sort();
-        let replies = clients.answer(job, round, self.models.as_ref(), &names);
+        let base = self.models.as_ref().filter(|_| round.version.is_some()).map(|models| Base::newest(models, job));
+        let replies = clients.answer(job, id, base, &names);
         let mut replies: BTreeMap<ClientName, Reply> = names.into_iter().zip(replies).collect();
         for Arrival { at, client, way } in arrivals {
             let Some(reply) = replies.remove(&client) else { continue };
-            self.now = self.now.max(at);
-            if let Some(way) = way {
-                self.waited_for = format!("{client}: {}", way.longest());
+            self.take(TaskId { round: id, client }, (at, way), reply)?;
+        }
+        Ok(())
+    }
+
+    /// An answer comes.
+    fn take(&mut self, task: TaskId, (at, way): (Time, Option<Way>), reply: Reply) -> Result<(), SimError> {
+        self.now = self.now.max(at);
+        if let Some(way) = way {
+            self.waited_for = format!("{}: {}", task.client, way.longest());
+        }
+        match reply {
+            Ok((answer, update)) => {
+                self.updates.extend(update.map(|update| (task.client.clone(), update)));
+                self.command(Command::Report { task, answer })?;
             }
-            let task = TaskId { round: id, client: client.clone() };
-            match reply {
-                Ok((answer, update)) => {
-                    self.updates.extend(update.map(|update| (client, update)));
-                    self.command(Command::Report { task, answer })?;
-                }
-                Err(error) => {
-                    self.declined = error.to_string();
-                    self.command(Command::Decline { task, reason: error.to_string() })?;
-                }
+            Err(error) => {
+                self.declined = error.to_string();
+                self.command(Command::Decline { task, reason: error.to_string() })?;
             }
         }
         Ok(())
@@ -351,10 +374,21 @@ impl Driver {
         let (Some(Owed::Next(job, round)), Some(models)) = (self.federation.owed(), &mut self.models) else {
             return Ok(());
         };
-        let updates: Vec<Update> = std::mem::take(&mut self.updates).into_values().collect();
+        let asynchronous = job.plan.asynchronous();
+        let mut updates: Vec<Update> = Vec::with_capacity(round.answers.len());
+        for client in round.answers.keys() {
+            let Some(mut update) = self.updates.remove(client) else { continue };
+            if let Some(base) = self.past.of(round, client) {
+                models.rebase(&mut update, base.params);
+            }
+            updates.push(update);
+        }
         self.deserted = 0;
-        let bytes_down = (models.blob().len() * round.cohort.len()) as u64;
-        models.advance(job, &updates, round.among, clients.threads().current_num_threads())?;
+        let tasks = if asynchronous.is_some() { self.tasks } else { round.cohort.len() };
+        let bytes_down = (models.blob().len() * tasks) as u64;
+        let ages = round.ages();
+        let answers = Answers { updates: &updates, staleness: &ages, among: round.among };
+        models.advance(job, answers, clients.threads().current_num_threads())?;
         clients.keep(round.answers.keys());
         let (id, sha256, state) = (job.id, models.sha256(), models.state_sha256());
         let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());
@@ -364,6 +398,7 @@ impl Driver {
             attempt: round.id.attempt,
             cohort: round.cohort.len(),
             participants: round.answers.len(),
+            staleness: round.mean_staleness(),
             train_loss: train_loss(round),
             metrics: Default::default(),
             bytes_up: bytes_up(round),
@@ -372,7 +407,7 @@ impl Driver {
             virtual_s: self.now.since(self.ended_at).0 as f64 / 1e3,
             waited_for: std::mem::take(&mut self.waited_for),
         });
-        self.ended_at = self.now;
+        (self.ended_at, self.tasks) = (self.now, 0);
         self.command(Command::Publish { job: id, sha256, state })?;
         Ok(())
     }
@@ -381,7 +416,8 @@ impl Driver {
     fn note(&mut self, event: &Event) {
         match event {
             Event::RoundOpened { round, .. } => {
-                (self.given, self.updates) = (BTreeMap::new(), BTreeMap::new());
+                self.given.clear();
+                self.begin(*round);
                 if round.kind == Kind::Train {
                     self.opened = Some(Instant::now());
                 }

@@ -40,5 +40,5 @@ pub mod json;
 pub use compress::{LEVEL, compress, decompress};
 pub use error::{DecodeError, WrongLayout};
 pub use model::{MAX_HEADER, decode_model, encode_model};
-pub use models::{AdvanceError, Models, decode_control};
+pub use models::{AdvanceError, Answers, Models, decode_control};
 pub use update::{Expected, decode_update, encode_update};

@@ -9,7 +9,7 @@ use dure_core::{
     job::Job,
     model::{Layout, LayoutMismatch, Params},
     optimizer::{Combined, State},
-    update::Update,
+    update::{DELTA, Update},
 };
 use serde_json::Map;
 
@@ -27,6 +27,17 @@ pub struct Models {
     sha256: Digest,
     /// The file of the state and its digest, if there is anything in it.
     remembered: Option<(Vec<u8>, Digest)>,
+}
+
+/// The updates of a round, in the order of names.
+#[derive(Clone, Copy)]
+pub struct Answers<'a> {
+    /// What clients sent, decoded.
+    pub updates: &'a [Update],
+    /// How many versions had come since those that they are against; none is 0.
+    pub staleness: &'a [u32],
+    /// How many clients could have been asked for them.
+    pub among: usize,
 }
 
 /// Why there is no next version.
@@ -67,9 +78,16 @@ impl Models {
         Ok(Self { params, state, about: job.about(), blob, sha256, remembered })
     }
 
-    /// Combines `updates` (in the order of names), those of a round that could have asked `among` clients, on `threads`
-    /// threads, steps, and makes the next version.
-    pub fn advance(&mut self, job: &Job, updates: &[Update], among: usize, threads: usize) -> Result<(), AdvanceError> {
+    /// Takes an update, which is against `base`, from the newest version: what it says is then how to come to the client's model.
+    pub fn rebase(&self, update: &mut Update, base: &Params) {
+        let Some(delta) = update.groups.get_mut(DELTA) else { return };
+        let between = base.values().iter().zip(self.params.values());
+        delta.values_mut().iter_mut().zip(between).for_each(|(delta, (base, newest))| *delta += base - newest);
+    }
+
+    /// Combines the answers of a round on `threads` threads, steps, and makes the next version.
+    pub fn advance(&mut self, job: &Job, answers: Answers<'_>, threads: usize) -> Result<(), AdvanceError> {
+        let Answers { updates, among, .. } = answers;
         // A round that nobody answered moves nothing, not even what an optimizer keeps of its way.
         if updates.is_empty() {
             return Ok(());
@@ -78,7 +96,7 @@ impl Models {
         let mut groups = Vec::new();
         for group in strategy.objective.groups() {
             let mut combined = vec![0.0; self.params.values().len()];
-            combine(&*strategy.combine, (updates, group), &mut combined, threads)?;
+            combine(&*strategy.combine, answers, group, &mut combined, threads)?;
             groups.push(combined);
         }
         // They are in the order of their names: what changed of control variates comes before the delta.
@@ -86,8 +104,8 @@ impl Models {
         let control = groups.pop().unwrap_or_default();
         self.params.settle(&mut delta);
         let share = updates.len() as f64 / among.max(updates.len()) as f64;
-        let round = Combined { delta: &delta, control: &control, share };
-        strategy.optimizer.step(&mut self.params, &mut self.state, &round)?;
+        let combined = Combined { delta: &delta, control: &control, share };
+        strategy.optimizer.step(&mut self.params, &mut self.state, &combined)?;
         if !self.params.is_finite() {
             return Err(AdvanceError::NotFinite { round: job.completed + 1 });
         }
@@ -119,8 +137,7 @@ impl Models {
 
     /// What clients are told with the model; empty if that is nothing, or nothing yet.
     pub fn control(&self, job: &Job) -> &[f32] {
-        let told = job.plan.strategy.build().is_ok_and(|strategy| strategy.optimizer.tells_control());
-        self.state.buffers.first().filter(|_| told).map_or(&[], |control| control)
+        self.state.buffers.first().filter(|_| job.plan.tells_control()).map_or(&[], |control| control)
     }
 
     /// The digest of what the optimizer remembers.
@@ -169,7 +186,8 @@ fn decode_state(
 /// where a range ends changes nothing.
 fn combine(
     rule: &dyn Combine,
-    (updates, group): (&[Update], &str),
+    Answers { updates, staleness, .. }: Answers<'_>,
+    group: &str,
     out: &mut [f32],
     threads: usize,
 ) -> Result<(), LayoutMismatch> {
@@ -177,7 +195,7 @@ fn combine(
     let weights: Vec<f64> = updates.iter().map(|update| update.weight.get()).collect();
     let scalars: Vec<_> = updates.iter().map(|update| &update.scalars).collect();
     let geometry = Shared { of: Coordinates(&deltas), threads: threads.max(1) };
-    let weights = rule.weigh(&Whole { weights: &weights, scalars: &scalars, geometry: &geometry });
+    let weights = rule.weigh(&Whole { weights: &weights, scalars: &scalars, staleness, geometry: &geometry });
     let part = |first: usize, out: &mut [f32]| {
         out.chunks_mut(CHUNK).enumerate().try_for_each(|(i, out)| {
             let begin = first + i * CHUNK;

@@ -10,7 +10,7 @@ use dure_core::{
     digest::Digest,
     event::{Answer, Event, Record},
     federation::{Federation, Version},
-    job::Collection,
+    job::Job,
     journal::{Entry, Head},
     name::ClientName,
     round::{Kind, RoundId},
@@ -232,8 +232,8 @@ fn round_of(version: &Version) -> RoundId {
 /// The server keeps updates that an open round needs, and no other. A model whose job was ended when its blob was written may
 /// stay.
 fn nothing_is_left_over(rest: &Rest) -> Held {
-    let open = rest.shown.jobs.iter().filter_map(|job| job.stage.collection());
-    let needed: BTreeSet<String> = open.flat_map(Collection::updates).map(|sha256| sha256.to_string()).collect();
+    let needed: BTreeSet<String> =
+        rest.shown.jobs.iter().flat_map(Job::updates).map(|sha256| sha256.to_string()).collect();
     for path in rest.files.keys() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let update = path.starts_with("/data/blobs/updates") && !needed.contains(&name);

@@ -263,6 +263,7 @@ fn row(round: &Collection, wall_s: f64) -> RoundRow {
         attempt: round.id.attempt,
         cohort: round.cohort.len(),
         participants: round.answers.len(),
+        staleness: round.mean_staleness(),
         train_loss: train_loss(round),
         metrics: BTreeMap::new(),
         bytes_up: bytes.fold(0, u64::saturating_add),

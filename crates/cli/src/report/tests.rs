@@ -42,6 +42,7 @@ fn rounds(rounds: u32, metrics: &[(&str, f64)]) -> Vec<RoundRow> {
             attempt: 1,
             cohort: 33,
             participants: 33,
+            staleness: 0.0,
             train_loss: 0.1 * part,
             metrics: metrics.iter().map(|(key, value)| ((*key).to_owned(), learnt(key, *value, part))).collect(),
             bytes_up: 950_000,

@@ -7,6 +7,7 @@ mod golden;
 mod harness;
 mod layer;
 
+mod asynchronous;
 mod bits;
 mod callers;
 mod curl;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::{Api, Serve, block_on, dure, failed, http, said, until};
 
 /// A job for one tensor of four values that only trains.
-fn plan() -> Value {
+pub fn plan() -> Value {
     json!({
         "name": "line", "rounds": 3, "codec": "f32", "rows": "training", "measure": [], "scalars": [], "evaluate_every": 0,
         "refit": false, "test": false, "work": {}, "strategy": {"name": "fedavg"}, "stop": {},
@@ -24,26 +24,32 @@ fn plan() -> Value {
 }
 
 /// An update over `values`, of the version with this digest.
-fn update(values: &[f32], base: &str) -> Vec<u8> {
+pub fn update(values: &[f32], base: &str) -> Vec<u8> {
     let tensor = TensorSpec::new("line", vec![values.len()], Initial::Zeros);
     let params = Params::new(Layout::new(vec![tensor]).unwrap().into(), values.to_vec()).unwrap();
     encode_update(&Update::of_delta(params, Weight::new(2.0).unwrap()), Codec::F32, base.parse().unwrap())
 }
 
-/// A server with two clients, anna and bora, and a job that waits for their updates; anna's task.
-async fn world(server: &Serve) -> (Api, Api, Value) {
+/// Two clients, anna and bora, of a job that waits for their updates.
+pub async fn two(server: &Serve, plan: Value) -> [Api; 2] {
     let operator = &server.operator;
     operator.post("/v1/federations", json!({"name": "line"})).await.ok();
     let invitation = operator.post("/v1/federations/line/invitations", json!({})).await.ok();
     let invited = operator.as_bearer(invitation["token"].as_str().unwrap());
     let (anna, bora) = (invited.join("line", "anna").await, invited.join("line", "bora").await);
-    operator.post("/v1/federations/line/jobs", json!({"plan": plan()})).await.ok();
+    operator.post("/v1/federations/line/jobs", json!({"plan": plan})).await.ok();
     operator.post("/v1/federations/line/jobs/1/start", json!({})).await.ok();
+    [anna, bora]
+}
+
+/// They, and anna's task.
+async fn world(server: &Serve) -> (Api, Api, Value) {
+    let [anna, bora] = two(server, plan()).await;
     let task = anna.get("/v1/federations/line/clients/anna/task?wait=20").await.ok();
     (anna, bora, task)
 }
 
-fn result_of(task: &Value) -> String {
+pub fn result_of(task: &Value) -> String {
     format!("/v1/federations/line/tasks/{}/result", task["task"].as_str().unwrap())
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     name::ClientName,
     random::{Purpose, SliceRandom, stream},
+    time::Duration,
 };
 use filter::Filter;
 use history::History;
@@ -98,6 +99,11 @@ impl CohortSpec {
     /// How many eligible clients are needed before a round opens.
     pub fn needed(&self) -> usize {
         self.min_clients.or(self.size).unwrap_or(1).max(self.quorum.unwrap_or(1))
+    }
+
+    /// How long a round waits, and a task of an asynchronous job.
+    pub fn deadline(&self) -> Duration {
+        Duration((self.deadline_s * 1000.0) as u64)
     }
 
     /// How many clients a training round asks; all that are eligible if `None`.

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 pub mod mean;
 
+pub mod fedbuff;
 pub mod fednova;
 pub mod norm_bounded;
 pub mod qfedavg;
@@ -21,6 +22,7 @@ pub mod geometric_median;
 pub mod krum;
 
 pub use bulyan::Bulyan;
+pub use fedbuff::FedBuff;
 pub use fednova::FedNova;
 pub use geometric_median::GeometricMedian;
 pub use geometry::{Coordinates, Geometry};
@@ -71,6 +73,8 @@ pub struct Whole<'a> {
     pub weights: &'a [f64],
     /// The scalars that they bear.
     pub scalars: &'a [&'a BTreeMap<String, f64>],
+    /// How many versions have come since those that they were trained from; none is 0.
+    pub staleness: &'a [u32],
     /// Where they lie. What a rule does not ask for is not measured.
     pub geometry: &'a dyn Geometry,
 }
@@ -202,7 +206,7 @@ pub fn combine(
     scalars: &[&BTreeMap<String, f64>],
 ) -> Result<Vec<f32>, LayoutMismatch> {
     let size = deltas.first().map_or(0, |delta| delta.len());
-    let weights = rule.weigh(&Whole { weights, scalars, geometry: &Coordinates(deltas) });
+    let weights = rule.weigh(&Whole { weights, scalars, staleness: &[], geometry: &Coordinates(deltas) });
     let mut out = vec![0.0; size];
     rule.combine(0..size, &mut InMemory::new(deltas, &weights), &mut out)?;
     Ok(out)

@@ -6,7 +6,7 @@ use super::{Federation, Member, Standing, Version};
 use crate::{
     cohort::{Select, history::Answered},
     event::{Answer, Event, Record, Stop},
-    job::{Collection, Job, Stage, Status},
+    job::{Collection, Job, Stage, Status, UnderWay},
     name::ClientName,
     round::{Kind, Round, RoundId},
     time::{Duration, Time},
@@ -33,10 +33,11 @@ impl Federation {
             Event::ClientJoined { client, epoch, ready } => {
                 self.ask_again(client);
                 let before = self.members.get(client);
-                let answered = before.and_then(|member| member.answered);
+                let (answered, counted) = before.map_or((None, None), |member| (member.answered, member.counted));
                 let facts = before.map(|member| member.facts.clone()).unwrap_or_default();
                 let (standing, epoch, ready, reason) = (Standing::Active, *epoch, *ready, String::new());
-                self.members.insert(client.clone(), Member { standing, epoch, ready, reason, answered, facts });
+                self.members
+                    .insert(client.clone(), Member { standing, epoch, ready, reason, answered, counted, facts });
             }
             Event::ClientReturned { client, epoch } => {
                 if let Some(member) = self.members.get_mut(client) {
@@ -72,6 +73,7 @@ impl Federation {
             member.reason = reason.unwrap_or(&member.reason).clone();
         }
         for job in &mut self.jobs {
+            job.under_way.retain(|name, task| name != client || task.answer.is_some());
             if let Stage::Open(open) = &mut job.stage {
                 open.round.excuse(client);
             }
@@ -97,15 +99,25 @@ impl Federation {
 
     /// What an event changes in a job, and by it in clients and versions.
     fn apply_to_job(&mut self, event: &Event, record: &Record) {
-        if let Event::AnswerAccepted { round, client, .. } = event
-            && round.kind == Kind::Train
-            && let Some(member) = self.members.get_mut(client)
-        {
-            member.answered = Some(*round);
+        match event {
+            Event::AnswerAccepted { round, client, .. } if round.kind == Kind::Train => {
+                if let Some(member) = self.members.get_mut(client) {
+                    (member.answered, member.counted) = (Some(*round), None);
+                }
+            }
+            Event::RoundCompleted { round, participants, .. } if round.kind == Kind::Train => {
+                for client in participants {
+                    if let Some(member) = self.members.get_mut(client) {
+                        member.counted = Some(*round);
+                    }
+                }
+            }
+            _ => {}
         }
         let Some(job) = job_of(event).and_then(|id| self.jobs.get_mut((id as usize).checked_sub(1)?)) else { return };
         job.apply_status(event, record.at);
         job.apply_round(event, record.at);
+        job.let_go();
         match event {
             Event::ModelPublished { job: id, version, round, sha256, state, parent } => {
                 let attempt = job.published(*version, *round);
@@ -161,44 +173,42 @@ impl Job {
             Event::RoundOpened { round, version, cohort, quorum, goal, among, deadline } => {
                 let (id, version, cohort) = (*round, *version, cohort.clone());
                 let (among, places, opened) = (among.unwrap_or(cohort.len()), cohort.len(), at);
-                if id.kind == Kind::Train {
+                let mut round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
+                let mut answers = BTreeMap::new();
+                if self.is_asynchronous(id) {
+                    (answers, round) = (self.go_on_with(id, &cohort, at), round.refilled());
+                    let _ = answers.keys().try_for_each(|client| round.report(client));
+                } else if id.kind == Kind::Train {
                     self.history.ask(&cohort);
                 }
-                let round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
-                self.stage = Stage::Open(Collection {
-                    id,
-                    version,
-                    cohort,
-                    among,
-                    places,
-                    opened,
-                    round,
-                    answers: BTreeMap::new(),
-                });
+                let staleness = BTreeMap::new();
+                self.stage =
+                    Stage::Open(Collection { id, version, cohort, among, places, opened, round, answers, staleness });
             }
             Event::TaskReassigned { round, client } => {
                 if let Some(open) = self.collecting(*round) {
                     open.cohort.insert(client.clone());
                     open.round.invite(client);
                     self.history.ask(&BTreeSet::from([client.clone()]));
+                    if self.is_asynchronous(*round) {
+                        let task = UnderWay { round: *round, given: at, answer: None };
+                        self.under_way.insert(client.clone(), task);
+                    }
                 }
             }
             Event::AnswerAccepted { round, client, answer } => {
-                if let Some(open) = self.collecting(*round)
-                    && open.round.report(client).is_ok()
-                {
-                    open.answers.insert(client.clone(), answer.clone());
-                    let took = at.since(open.opened);
-                    self.remember(*round, client, answer, took);
-                }
+                self.accept(*round, client, answer, at);
             }
             Event::TaskDeclined { round, client, reason } => {
                 self.declined.insert(client.clone(), reason.clone());
+                if self.is_asynchronous(*round) {
+                    self.under_way.remove(client);
+                }
                 if let Some(open) = self.collecting(*round) {
                     open.round.excuse(client);
                 }
             }
-            Event::RoundCompleted { round, participants } => self.complete(*round, participants),
+            Event::RoundCompleted { round, participants, staleness } => self.complete(*round, participants, staleness),
             Event::RoundAbandoned { reported, quorum, .. } => {
                 self.close(Round::Abandoned { reported: *reported, quorum: *quorum });
                 self.abandoned = self.abandoned.saturating_add(1);
@@ -208,6 +218,33 @@ impl Job {
             Event::Evaluated { round, .. } if round.kind == Kind::Test => self.tested = true,
             Event::Evaluated { round, metrics, .. } => self.judge(round.ordinal, metrics),
             _ => {}
+        }
+    }
+
+    /// A client's answer counts: in the open round or, in an asynchronous job, in the next one that is opened.
+    fn accept(&mut self, round: RoundId, client: &ClientName, answer: &Answer, at: Time) {
+        let task = self.under_way.get_mut(client).filter(|task| task.round == round);
+        let mut began = task.map(|task| {
+            task.answer = Some((at, answer.clone()));
+            task.given
+        });
+        if let Some(open) = self.collecting(round)
+            && open.round.report(client).is_ok()
+        {
+            open.answers.insert(client.clone(), answer.clone());
+            began = began.or(Some(open.opened));
+        }
+        if let Some(began) = began {
+            self.remember(round, client, answer, at.since(began));
+        }
+    }
+
+    /// When the last training round is over, nobody works for another.
+    fn let_go(&mut self) {
+        let trains = matches!(&self.stage, Stage::Open(open) if open.id.kind == Kind::Train);
+        let over = self.trained.is_some() || matches!(self.status, Status::Ended(_));
+        if over && !trains {
+            self.under_way.clear();
         }
     }
 
@@ -236,18 +273,36 @@ fn pause_after(abandoned: u32) -> Duration {
 }
 
 impl Job {
+    /// The open round that takes the answer to a task which `round` gave: that round itself or, in an asynchronous job, any
+    /// training round.
     fn collecting(&mut self, round: RoundId) -> Option<&mut Collection> {
+        let any = self.is_asynchronous(round);
         match &mut self.stage {
-            Stage::Open(open) if open.id == round => Some(open),
+            Stage::Open(open) if open.id == round || (any && open.id.kind == Kind::Train) => Some(open),
             _ => None,
         }
     }
 
-    fn complete(&mut self, round: RoundId, participants: &std::collections::BTreeSet<ClientName>) {
+    /// A round of an asynchronous job begins: those of its cohort that are under way go on, the others begin. Who is not of it and
+    /// has not answered took too long. Returns the answers that came before it.
+    fn go_on_with(&mut self, round: RoundId, cohort: &BTreeSet<ClientName>, at: Time) -> BTreeMap<ClientName, Answer> {
+        self.under_way.retain(|client, task| task.answer.is_some() || cohort.contains(client));
+        let fresh: BTreeSet<ClientName> =
+            cohort.iter().filter(|client| !self.under_way.contains_key(*client)).cloned().collect();
+        self.history.ask(&fresh);
+        let begin = |client| (client, UnderWay { round, given: at, answer: None });
+        self.under_way.extend(fresh.into_iter().map(begin));
+        let held = |client: &ClientName| Some((client.clone(), self.under_way.get(client)?.answer.as_ref()?.1.clone()));
+        cohort.iter().filter_map(held).collect()
+    }
+
+    fn complete(&mut self, round: RoundId, participants: &BTreeSet<ClientName>, staleness: &BTreeMap<ClientName, u32>) {
         let ended = Round::Complete { participants: participants.clone() };
         if round.kind == Kind::Train {
+            self.under_way.retain(|client, _| !participants.contains(client));
             if let Stage::Open(mut closed) = std::mem::replace(&mut self.stage, Stage::Idle) {
                 closed.round = ended;
+                closed.staleness.clone_from(staleness);
                 self.stage = Stage::Commit(closed);
             }
         } else {

@@ -1,6 +1,6 @@
 //! Which events a command means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Command, Federation, Member, Reject, Standing, reject::MAX_TEXT};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     job::{Collection, Job, Next, Stage, Status},
     name::ClientName,
     plan::Plan,
-    round::{Kind, NotTaken, Round, RoundId, TaskId},
+    round::{Kind, Round, RoundId, TaskId},
     statistics::{Moments, Statistics, Sums, classification, regression},
     time::Time,
 };
@@ -156,8 +156,9 @@ impl Federation {
     }
 
     fn aggregate(&self, id: u32) -> Result<Vec<Event>, Reject> {
-        match &self.job(id).ok_or(Reject::UnknownJob(id))?.stage {
-            Stage::Open(open) if open.id.kind == Kind::Train => open.aggregated().map(|event| vec![event]),
+        let job = self.job(id).ok_or(Reject::UnknownJob(id))?;
+        match &job.stage {
+            Stage::Open(open) if open.id.kind == Kind::Train => open.aggregated(job).map(|event| vec![event]),
             Stage::Commit(_) => Ok(vec![]),
             Stage::Open(_) | Stage::Idle => Err(Reject::NothingToAggregate(id)),
         }
@@ -204,15 +205,15 @@ impl Federation {
     fn report(&self, task: &TaskId, answer: &Answer) -> Result<Vec<Event>, Reject> {
         let (round, client) = (task.round, &task.client);
         let job = self.job(round.job).ok_or(Reject::UnknownRound(round))?;
-        let Some(collection) = job.collection(round) else { return Err(job.ended(round)) };
-        if let Some(accepted) = collection.answers.get(client) {
+        if let Some(accepted) = job.accepted(round, client) {
             let duplicate = Reject::Duplicate { round, client: client.clone() };
             return if accepted == answer { Ok(vec![]) } else { Err(duplicate) };
         }
-        match collection.round.admits(client) {
-            Ok(()) => {}
-            Err(NotTaken::Closed) => return Err(job.ended(round)),
-            Err(_) => return Err(collection.turned_away(client)),
+        if !job.expects(round, client) {
+            return Err(match job.collection(round) {
+                Some(open) if matches!(open.round, Round::Collecting { .. }) => open.turned_away(client),
+                _ => job.ended(round),
+            });
         }
         check(answer, round.kind, &job.plan).map_err(|why| Reject::Unfit { round, why })?;
         Ok(vec![Event::AnswerAccepted { round, client: client.clone(), answer: answer.clone() }])
@@ -221,13 +222,16 @@ impl Federation {
     fn decline(&self, task: &TaskId, reason: &str) -> Result<Vec<Event>, Reject> {
         let (round, client) = (task.round, &task.client);
         let job = self.job(round.job).ok_or(Reject::UnknownRound(round))?;
-        let Stage::Open(open) = &job.stage else { return Err(job.ended(round)) };
-        match open.round.admits(client) {
-            _ if open.id != round => Err(job.ended(round)),
-            Ok(()) => Ok(vec![Event::TaskDeclined { round, client: client.clone(), reason: short(reason)? }]),
-            Err(NotTaken::Duplicate(client)) => Err(Reject::Duplicate { round, client }),
-            Err(_) if open.cohort.contains(client) => Ok(vec![]),
-            Err(_) => Err(open.turned_away(client)),
+        if job.expects(round, client) {
+            return Ok(vec![Event::TaskDeclined { round, client: client.clone(), reason: short(reason)? }]);
+        }
+        match &job.stage {
+            Stage::Open(open) if open.id == round => match job.accepted(round, client) {
+                Some(_) => Err(Reject::Duplicate { round, client: client.clone() }),
+                None if open.cohort.contains(client) => Ok(vec![]),
+                None => Err(open.turned_away(client)),
+            },
+            _ => Err(job.ended(round)),
         }
     }
 
@@ -270,15 +274,26 @@ impl Collection {
     }
 
     /// The end of the round with what it has.
-    fn aggregated(&self) -> Result<Event, Reject> {
+    fn aggregated(&self, job: &Job) -> Result<Event, Reject> {
         let round = self.id;
         match &self.round {
             Round::Collecting { reported, quorum, .. } if reported.len() < *quorum => {
                 Err(Reject::TooFew { round, reported: reported.len(), quorum: *quorum })
             }
-            Round::Collecting { reported, .. } => Ok(Event::RoundCompleted { round, participants: reported.clone() }),
+            Round::Collecting { reported, .. } => Ok(self.completed(job, reported.clone())),
             Round::Complete { .. } | Round::Abandoned { .. } => Err(Reject::Closed(round)),
         }
+    }
+
+    /// Its end with the answers of these. Of those that are against older versions it says how old.
+    pub(super) fn completed(&self, job: &Job, participants: BTreeSet<ClientName>) -> Event {
+        let age = |client: &ClientName| {
+            let given = job.under_way.get(client)?.round.ordinal;
+            Some((client.clone(), self.id.ordinal.saturating_sub(given))).filter(|(_, age)| *age > 0)
+        };
+        let asynchronous = job.is_asynchronous(self.id);
+        let staleness = participants.iter().filter(|_| asynchronous).filter_map(age).collect();
+        Event::RoundCompleted { round: self.id, participants, staleness }
     }
 
     pub(super) fn abandoned(&self) -> Event {

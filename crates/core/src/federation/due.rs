@@ -1,16 +1,16 @@
 //! What is due: rounds that end, rounds that open, jobs that end. Called until it says nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Federation;
 use crate::{
     cohort::{self, ring},
     event::{Answer, Event, Outcome},
-    job::{Collection, Job, Next, Stage, Status},
+    job::{Collection, Job, Next, Stage, Status, UnderWay},
     name::ClientName,
     round::{Kind, Round, RoundId},
     statistics::{Metrics, Statistics, Sums, merge},
-    time::{Duration, Time},
+    time::Time,
 };
 
 impl Federation {
@@ -53,13 +53,17 @@ impl Federation {
         if round.kind == Kind::Train {
             eligible.retain(|client| self.left_out(job, client).is_none());
         }
-        if eligible.len() < spec.needed() {
+        if eligible.len() < job.plan.needed() {
             return None;
         }
         // Who has declined once is likely to decline again; asked each time it would end the job for everybody.
         let declined = eligible.iter().filter(|client| job.declined.contains_key(*client)).count();
-        if eligible.len() - declined >= spec.needed() {
+        if eligible.len() - declined >= job.plan.needed() {
             eligible.retain(|client| !job.declined.contains_key(client));
+        }
+        let deadline = now + job.plan.cohort.deadline();
+        if let Some(asynchronous) = job.plan.asynchronous().filter(|_| round.kind == Kind::Train) {
+            return Some(self.go_on(job, round, asynchronous.buffer, &eligible, (now, deadline)));
         }
         // Only training draws a sample; what is measured or judged concerns everybody.
         let samples = round.kind == Kind::Train;
@@ -69,27 +73,70 @@ impl Federation {
         let goal = if samples { spec.goal_of(cohort.len()) } else { None };
         // What is measured or judged has to be of somebody.
         let quorum = spec.quorum_of(goal.unwrap_or(cohort.len())).max(usize::from(!samples));
-        let deadline = now + Duration((spec.deadline_s * 1000.0) as u64);
         // How many there are counts where clients remember: the server's step is of everybody's.
         let among = Some(eligible.len()).filter(|all| *all > cohort.len() && job.plan.objective().is_remembered());
         Some(Event::RoundOpened { round, version: job.version, quorum, goal, among, cohort, deadline })
     }
 
-    /// Who takes the places of those that will not answer, if the plan gives their tasks to others: the next that are eligible and were
-    /// not asked in this round, in the order of names from the one that was asked last.
+    /// The next round of an asynchronous job. Its cohort is whoever works already and has not worked for too long, and as many
+    /// more as there are places; of the answers that came since the last round it takes the first, and no more than it wants.
+    fn go_on(
+        &self,
+        job: &Job,
+        round: RoundId,
+        buffer: usize,
+        eligible: &BTreeSet<ClientName>,
+        (now, deadline): (Time, Time),
+    ) -> Event {
+        let mut held: Vec<(Time, &ClientName)> =
+            job.under_way.iter().filter_map(|(client, task)| Some((task.answer.as_ref()?.0, client))).collect();
+        held.sort();
+        let works = |task: &UnderWay| task.answer.is_none() && now < task.given + job.plan.cohort.deadline();
+        let working = job.under_way.iter().filter(|(_, task)| works(task)).map(|(client, _)| client);
+        let mut cohort: BTreeSet<ClientName> = working.cloned().collect();
+        let places = job.plan.cohort.size.unwrap_or(eligible.len()).saturating_sub(cohort.len());
+        if held.len() < buffer && places > 0 {
+            let others = eligible.iter().filter(|client| !job.under_way.contains_key(*client)).cloned().collect();
+            let drawn_by = (job.seed, round.ordinal, round.attempt);
+            cohort.extend(cohort::select(job.plan.cohort.select, &others, Some(places), drawn_by, &job.history));
+        }
+        cohort.extend(held.into_iter().take(buffer).map(|(_, client)| client.clone()));
+        let (version, quorum, goal) = (job.version, job.plan.cohort.quorum_of(buffer), Some(buffer));
+        Event::RoundOpened { round, version, quorum, goal, among: None, cohort, deadline }
+    }
+
+    /// Who takes the places of those that will not answer, if the plan gives their tasks to others, and in an asynchronous job the
+    /// places of those that have answered as well.
     fn reassigned(&self, open: &Collection, job: &Job, now: Time) -> Vec<Event> {
         let Round::Collecting { awaited, reported, goal, deadline, .. } = &open.round else { return vec![] };
-        let missing = open.places.saturating_sub(awaited.len() + reported.len());
-        let wanted = open.id.kind == Kind::Train && reported.len() < *goal && now < *deadline;
-        if !(job.plan.cohort.reassign && wanted) || missing == 0 || job.is_by_hand(open.id) {
+        if open.id.kind != Kind::Train || reported.len() >= *goal || now >= *deadline {
             return vec![];
         }
-        let asked = |client: &ClientName| {
-            open.cohort.contains(client) || job.declined.contains_key(client) || self.left_out(job, client).is_some()
+        let (spec, asynchronous) = (&job.plan.cohort, job.is_asynchronous(open.id));
+        let free = match asynchronous {
+            true => spec.size.unwrap_or(usize::MAX).saturating_sub(awaited.len()),
+            false if spec.reassign && !job.is_by_hand(open.id) => {
+                open.places.saturating_sub(awaited.len() + reported.len())
+            }
+            false => 0,
         };
-        let others = self.eligible().into_iter().filter(|client| !asked(client)).collect();
-        let next = ring::select(&others, missing, &job.history).into_iter();
-        next.map(|client| Event::TaskReassigned { round: open.id, client }).collect()
+        if free == 0 {
+            return vec![];
+        }
+        let asked = |client: &ClientName| open.cohort.contains(client) || job.under_way.contains_key(client);
+        let may = |client: &ClientName| {
+            !asked(client) && !job.declined.contains_key(client) && self.left_out(job, client).is_none()
+        };
+        let others: BTreeSet<ClientName> = self.eligible().into_iter().filter(may).collect();
+        let next = if asynchronous {
+            // The cohort grows with every draw, so each draws numbers of its own.
+            let drawn_by = (job.seed, open.id.ordinal, (open.cohort.len() as u32) << 8 | open.id.attempt);
+            cohort::select(spec.select, &others, Some(free), drawn_by, &job.history)
+        } else {
+            // The next in the order of names, on from the one that was asked last.
+            ring::select(&others, free, &job.history)
+        };
+        next.into_iter().map(|client| Event::TaskReassigned { round: open.id, client }).collect()
     }
 
     /// The end of a job, and the refit that follows one which chose its number of rounds on validation rows.
@@ -114,8 +161,7 @@ fn end_of(collection: &Collection, job: &Job, now: Time) -> Vec<Event> {
         Round::Complete { .. } if job.is_by_hand(collection.id) => vec![],
         Round::Abandoned { .. } => vec![collection.abandoned()],
         Round::Complete { participants } => {
-            let completed = Event::RoundCompleted { round: collection.id, participants };
-            std::iter::once(completed).chain(result_of(collection, job)).collect()
+            std::iter::once(collection.completed(job, participants)).chain(result_of(collection, job)).collect()
         }
     }
 }

@@ -11,6 +11,7 @@ use dure_core::{
     name::ClientName,
     plan::PlanError,
     random::{Purpose, RngExt, Stream, stream},
+    round::RoundId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -137,13 +138,14 @@ impl World {
     }
 
     /// Whether nothing will be heard of a client in a round in which it has time for so much.
-    pub fn is_silent(&self, seed: u64, client: &ClientName, round: u32, (done, whole): (u32, u32)) -> bool {
+    pub fn is_silent(&self, seed: u64, client: &ClientName, round: RoundId, (done, whole): (u32, u32)) -> bool {
         (self.partial == Partial::Drop && done < whole) || self.vanishes(seed, client, round)
     }
 
-    /// Whether a client vanishes in a round.
-    pub fn vanishes(&self, seed: u64, client: &ClientName, round: u32) -> bool {
-        let drawn = || draws(seed, "drop-out", client, u64::from(round)).random::<f64>();
+    /// Whether a client vanishes in a round. Who has done so may do better when the round is tried again.
+    pub fn vanishes(&self, seed: u64, client: &ClientName, round: RoundId) -> bool {
+        let ordinal = u64::from(round.attempt.saturating_sub(1)) << 32 | u64::from(round.ordinal);
+        let drawn = || draws(seed, "drop-out", client, ordinal).random::<f64>();
         self.drop_out > 0.0 && drawn() < self.drop_out
     }
 
@@ -166,6 +168,8 @@ fn draws(seed: u64, what: &str, client: &ClientName, ordinal: u64) -> Stream {
 
 #[cfg(test)]
 mod tests {
+    use dure_core::round::Kind;
+
     use super::*;
     use crate::{
         local_optimizer::{LocalOptimizer, Schedule},
@@ -207,7 +211,8 @@ mod tests {
     fn as_many_vanish_and_are_away_as_are_said_to() {
         let availability = Some(Availability { share: 0.7, period_s: 60.0 });
         let world = World { drop_out: 0.2, availability, ..World::default() };
-        let gone = (1..=2000).filter(|round| world.is_silent(3, &name(), *round, (4, 4))).count();
+        let round = |ordinal| RoundId { job: 1, kind: Kind::Train, ordinal, attempt: 1 };
+        let gone = (1..=2000).filter(|ordinal| world.is_silent(3, &name(), round(*ordinal), (4, 4))).count();
         let there = (1..=2000).filter(|period| world.is_there(3, &name(), *period)).count();
         // 400 and 1,400 expected, standard deviations 18 and 20.
         assert!((320..480).contains(&gone) && (1310..1490).contains(&there), "{gone} {there}");

@@ -431,7 +431,7 @@ fn log(federation: &str, event: &Event) {
         Event::RoundOpened { round, cohort, .. } => {
             tracing::debug!(federation, %round, "round {round} asks {} clients", cohort.len());
         }
-        Event::RoundCompleted { round, participants } => {
+        Event::RoundCompleted { round, participants, .. } => {
             tracing::info!(federation, %round, "round {round} complete with {} participants", participants.len());
         }
         Event::RoundAbandoned { round, reported, quorum } => {

@@ -232,10 +232,9 @@ struct Asked {
 fn asked(driver: &Driver, task: &TaskId) -> Result<Asked, Refused> {
     let federation = driver.shared.read();
     let job = federation.job(task.round.job);
-    let round = job.and_then(|job| job.collection(task.round));
-    let accepted = round.and_then(|round| round.answers.get(&task.client)?.blob());
-    let taken = accepted.is_some() || round.is_some_and(|round| round.round.admits(&task.client).is_ok());
-    let base = round.and_then(|round| federation.version(round.version?)).map(|version| version.sha256);
+    let accepted = job.and_then(|job| job.accepted(task.round, &task.client)?.blob());
+    let taken = accepted.is_some() || job.is_some_and(|job| job.expects(task.round, &task.client));
+    let base = federation.base_of(task.round).map(|(_, version)| version.sha256);
     match (job, base) {
         (Some(job), Some(base)) if taken => Ok(Asked { plan: job.plan.clone(), base, accepted }),
         _ => {
