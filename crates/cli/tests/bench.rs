@@ -83,3 +83,21 @@ fn a_table_has_every_row_in_every_column_beside_what_others_came_to() {
     assert_ne!(of("mu=0", "0")["models"], of("mu=2", "0")["models"]);
     assert_ne!(of("fedavg", "0.9")["models"], of("mu=0", "0.9")["models"]);
 }
+
+#[test]
+fn an_orchestration_table_says_how_often_a_job_is_done_and_how_soon() {
+    let told = told(&["table", "orchestration", "--smoke", "--json"]);
+    let cells = told["cells"].as_array().unwrap();
+    assert_eq!((cells.len(), &told["runs"], &told["jobs_per_run"]), (12, &20.into(), &20.into()));
+    for cell in cells {
+        let [share, low, high] = ["share", "low", "high"].map(|key| cell["done"][key].as_f64().unwrap());
+        assert!(low <= share && share <= high && cell["jobs"] == 400, "{cell}");
+        assert!(cell["median_s"].as_f64().unwrap() > 0.0 && cell["mean_s"].as_f64().unwrap() > 0.0, "{cell}");
+        assert_eq!(cell["lost_s"].is_null(), share == 1.0, "{cell}");
+    }
+    let of =
+        |row: &str, column: &str| cells.iter().find(|cell| cell["row"] == row && cell["column"] == column).unwrap();
+    assert_eq!((&of("random", "0 %")["published"], &of("random", "30 %")["published"]), (&0.4.into(), &Value::Null));
+    assert!(of("random", "30 %")["failures"]["inactive"].as_u64().unwrap() > 0);
+    assert_eq!(of("filter", "0 %")["done"]["share"], 1.0);
+}

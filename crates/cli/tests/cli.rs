@@ -291,6 +291,10 @@ fn wrong_usage_ends_with_2_and_a_next_step() {
     );
     check(&["simulate", "fitbit", "--threads", "0"], "--threads 0 is not allowed: 1 to 1024");
     check(&["bench", "train", "--python", "/no/python"], "--python /no/python: is no Python that runs");
+    check(
+        &["bench", "table", "orchestration", "--data", "rows"],
+        "--data rows is not allowed: the table orchestration reads no data",
+    );
     check(&["simulate", "fitbit", "--sead", "1"], "a similar argument exists: '--seed'");
     check(&["recipe", "check", "fitbit", "strategy.name=fedmagic"], "one of fedavg");
     check(&["recipe", "check", "fitbit", "model.hidden=[65536,65536]"], "bytes a thread");

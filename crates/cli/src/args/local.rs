@@ -77,7 +77,8 @@ Examples:
   dure bench codec --python .venv/bin/python
   dure bench codec --models mnist-fedavg --recipes mnist-fedavg,news
   dure bench serve --python .venv/bin/python
-  dure bench table fedprox --data DIR")]
+  dure bench table fedprox --data DIR
+  dure bench table orchestration")]
 pub struct Bench {
     #[command(subcommand)]
     pub command: BenchCommand,
@@ -129,10 +130,10 @@ pub struct BenchTable {
     /// Which
     #[arg(value_name = "TABLE", value_enum)]
     pub table: TableName,
-    /// How many seeds, from 0 on
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=1000))]
-    pub seeds: u16,
-    /// The folder of all data sets. Without it $DURE_DATA, else made-up data
+    /// How many seeds, from 0 on. Without it 5; of orchestration 1000, or 20 in a smoke run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000))]
+    pub seeds: Option<u16>,
+    /// The folder of all data sets. Without it $DURE_DATA, else made-up data; orchestration reads none
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// As small as the recipe's `smoke` says: to see that it works
@@ -152,6 +153,8 @@ pub enum TableName {
     NonIid,
     /// Eight rules against four attacks of 4 of 20 clients, on MNIST
     Byzantine,
+    /// How often a job is done, and how soon, on five machines that fail while they train
+    Orchestration,
 }
 
 /// What `bench simulate` simulates.

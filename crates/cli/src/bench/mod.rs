@@ -2,6 +2,7 @@
 
 mod codec;
 mod mnist;
+mod orchestration;
 mod recover;
 mod serve;
 mod simulate;

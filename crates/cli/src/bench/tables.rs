@@ -21,7 +21,7 @@ use dure_sim::{Progress, clients::Clients, repeat::Interval, simulate};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Measured;
+use super::{Measured, orchestration};
 use crate::{
     args::{BenchTable, DataArgs, RecipeArgs, TableName},
     fail::Fail,
@@ -136,6 +136,9 @@ const BYZANTINE: Experiment = Experiment {
     published: None,
 };
 
+/// What stands below a table of a smoke run.
+pub(super) const SMOKE: &str = "A smoke run: nothing in it can be held against the published figures.\n";
+
 /// A table that was made.
 #[derive(Serialize)]
 struct Made {
@@ -169,8 +172,9 @@ pub fn run(args: &BenchTable, say: &dyn Fn(String)) -> Result<Measured, Fail> {
         TableName::Fedprox => &FEDPROX,
         TableName::NonIid => &NON_IID,
         TableName::Byzantine => &BYZANTINE,
+        TableName::Orchestration => return orchestration::run(args, say),
     };
-    let seeds: Vec<u64> = (0..u64::from(args.seeds)).collect();
+    let seeds: Vec<u64> = (0..u64::from(args.seeds.unwrap_or(5))).collect();
     let pairs: Vec<(usize, usize)> = (0..experiment.rows.len())
         .flat_map(|row| (0..experiment.columns.len()).map(move |column| (row, column)))
         .collect();
@@ -206,7 +210,7 @@ pub fn run(args: &BenchTable, say: &dyn Fn(String)) -> Result<Measured, Fail> {
     let made = Made { title: experiment.title, seeds, cells: pairs.iter().zip(came).map(cell).collect() };
     let mut text = table(&made);
     if args.smoke {
-        text += "A smoke run: nothing in it can be held against the published figures.\n";
+        text += SMOKE;
     }
     Ok(Measured { text, json: serde_json::to_value(&made)? })
 }
