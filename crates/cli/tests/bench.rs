@@ -101,3 +101,21 @@ fn an_orchestration_table_says_how_often_a_job_is_done_and_how_soon() {
     assert!(of("random", "30 %")["failures"]["inactive"].as_u64().unwrap() > 0);
     assert_eq!(of("filter", "0 %")["done"]["share"], 1.0);
 }
+
+#[test]
+fn an_asynchronous_table_says_how_soon_a_target_is_reached_and_how_old_answers_are() {
+    let told = told(&["table", "asynchronous", "--smoke", "--seeds", "2", "--json"]);
+    let cells = told["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 20);
+    for cell in cells {
+        let alone = cell["row"].as_str().unwrap().starts_with("fedavg");
+        assert_eq!(cell["staleness"].as_f64().unwrap() > 0.0, !alone, "{cell}");
+        assert!(cell["reached_s"].as_array().unwrap().len() == 2 && cell["whole_s"].as_f64().unwrap() > 0.0, "{cell}");
+    }
+    let whole_s = |row: &str, column: &str| {
+        let cell = cells.iter().find(|cell| cell["row"] == row && cell["column"] == column).unwrap();
+        cell["whole_s"].as_f64().unwrap()
+    };
+    // Twenty versions of ten answers each wait for no slow device; twenty rounds of twenty answers do.
+    assert!(whole_s("fedbuff, buffer of 10", "heavy tail") < whole_s("fedavg", "heavy tail") / 4.0);
+}

@@ -117,8 +117,8 @@ impl Collection {
 
     /// The mean of that; 0 without answers.
     pub fn mean_staleness(&self) -> f64 {
-        let sum: f64 = self.staleness.values().map(|age| f64::from(*age)).sum();
-        sum / self.answers.len().max(1) as f64
+        let sum: u64 = self.staleness.values().map(|age| u64::from(*age)).sum();
+        sum as f64 / self.answers.len().max(1) as f64
     }
 
     /// How many versions had come, when the round began, since the one that a client's answer is against.
@@ -152,6 +152,8 @@ pub struct Collection {
     pub places: usize,
     /// When it was opened.
     pub opened: Time,
+    /// When those began who took somebody's place.
+    pub joined: BTreeMap<ClientName, Time>,
     /// Who has answered, or how the round ended.
     pub round: Round,
     /// The answers, in the order of names.

@@ -438,6 +438,23 @@ fn a_round_asks_more_than_it_wants_and_ends_with_what_it_wants() {
 }
 
 #[test]
+fn who_takes_a_place_over_is_timed_from_then() {
+    let select = dure_core::cohort::Select::Oort { preferred_s: 30.0, penalty: 2.0 };
+    let cohort = CohortSpec { size: Some(1), reassign: true, select, ..Default::default() };
+    let mut world = World::new(2, PlanSpec { measure: vec![], cohort, ..spec() });
+    world.settle();
+    let open = world.federation.open_round().unwrap();
+    let (round, first) = (open.id, open.cohort.first().unwrap().clone());
+    let other = if first == client(0) { client(1) } else { client(0) };
+    world.now = Time(40_000);
+    world.must(Command::Lose { client: first, epoch: 1 });
+    world.settle();
+    world.now = Time(50_000);
+    assert_eq!(world.answer(round, &other), Ok(1));
+    assert_eq!(world.federation.jobs[0].history.answers[&other].took.0, 10_000);
+}
+
+#[test]
 fn a_name_stands_for_a_version_and_can_be_taken_back() {
     let mut world = World::new(1, spec());
     world.finish();

@@ -153,6 +153,8 @@ pub enum TableName {
     NonIid,
     /// Eight rules against four attacks of 4 of 20 clients, on MNIST
     Byzantine,
+    /// How soon an accuracy is reached without cohorts and with them, where devices are alike and where some are slow, on MNIST
+    Asynchronous,
     /// How often a job is done, and how soon, on five machines that fail while they train
     Orchestration,
 }

@@ -1,5 +1,6 @@
 //! `dure bench`: figures beside other software's, measured in turn in the same run.
 
+mod asynchronous;
 mod codec;
 mod mnist;
 mod orchestration;

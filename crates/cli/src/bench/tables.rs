@@ -21,7 +21,7 @@ use dure_sim::{Progress, clients::Clients, repeat::Interval, simulate};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Measured, orchestration};
+use super::{Measured, asynchronous, orchestration};
 use crate::{
     args::{BenchTable, DataArgs, RecipeArgs, TableName},
     fail::Fail,
@@ -30,23 +30,23 @@ use crate::{
 };
 
 /// An experiment: every row with every column.
-struct Experiment {
-    title: &'static str,
-    recipe: &'static str,
+pub(super) struct Experiment {
+    pub(super) title: &'static str,
+    pub(super) recipe: &'static str,
     /// What stands everywhere.
-    keys: &'static [&'static str],
+    pub(super) keys: &'static [&'static str],
     /// What makes it small, beside what the recipe says.
-    smoke: &'static [&'static str],
+    pub(super) smoke: &'static [&'static str],
     /// What is tried, and its keys.
-    rows: &'static [(&'static str, &'static [&'static str])],
+    pub(super) rows: &'static [(&'static str, &'static [&'static str])],
     /// Where it is tried, and its keys.
-    columns: &'static [(&'static str, &'static [&'static str])],
+    pub(super) columns: &'static [(&'static str, &'static [&'static str])],
     /// The published figures, and those of an independent implementation, by row and column.
-    published: Option<Published>,
+    pub(super) published: Option<Published>,
 }
 
 /// Figures that others have come to.
-struct Published {
+pub(super) struct Published {
     /// A row's in the order of columns.
     rows: &'static [&'static [f64]],
     /// Each repeat's, by row and column, as JSON.
@@ -172,47 +172,59 @@ pub fn run(args: &BenchTable, say: &dyn Fn(String)) -> Result<Measured, Fail> {
         TableName::Fedprox => &FEDPROX,
         TableName::NonIid => &NON_IID,
         TableName::Byzantine => &BYZANTINE,
+        TableName::Asynchronous => return asynchronous::run(args, say),
         TableName::Orchestration => return orchestration::run(args, say),
     };
-    let seeds: Vec<u64> = (0..u64::from(args.seeds.unwrap_or(5))).collect();
-    let pairs: Vec<(usize, usize)> = (0..experiment.rows.len())
-        .flat_map(|row| (0..experiment.columns.len()).map(move |column| (row, column)))
-        .collect();
-    let mut came: Vec<Vec<(f64, Digest)>> = vec![vec![]; pairs.len()];
-    for seed in &seeds {
-        say(format!("{}: seed {} of {}", experiment.recipe, seed + 1, seeds.len()));
-        let data = data(experiment, args, *seed)?;
-        let one = |(row, column): &(usize, usize)| {
-            run_one(found(experiment, args, (*row, *column), *seed)?, data[*column].clone(), *seed)
-        };
-        let runs: Vec<(f64, Digest)> = pairs.par_iter().with_max_len(1).map(one).collect::<Result<_, Fail>>()?;
-        came.iter_mut().zip(runs).for_each(|(of_pair, run)| of_pair.push(run));
-    }
+    let (seeds, came) = every_cell(experiment, args, say, run_one)?;
     let reference: Option<Reference> =
         experiment.published.as_ref().map(|published| serde_json::from_str(published.reference)).transpose()?;
-    let cell = |((row, column), runs): (&(usize, usize), Vec<(f64, Digest)>)| {
-        let (names, accuracy) = (
-            (experiment.rows[*row].0, experiment.columns[*column].0),
-            runs.iter().map(|run| run.0).collect::<Vec<_>>(),
-        );
+    let cell = |((row, column), runs): ((usize, usize), Vec<(f64, Digest)>)| {
+        let (names, accuracy) =
+            ((experiment.rows[row].0, experiment.columns[column].0), runs.iter().map(|run| run.0).collect::<Vec<_>>());
         let theirs = reference.as_ref().and_then(|reference| reference.figures.get(names.0)?.get(names.1));
         Cell {
             row: names.0,
             column: names.1,
             over_seeds: Interval::new(accuracy.iter().copied(), 0.0),
-            published: experiment.published.as_ref().map(|published| published.rows[*row][*column]),
+            published: experiment.published.as_ref().map(|published| published.rows[row][column]),
             reference: theirs.map(|theirs| Interval::new(theirs.iter().copied(), 0.0)),
             difference: theirs.map(|theirs| Interval::between(&accuracy, theirs)),
             models: runs.into_iter().map(|run| run.1).collect(),
             accuracy,
         }
     };
-    let made = Made { title: experiment.title, seeds, cells: pairs.iter().zip(came).map(cell).collect() };
+    let made = Made { title: experiment.title, seeds, cells: came.into_iter().map(cell).collect() };
     let mut text = table(&made);
     if args.smoke {
         text += SMOKE;
     }
     Ok(Measured { text, json: serde_json::to_value(&made)? })
+}
+
+/// A row and a column, and what came of each seed.
+pub(super) type Came<T> = ((usize, usize), Vec<T>);
+
+/// The seeds, and what `run_one` makes of each in every row and column, a run a thread.
+pub(super) fn every_cell<T: Send>(
+    experiment: &Experiment,
+    args: &BenchTable,
+    say: &dyn Fn(String),
+    run_one: impl Fn(Found, DataSet, u64) -> Result<T, Fail> + Sync,
+) -> Result<(Vec<u64>, Vec<Came<T>>), Fail> {
+    let seeds: Vec<u64> = (0..u64::from(args.seeds.unwrap_or(5))).collect();
+    let row = |row| (0..experiment.columns.len()).map(move |column| (row, column));
+    let pairs: Vec<(usize, usize)> = (0..experiment.rows.len()).flat_map(row).collect();
+    let mut came: Vec<Came<T>> = pairs.iter().map(|pair| (*pair, vec![])).collect();
+    for seed in &seeds {
+        say(format!("{}: seed {} of {}", experiment.recipe, seed + 1, seeds.len()));
+        let data = data(experiment, args, *seed)?;
+        let one = |(row, column): &(usize, usize)| {
+            run_one(found(experiment, args, (*row, *column), *seed)?, data[*column].clone(), *seed)
+        };
+        let runs: Vec<T> = pairs.par_iter().with_max_len(1).map(one).collect::<Result<_, Fail>>()?;
+        came.iter_mut().zip(runs).for_each(|((_, of_pair), run)| of_pair.push(run));
+    }
+    Ok((seeds, came))
 }
 
 fn found(experiment: &Experiment, args: &BenchTable, (row, column): (usize, usize), seed: u64) -> Result<Found, Fail> {
@@ -261,7 +273,7 @@ fn run_one(found: Found, data: DataSet, seed: u64) -> Result<(f64, Digest), Fail
 }
 
 /// All rows that the data set holds out, as one.
-fn held_out(data: &DataSet) -> Option<(Inputs, Truth)> {
+pub(super) fn held_out(data: &DataSet) -> Option<(Inputs, Truth)> {
     let of = |client: &ClientRows| {
         let rows: Vec<u32> = ((client.len() - client.held_out) as u32..client.len() as u32).collect();
         (!rows.is_empty()).then(|| (client.inputs.take(&rows), client.truth.take(&rows)))
@@ -272,21 +284,21 @@ fn held_out(data: &DataSet) -> Option<(Inputs, Truth)> {
 }
 
 /// Judges models on the same rows.
-struct Judge {
+pub(super) struct Judge {
     trainer: Trainer,
     rows: Rows,
     all: Vec<u32>,
 }
 
 impl Judge {
-    fn new(work: &Work, statistics: Option<&Statistics>, (inputs, truth): &(Inputs, Truth)) -> Self {
+    pub(super) fn new(work: &Work, statistics: Option<&Statistics>, (inputs, truth): &(Inputs, Truth)) -> Self {
         let preprocessing = Preprocessing::of(&statistics.cloned().unwrap_or_default());
         let rows = Rows::new(inputs, truth, &work.schema, &preprocessing);
         let trainer = Trainer::new(work, &preprocessing, truth.len(), 1);
         Self { trainer, rows, all: (0..truth.len() as u32).collect() }
     }
 
-    fn accuracy(&mut self, params: &Params) -> f64 {
+    pub(super) fn accuracy(&mut self, params: &Params) -> f64 {
         let loaded = self.trainer.load(params, &[]);
         loaded.map_or(f64::NAN, |()| {
             let sums = self.trainer.evaluate(&self.rows, &self.all, false);
@@ -340,7 +352,7 @@ fn share(value: f64) -> String {
     format!("{value:.3}").trim_start_matches('0').to_owned()
 }
 
-fn within(interval: &Interval) -> String {
+pub(super) fn within(interval: &Interval) -> String {
     let half = interval.half_width.map_or_else(String::new, |half| format!(" ± {}", share(half)));
     format!("{}{half}", share(interval.mean))
 }

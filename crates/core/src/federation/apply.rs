@@ -181,13 +181,24 @@ impl Job {
                 } else if id.kind == Kind::Train {
                     self.history.ask(&cohort);
                 }
-                let staleness = BTreeMap::new();
-                self.stage =
-                    Stage::Open(Collection { id, version, cohort, among, places, opened, round, answers, staleness });
+                let (joined, staleness) = (BTreeMap::new(), BTreeMap::new());
+                self.stage = Stage::Open(Collection {
+                    id,
+                    version,
+                    cohort,
+                    among,
+                    places,
+                    opened,
+                    joined,
+                    round,
+                    answers,
+                    staleness,
+                });
             }
             Event::TaskReassigned { round, client } => {
                 if let Some(open) = self.collecting(*round) {
                     open.cohort.insert(client.clone());
+                    open.joined.insert(client.clone(), at);
                     open.round.invite(client);
                     self.history.ask(&BTreeSet::from([client.clone()]));
                     if self.is_asynchronous(*round) {
@@ -232,7 +243,7 @@ impl Job {
             && open.round.report(client).is_ok()
         {
             open.answers.insert(client.clone(), answer.clone());
-            began = began.or(Some(open.opened));
+            began = began.or(open.joined.get(client).copied()).or(Some(open.opened));
         }
         if let Some(began) = began {
             self.remember(round, client, answer, at.since(began));
