@@ -78,6 +78,12 @@ pub struct JobKeys {
     pub evaluate: bool,
     /// Whether it is trained once more in the end.
     pub refit: bool,
+    /// How many answers make a version; 0 if rounds have cohorts.
+    #[serde(default)]
+    pub buffer: usize,
+    /// Whether answers are mixed in, one at a time, where they make versions.
+    #[serde(default)]
+    pub mixes: bool,
 }
 
 /// What an operator does.
@@ -150,6 +156,8 @@ fn job(numbers: &mut Stream, sites: usize) -> JobKeys {
         measure: numbers.random_bool(0.4),
         evaluate: numbers.random_bool(0.5),
         refit: numbers.random_bool(0.2),
+        buffer: if numbers.random_bool(0.4) { numbers.random_range(1..=sites) } else { 0 },
+        mixes: numbers.random_bool(0.4),
     }
 }
 

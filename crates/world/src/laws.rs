@@ -144,10 +144,9 @@ fn each_key_made_one_job(rest: &Rest) -> Held {
     check(twice.is_none(), || format!("an idempotency key made several jobs: {twice:?}"))
 }
 
-/// Each version is its base and the mean of exactly the updates that its round has accepted, summed here once more and
-/// otherwise. Where columns are not scaled, a client's update moves its own weight alone: a unit vector.
+/// Each version is its base and the sum of exactly the updates that its round has taken, summed here once more and otherwise. Where columns are not scaled, a client's update moves its own weight alone: a unit vector.
 fn each_update_counts_once(rest: &Rest, records: &[Record]) -> Held {
-    let (federation, answers) = (Federation::replay(records), answers(records));
+    let (federation, answers, counted) = (Federation::replay(records), answers(records), counted(records));
     let mut versions = BTreeSet::new();
     for record in records {
         let Event::ModelPublished { version, job, round, sha256, parent, .. } = &record.event else { continue };
@@ -166,29 +165,65 @@ fn each_update_counts_once(rest: &Rest, records: &[Record]) -> Held {
         let base = federation.version(parent).ok_or_else(|| format!("version {version} has no parent"))?.sha256;
         let attempt = federation.version(*version).map_or(0, |version| version.attempt);
         let round = RoundId { job: job.id, kind: Kind::Train, ordinal: *round, attempt };
-        let mut updates: Vec<(ClientName, Update)> = vec![];
-        for ((_, client), answer) in answers.iter().filter(|((of, _), _)| *of == round) {
-            let sha256 = answer.blob().ok_or_else(|| format!("{client}'s answer in round {round} is no update"))?;
+        let newest = model(base)?;
+        let mut updates: Vec<(ClientName, Update, u32)> = vec![];
+        for (client, age) in counted.get(&round).into_iter().flatten() {
+            let task = RoundId { ordinal: round.ordinal - age, ..round };
+            let is_of = |(of, from): &&(RoundId, ClientName)| {
+                let same = (of.job, of.kind, of.ordinal) == (task.job, task.kind, task.ordinal);
+                same && from == client && (job.is_asynchronous(round) || of.attempt == task.attempt)
+            };
+            let key = answers.keys().find(is_of);
+            let answer = key.ok_or_else(|| format!("{client} counts in round {round}, and has not answered {task}"))?;
+            let sha256 = answers[answer].blob().ok_or_else(|| format!("{client}'s answer to {task} is no update"))?;
             let file = rest.passed.updates.get(&sha256).ok_or_else(|| format!("nobody has sent {sha256}"))?;
+            let (_, given) = federation.base_of(task).ok_or_else(|| format!("round {task} gave no version"))?;
             let (groups, scalars, codec) = (job.plan.groups(), &job.plan.scalars[..], job.plan.codec);
-            let expected = Expected { layout: &layout, groups, scalars, codec, base };
-            let update = decode_update(file, &expected, Some(sha256)).map_err(|error| format!("{sha256}: {error}"))?;
-            updates.push((client.clone(), update));
+            let expected = Expected { layout: &layout, groups, scalars, codec, base: given.sha256 };
+            let mut update =
+                decode_update(file, &expected, Some(sha256)).map_err(|error| format!("{sha256}: {error}"))?;
+            if job.plan.measure.is_empty() {
+                check_unit(*version, client, &update)?;
+            }
+            if job.plan.asynchronous().is_some_and(|asynchronous| asynchronous.mixes) {
+                let from = model(given.sha256)?;
+                let delta = update.groups.get_mut(DELTA).ok_or("an update without a delta")?.values_mut();
+                let way = from.values().iter().zip(newest.values());
+                delta.iter_mut().zip(way).for_each(|(delta, (from, newest))| *delta += from - newest);
+            }
+            updates.push((client.clone(), update, *age));
         }
         check(!updates.is_empty(), || format!("version {version} is of round {round}, which has no update"))?;
-        check_mean(*version, model(base)?.values(), next.values(), &updates)?;
-        if job.plan.measure.is_empty() {
-            check_units(*version, &updates)?;
-        }
+        check_sum(*version, job, (newest.values(), next.values()), &updates)?;
     }
     Ok(())
 }
 
-fn check_mean(version: u32, base: &[f32], next: &[f32], updates: &[(ClientName, Update)]) -> Held {
-    let total: f64 = updates.iter().map(|(_, update)| update.weight.get()).sum();
+/// Who counts in each training round that was completed, and how many versions old the answer was.
+fn counted(records: &[Record]) -> BTreeMap<RoundId, Vec<(ClientName, u32)>> {
+    let completed = records.iter().filter_map(|record| match &record.event {
+        Event::RoundCompleted { round, participants, staleness } if round.kind == Kind::Train => {
+            let age = |client: &ClientName| staleness.get(client).copied().unwrap_or(0);
+            Some((*round, participants.iter().map(|client| (client.clone(), age(client))).collect()))
+        }
+        _ => None,
+    });
+    completed.collect()
+}
+
+/// The next version is the one before and the sum of its updates: their mean by examples or, without cohorts, each by its age.
+fn check_sum(version: u32, job: &Job, (base, next): (&[f32], &[f32]), updates: &[(ClientName, Update, u32)]) -> Held {
+    let examples: f64 = updates.iter().map(|(_, update, _)| update.weight.get()).sum();
+    let share = |update: &Update, age: u32| match job.plan.asynchronous() {
+        None => update.weight.get() / examples,
+        Some(asynchronous) => {
+            let mixing = if asynchronous.mixes { 0.6 } else { 1.0 };
+            mixing / f64::from(1 + age).sqrt() / updates.len() as f64
+        }
+    };
     for (i, (before, after)) in base.iter().zip(next).enumerate() {
-        let sum: f64 = updates.iter().map(|(_, update)| update.weight.get() * f64::from(delta(update)[i])).sum();
-        let wanted = f64::from(*before) + sum / total;
+        let sum: f64 = updates.iter().map(|(_, update, age)| share(update, *age) * f64::from(delta(update)[i])).sum();
+        let wanted = f64::from(*before) + sum;
         check((wanted - f64::from(*after)).abs() <= ROUNDING * wanted.abs().max(1.0), || {
             format!("value {i} of version {version} is {after}, and its updates make it {wanted}")
         })?;
@@ -197,14 +232,11 @@ fn check_mean(version: u32, base: &[f32], next: &[f32], updates: &[(ClientName, 
 }
 
 /// Client i moves weight i, and the bias, which is last.
-fn check_units(version: u32, updates: &[(ClientName, Update)]) -> Held {
-    for (client, update) in updates {
-        let own: usize = client.as_str().trim_start_matches("site-").parse().unwrap_or(usize::MAX);
-        let weights = &delta(update)[..delta(update).len() - 1];
-        let moved: Vec<usize> = (0..weights.len()).filter(|i| weights[*i] != 0.0).collect();
-        check(moved.iter().all(|i| *i == own), || format!("{client} moved {moved:?} in version {version}"))?;
-    }
-    Ok(())
+fn check_unit(version: u32, client: &ClientName, update: &Update) -> Held {
+    let own: usize = client.as_str().trim_start_matches("site-").parse().unwrap_or(usize::MAX);
+    let weights = &delta(update)[..delta(update).len() - 1];
+    let moved: Vec<usize> = (0..weights.len()).filter(|i| weights[*i] != 0.0).collect();
+    check(moved.iter().all(|i| *i == own), || format!("{client} moved {moved:?} in version {version}"))
 }
 
 fn delta(update: &Update) -> &[f32] {
@@ -214,11 +246,12 @@ fn delta(update: &Update) -> &[f32] {
 /// A client's memory has advanced once for each of its updates that counts, and for no other.
 fn memories_agree(rest: &Rest, records: &[Record]) -> Held {
     let federation = Federation::replay(records);
-    let counted: BTreeSet<RoundId> =
-        federation.versions.iter().filter(|version| version.round > 0).map(round_of).collect();
-    let answers = answers(records);
+    let made = federation.versions.iter().filter(|version| version.round > 0).map(round_of);
+    let mut counted = counted(records);
+    let counting: Vec<ClientName> =
+        made.flat_map(|round| counted.remove(&round).unwrap_or_default()).map(|(client, _)| client).collect();
     for (client, (rounds, pending)) in &rest.memories {
-        let counts = answers.keys().filter(|(round, of)| of == client && counted.contains(round)).count() as u64;
+        let counts = counting.iter().filter(|of| *of == client).count() as u64;
         check(!pending, || format!("{client} still does not know what became of its answer"))?;
         check(*rounds == counts, || format!("{client} remembers {rounds} rounds, and {counts} of its updates count"))?;
     }

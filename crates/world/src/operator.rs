@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dure_agent::Carrier as _;
-use dure_core::plan::{Plan, PlanSpec};
+use dure_core::{
+    plan::{Plan, PlanSpec},
+    strategy::StrategySpec,
+};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -123,6 +126,15 @@ pub fn plan(keys: &JobKeys, sites: usize) -> Plan {
     spec.cohort.over_selection = if keys.over && keys.size > 0 { 1.5 } else { 1.0 };
     let most = if keys.size > 0 { keys.size } else { sites };
     spec.cohort.quorum = (keys.quorum > 0).then_some(keys.quorum.min(most));
+    if keys.buffer > 0 {
+        spec.strategy = match keys.mixes {
+            true => StrategySpec::of("fedasync"),
+            false => StrategySpec { buffer: Some(keys.buffer), ..StrategySpec::of("fedbuff") },
+        };
+        spec.cohort.over_selection = 1.0;
+        let buffer = if keys.mixes { 1 } else { keys.buffer };
+        spec.cohort.quorum = spec.cohort.quorum.map(|quorum| quorum.min(buffer));
+    }
     spec.cohort.deadline_s = keys.deadline_s.into();
     spec.stop.abandoned = 1000;
     if !keys.measure {

@@ -58,6 +58,8 @@ pub struct Report {
     pub complaints: usize,
     /// Rounds that were abandoned.
     pub abandoned: usize,
+    /// Versions that answers to older ones counted in.
+    pub stale: usize,
     /// The digest of the journal's end.
     pub head: Option<dure_core::digest::Digest>,
 }
@@ -252,8 +254,7 @@ impl World {
         if let Some(job) = federation.active() {
             match federation.waiting() {
                 Some(Waiting::Clients { .. }) if there => {
-                    let cohort = &job.plan.cohort;
-                    let enough = cohort.size.max(cohort.min_clients).max(cohort.quorum).unwrap_or(1);
+                    let enough = job.plan.needed();
                     if taking_part.count() >= enough {
                         return Err(format!("job {} waits for clients, and {enough} are there", job.id));
                     }
@@ -322,6 +323,7 @@ impl World {
         let platters = iter::once(&self.server.platter).chain(self.sites.iter().map(|site| &site.platter));
         let failed =
             |platter: &Arc<Mutex<Platter>>| platter.lock().unwrap_or_else(PoisonError::into_inner).failed_syncs;
+        let staleness = rest.journal.iter().filter(|entry| entry.event.get().contains("\"staleness\":{")).count();
         let is_of_units = |version: &&Version| {
             version.round > 0 && rest.shown.job(version.job).is_some_and(|job| job.plan.measure.is_empty())
         };
@@ -335,6 +337,7 @@ impl World {
             units: rest.shown.versions.iter().filter(is_of_units).count(),
             complaints: 0,
             abandoned,
+            stale: staleness,
             head: rest.journal.last().map(|entry| entry.hash),
         }
     }

@@ -81,9 +81,9 @@ fn eventful(reports: &[Report]) {
     let [deaths, abandoned, versions] = [sum(|r| r.deaths), sum(|r| r.abandoned as u64), sum(|r| r.versions as u64)];
     let (entries, requests, histories) = (sum(|r| r.entries as u64), sum(|r| r.requests), reports.len() as u64);
     let [power_losses, failed_syncs] = [sum(|r| r.power_losses), sum(|r| r.failed_syncs)];
-    let [units, complaints] = [sum(|r| r.units as u64), sum(|r| r.complaints as u64)];
+    let [units, complaints, stale] = [sum(|r| r.units as u64), sum(|r| r.complaints as u64), sum(|r| r.stale as u64)];
     println!(
-        "{histories} histories: {entries} events, {versions} versions ({units} of units), {abandoned} abandoned rounds, \
+        "{histories} histories: {entries} events, {versions} versions ({units} of units, {stale} with old answers), {abandoned} abandoned rounds, \
          {deaths} deaths ({power_losses} by loss of power), {failed_syncs} failed syncs, {complaints} witnesses of a cut \
          journal, {requests} requests"
     );
@@ -91,6 +91,7 @@ fn eventful(reports: &[Report]) {
         assert!(deaths > histories && versions > 3 * histories && abandoned > histories / 8, "too little happens");
         assert!(power_losses > histories / 4 && failed_syncs > histories / 8, "too little goes wrong");
         assert!(units > histories && complaints > histories / 10, "too little is looked at");
+        assert!(stale > histories / 10, "no answer is late");
     }
 }
 
