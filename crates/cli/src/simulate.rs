@@ -240,9 +240,25 @@ fn tables(found: &Found, clients: &Clients, run: &Simulation, report: &Report) -
     said += &format!("\nmodel    {} parameters, sha256 {}\n", model.parameters, model.sha256);
     said += &format!("journal  {} events, head {}\n", journal.sequence, journal.hash);
     let memory = show::bytes(report.peak_rss_bytes);
-    said += &world_words(&[&report.rounds[..], &report.refit].concat());
+    let rounds = [&report.rounds[..], &report.refit].concat();
+    said += &age_words(&rounds);
+    said += &world_words(&rounds);
     said += &format!("took     {wall_s:.2} s on {threads} threads, {memory} of memory at most\n");
     said
+}
+
+/// How old answers were, where rounds have no cohort.
+fn age_words(rounds: &[RoundRow]) -> String {
+    let ages: f64 = rounds.iter().map(|row| row.staleness * row.participants as f64).sum();
+    let answers: usize = rounds.iter().map(|row| row.participants).sum();
+    let oldest = rounds.iter().map(|row| row.staleness).fold(0.0, f64::max);
+    if oldest == 0.0 {
+        return String::new();
+    }
+    format!(
+        "answers  {:.1} versions old in the mean, {oldest:.1} in the round with the oldest\n",
+        ages / answers as f64
+    )
 }
 
 /// What the rounds took in the simulated world, and what they waited for.

@@ -74,7 +74,7 @@ pub enum SimError {
     #[error(transparent)]
     Reject(#[from] Reject),
     /// Nobody will come whom the job waits for.
-    #[error("the job waits for ever: {0}; lower plan.cohort.size, quorum or min_clients")]
+    #[error("the job waits for ever: {0}; lower plan.cohort.size, quorum or min_clients, or strategy.buffer")]
     Waiting(Waiting),
     /// Rounds were abandoned until the job gave up.
     #[error("the job gave up after {rounds} abandoned rounds: {reason}")]
