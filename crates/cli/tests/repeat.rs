@@ -113,5 +113,8 @@ fn plans_are_compared_in_the_world_of_the_first() {
     assert!(of(&told["settings"][1], "virtual_s") > of(&told["settings"][0], "virtual_s"));
     let said = |args: &[&str]| String::from_utf8_lossy(&dure(args).stderr).into_owned();
     assert!(said(&["simulate", "fitbit", "--compare"]).contains("name at least two recipes"));
+    assert!(said(&["simulate", "fitbit", "fitbit", "--compare"]).contains("--compare: fitbit is named twice"));
+    let both = ["simulate", "fedprox", "--sweep", "strategy.mu=0,1", "plan.strategy.mu=2"];
+    assert!(said(&both).contains("--sweep: strategy.mu is given twice"));
     assert!(said(&["simulate", "fitbit", "news", "--compare"]).contains("fitbit and news cannot be compared"));
 }

@@ -323,14 +323,17 @@ fn check_strategy(spec: &PlanSpec) -> Result<(), PlanError> {
         return contradiction(format!("strategy.name = {} with {scalar}", spec.strategy.name), declared, why);
     }
     let (needs, least) = (combine.needs(), spec.cohort.least());
+    if let Some(keep) = spec.strategy.keep.filter(|keep| *keep > least) {
+        let why = "a round may end with fewer answers than are to be kept; raise the quorum or keep fewer";
+        return contradiction(format!("strategy.keep = {keep}"), spec.cohort.least_words(), why);
+    }
     if least >= needs || needs == 1 {
         return Ok(());
     }
     let byzantine = spec.strategy.byzantine.unwrap_or(0);
     let named = format!("strategy.byzantine = {byzantine} with {}, which needs {needs} answers,", spec.strategy.name);
-    let key = spec.cohort.least_key();
     let why = "a round may end with too few to outvote so many liars; raise the quorum or lower byzantine";
-    contradiction(named, format!("{key} = {least}"), why)
+    contradiction(named, spec.cohort.least_words(), why)
 }
 
 /// A job without cohorts has no use for what cohorts alone have.
@@ -440,7 +443,15 @@ pub(crate) mod tests {
             "strategy.byzantine = 1 with krum, which needs 5 answers, and cohort.quorum = 4 contradict each other: ";
         assert!(liars.starts_with(begins), "{liars}");
         let everybody = refused(|p| p.strategy = krum.clone());
-        assert!(everybody.contains("and cohort.min_clients = 1 contradict"), "{everybody}");
+        assert!(
+            everybody.contains("and no cohort.quorum, cohort.size or cohort.min_clients contradict"),
+            "{everybody}"
+        );
+        let keep = refused(|p| {
+            let keep = StrategySpec { byzantine: Some(1), keep: Some(6), ..StrategySpec::of("multikrum") };
+            (p.strategy, p.cohort.size) = (keep, Some(5));
+        });
+        assert!(keep.starts_with("strategy.keep = 6 and cohort.size = 5 contradict each other"), "{keep}");
         let enough =
             PlanSpec { strategy: krum, cohort: CohortSpec { size: Some(5), ..CohortSpec::default() }, ..spec() };
         assert!(Plan::new(enough).is_ok());

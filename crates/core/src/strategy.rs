@@ -14,7 +14,7 @@ use crate::{
 
 /// What a plan says of its strategy: a name, and whichever of the keys its row of [`NAMES`] takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table such as { name = \"fedavg\" }")]
 pub struct StrategySpec {
     /// One of [`NAMES`].
     pub name: String,

@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 
 /// How a client steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "name",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table such as { name = \"sgd\", learning_rate = 0.1 }"
+)]
 pub enum LocalOptimizer {
     /// Gradient descent, with momentum if there is some. As PyTorch does it.
     Sgd {
@@ -46,7 +51,12 @@ fn is_zero(value: &f32) -> bool {
 
 /// How the learning rate changes from round to round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "name",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table such as { name = \"constant\" }"
+)]
 pub enum Schedule {
     /// It stays. (Braces, so that a key it does not have is refused.)
     #[default]

@@ -6,7 +6,7 @@ use crate::network::activation::sigmoid;
 
 /// What training makes small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields, expecting = "a table such as { name = \"mse\" }")]
 pub enum Loss {
     /// Half the square up to `delta`, straight beyond. Huber 1964.
     Huber {

@@ -46,7 +46,12 @@ pub struct Work {
 
 /// What is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "name",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table such as { name = \"mlp\", hidden = [64] }"
+)]
 pub enum ModelSpec {
     /// One linear layer.
     Logistic {},

@@ -100,6 +100,14 @@ fn values(args: &Simulate) -> Result<Vec<Asked>, Fail> {
         warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
         Ok(Asked { setting, recipe, found })
     };
+    let of = |typed: &str| {
+        typed.split_once('=').map_or(String::new(), |(key, _)| key.trim_start_matches("plan.").to_owned())
+    };
+    let mut keys: Vec<String> = args.sweep.iter().chain(&args.recipe.overrides).map(|typed| of(typed)).collect();
+    keys.sort_unstable();
+    if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Fail::usage(format!("--sweep: {} is given twice; a sweep says all of a key's values", twice[0])));
+    }
     settings(&args.sweep)?.into_iter().map(one).collect()
 }
 
@@ -130,6 +138,12 @@ fn recipes(args: &Simulate) -> Result<Vec<Asked>, Fail> {
         }
         warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
         asked.push(Asked { setting: vec![name.clone()], recipe, found });
+    }
+    let folder = |name: &str| name.replace('/', "_");
+    let mut names: Vec<String> = asked.iter().map(|asked| folder(&asked.setting.join(","))).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Fail::usage(format!("--compare: {} is named twice; give each plan a recipe of its own", twice[0])));
     }
     if asked.len() < 2 {
         return Err(Fail::usage("--compare: name at least two recipes, as in `dure simulate a.toml b.toml --compare`"));

@@ -20,7 +20,7 @@ use history::History;
 
 /// How many of the eligible clients a round asks, and how many answers it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table such as { size = 10 }")]
 pub struct CohortSpec {
     /// How many answers a round wants; those of all that are eligible if absent.
     pub size: Option<usize>,
@@ -47,7 +47,12 @@ pub struct CohortSpec {
 
 /// Who is asked to train.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "name",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table such as { name = \"ring\" }"
+)]
 pub enum Select {
     /// Each with the same probability.
     #[default]
@@ -116,13 +121,11 @@ impl CohortSpec {
         self.quorum.or(self.size).or(self.min_clients).unwrap_or(1)
     }
 
-    /// The key that says so.
-    pub fn least_key(&self) -> &'static str {
-        match (self.quorum, self.size) {
-            (Some(_), _) => "cohort.quorum",
-            (None, Some(_)) => "cohort.size",
-            (None, None) => "cohort.min_clients",
-        }
+    /// What says so, in words.
+    pub fn least_words(&self) -> String {
+        let said = |key: &str, value: Option<usize>| value.map(|value| format!("cohort.{key} = {value}"));
+        let said = said("quorum", self.quorum).or(said("size", self.size)).or(said("min_clients", self.min_clients));
+        said.unwrap_or_else(|| "no cohort.quorum, cohort.size or cohort.min_clients".into())
     }
 
     /// How many answers a round of `cohort` clients wants, if that is fewer than it asks.

@@ -10,7 +10,12 @@ use serde::{
 
 /// A layer, in PyTorch's terms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "layer", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "layer",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table such as { layer = \"relu\" }"
+)]
 pub enum LayerSpec {
     /// A fully connected layer.
     Linear {

@@ -23,7 +23,12 @@ const MAX_CELLS: usize = 1 << 24;
 
 /// How a data set is divided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "name",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table such as { name = \"iid\", clients = 10 }"
+)]
 pub enum Partition {
     /// Shuffled, and cut into parts whose sizes differ by at most one.
     Iid {

@@ -26,7 +26,12 @@ pub struct Byzantine {
 
 /// What a liar does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "name",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table such as { name = \"sign_flip\" }"
+)]
 pub enum Attack {
     /// It sends the opposite of its update, times `factor`.
     SignFlip {
