@@ -354,7 +354,8 @@ impl Driver {
         let updates: Vec<Update> = std::mem::take(&mut self.updates).into_values().collect();
         self.deserted = 0;
         let bytes_down = (models.blob().len() * round.cohort.len()) as u64;
-        models.advance(job, &updates, round.among, clients.threads().current_num_threads())?;
+        let threads = clients.threads();
+        threads.install(|| models.advance(job, &updates, round.among, threads.current_num_threads()))?;
         clients.keep(round.answers.keys());
         let (id, sha256, state) = (job.id, models.sha256(), models.state_sha256());
         let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());

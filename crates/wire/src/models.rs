@@ -11,12 +11,17 @@ use dure_core::{
     optimizer::{Combined, State},
     update::Update,
 };
+use rayon::prelude::*;
 use serde_json::Map;
 
 use crate::{DecodeError, Expected, decode_model, decode_update, encode_model, update::encode_groups};
 
-/// How many coordinates are combined at a time; bounds the memory of combining, whatever the model's size.
-pub const CHUNK: usize = 1 << 14;
+/// How many coordinates are combined at a time; bounds the memory of combining, whatever the model's size. Their sums stay in a
+/// core's nearest cache.
+pub const CHUNK: usize = 1 << 11;
+
+/// How many coordinates of all updates together one thread combines before others would have begun.
+const ALONE: usize = 1 << 18;
 
 /// A job's newest model version, and what its optimizer remembers.
 pub struct Models {
@@ -68,7 +73,7 @@ impl Models {
     }
 
     /// Combines `updates` (in the order of names), those of a round that could have asked `among` clients, on `threads`
-    /// threads, steps, and makes the next version.
+    /// threads of the pool that it runs in, steps, and makes the next version.
     pub fn advance(&mut self, job: &Job, updates: &[Update], among: usize, threads: usize) -> Result<(), AdvanceError> {
         // A round that nobody answered moves nothing, not even what an optimizer keeps of its way.
         if updates.is_empty() {
@@ -184,16 +189,12 @@ fn combine(
             rule.combine(begin..begin + out.len(), &mut InMemory::new(&deltas, &weights), out)
         })
     };
-    if out.len() <= CHUNK || threads <= 1 {
+    if deltas.len() * out.len() <= ALONE || threads <= 1 {
         return part(0, out);
     }
+    // Threads that are there already: small models are combined in less time than it takes to start one.
     let share = out.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let parts = out.chunks_mut(share).enumerate();
-        let parts: Vec<_> = parts.map(|(i, out)| scope.spawn(move || part(i * share, out))).collect();
-        let done = |part: std::thread::ScopedJoinHandle<'_, _>| part.join().expect("combining does not panic");
-        parts.into_iter().try_for_each(done)
-    })
+    out.par_chunks_mut(share).enumerate().try_for_each(|(i, out)| part(i * share, out))
 }
 
 /// Where updates lie, measured by threads: what is summed, and in which order, does not depend on their number.
