@@ -97,8 +97,11 @@ impl SplitSpec {
             return Err(TooFewRows { needed: self.needed() });
         }
         let mut order: Vec<u32> = (0..rows as u32).collect();
-        order.shuffle(&mut stream(seed, Purpose::Split, client.as_str(), 0));
         let later = usize::from(self.validation > 0.0);
+        // Where all rows are for one purpose nobody sees an order.
+        if later > 0 || self.test > 0.0 || self.fold.is_some() {
+            order.shuffle(&mut stream(seed, Purpose::Split, client.as_str(), 0));
+        }
         let test = match self.fold {
             Some(Fold { number, of }) => {
                 let [start, end] = [number - 1, number].map(|i| rows * i as usize / of as usize);

@@ -60,7 +60,8 @@ pub fn local(clients: &Clients, job: &Job, (work, rounds): (&Work, u32)) -> Resu
         train(&mut trainer, work, job, (&rows, split.rows(job.plan.rows)), rounds, &mut numbers)?;
         Ok(trainer.evaluate(&rows, &split.test, true))
     };
-    let everybody = clients.data().clients.par_iter().zip(clients.splits());
+    let splits: Vec<Split> = clients.splits().collect();
+    let everybody = clients.data().clients.par_iter().zip(&splits);
     let sums: Vec<Sums> = clients.threads().install(|| everybody.map(alone).collect::<Result<_, TrainError>>())?;
     Ok(Figures::of(clients.data().clients.iter().map(|client| &client.name).zip(&sums)))
 }

@@ -1,6 +1,7 @@
 //! Everybody's rows and the threads that work on them: tasks in, answers out, in the order of names.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -25,7 +26,7 @@ use dure_learn::{
     standardise::Preprocessing,
     task::{Done, Task},
     work::Work,
-    world::{Byzantine, Device, Way, World},
+    world::{Attack, Byzantine, Device, Way, World},
 };
 use dure_wire::{Expected, Models, decode_update, encode_update};
 use rayon::prelude::*;
@@ -58,10 +59,10 @@ struct Made {
     own: Vec<f32>,
 }
 
-/// The rows as a job scales them, with a trainer for each thread, and what each client keeps.
+/// A trainer for each thread of a job, and what each client keeps.
 struct Prepared {
     job: u32,
-    clients: Vec<Client>,
+    reading: Reading,
     trainers: Vec<Trainer>,
     /// What a client begins with of what it keeps.
     beginning: Vec<f32>,
@@ -71,14 +72,36 @@ struct Prepared {
     own: BTreeMap<usize, Vec<f32>>,
     /// Of their last tasks: they count when the answers do.
     pending: BTreeMap<usize, Vec<f32>>,
-    /// Who lies, and how.
+}
+
+/// How a job reads rows: scaled by what it has measured, and with what liars say of theirs.
+struct Reading {
+    preprocessing: Preprocessing,
+    byzantine: Option<Byzantine>,
     liars: BTreeSet<ClientName>,
+}
+
+impl Reading {
+    /// A client as the job sees it. It is made whenever it is asked something: whoever waits has nothing of its own.
+    fn client(&self, data: &ClientRows, work: &Work, seed: u64) -> Client {
+        let (mut data, split) = (Cow::Borrowed(data), divide(data, &work.split, seed));
+        if let Some(attack) = self.attack(&data.name) {
+            let target = &work.schema.target;
+            let scale = self.preprocessing.of_column(&target.name);
+            attack.spoil(&mut data.to_mut().truth, &split, target.classes.len(), scale);
+        }
+        Client::new(&data, split, &work.schema, &self.preprocessing)
+    }
+
+    /// How a client lies, if it does.
+    fn attack(&self, client: &ClientName) -> Option<Attack> {
+        self.byzantine.filter(|_| self.liars.contains(client)).map(|byzantine| byzantine.attack)
+    }
 }
 
 /// All clients of a simulation.
 pub struct Clients {
     data: DataSet,
-    splits: Vec<Split>,
     work: Work,
     seed: u64,
     world: World,
@@ -108,9 +131,9 @@ impl From<TooFewRows> for ClientsError {
 impl Clients {
     /// Divides everybody's rows by `seed`, for work on `threads` threads.
     pub fn new(data: DataSet, work: Work, seed: u64, threads: usize) -> Result<Self, ClientsError> {
-        let splits = split(&data, &work.split, seed)?;
+        check(&data, &work.split)?;
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        Ok(Self { data, splits, work, seed, world: World::default(), trace: vec![], threads, prepared: None })
+        Ok(Self { data, work, seed, world: World::default(), trace: vec![], threads, prepared: None })
     }
 
     /// The same clients in a world, on the devices of its trace if it has one.
@@ -147,7 +170,7 @@ impl Clients {
             None => Device::drawn(&self.trace, job.seed, client)?,
         };
         let (training, plan) = (&self.work.training, &job.plan);
-        let rows = self.splits[self.position(client)?].rows(plan.rows).len();
+        let rows = self.split(self.position(client)?).rows(plan.rows).len();
         let amount = self.world.amount(job.seed, client, round.ordinal, training.amount());
         let groups = plan.groups().len() as u64;
         // The server's control variate comes with the model, and is as long.
@@ -158,7 +181,7 @@ impl Clients {
     /// Goes on with a job of other work or another seed, on the same rows.
     pub fn take_up(&mut self, work: Work, seed: u64) -> Result<(), ClientsError> {
         if (&work, seed) != (&self.work, self.seed) {
-            self.splits = split(&self.data, &work.split, seed)?;
+            check(&self.data, &work.split)?;
             (self.work, self.seed, self.prepared) = (work, seed, None);
         }
         Ok(())
@@ -170,8 +193,13 @@ impl Clients {
     }
 
     /// What each client's rows are for.
-    pub fn splits(&self) -> &[Split] {
-        &self.splits
+    pub fn splits(&self) -> impl Iterator<Item = Split> {
+        self.data.clients.iter().map(|client| divide(client, &self.work.split, self.seed))
+    }
+
+    /// What the rows of the client at `position` are for.
+    fn split(&self, position: usize) -> Split {
+        divide(&self.data.clients[position], &self.work.split, self.seed)
     }
 
     /// What trainers are told.
@@ -194,21 +222,20 @@ impl Clients {
         };
         self.prepare(job);
         let Some(prepared) = &mut self.prepared else { unreachable!("just prepared") };
-        let Prepared { clients, trainers, beginning, own, pending, liars, .. } = prepared;
+        let Prepared { reading, trainers, beginning, own, pending, .. } = prepared;
         let task = Task::of((&job.plan, job.seed), round, (base.params, base.control), &self.work);
         let (codec, digest) = (job.plan.codec, base.sha256);
+        let (data, work, seed) = (&self.data.clients, &self.work, self.seed);
         let (world, next) = (&self.world, AtomicUsize::new(0));
-        let attack = world.byzantine.map(|byzantine| byzantine.attack);
         // Every thread takes the next client until there is none, so that a slow one holds up nobody.
         let take = |trainer: &mut Trainer| {
             let mut replies = Vec::new();
             while let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let client = &clients[*position];
+                let client = reading.client(&data[*position], work, seed);
                 let amount = world.amount(job.seed, &client.name, round.ordinal, task.amount);
-                let mut done = Task { amount, ..task }.answer(trainer, client, own.get(position).unwrap_or(beginning));
-                if let (Ok(Done::Trained(update, _)), Some(attack)) = (&mut done, attack)
-                    && liars.contains(&client.name)
-                {
+                let own = own.get(position).unwrap_or(beginning);
+                let mut done = Task { amount, ..task }.answer(trainer, &client, own);
+                if let (Ok(Done::Trained(update, _)), Some(attack)) = (&mut done, reading.attack(&client.name)) {
                     attack.forge(update, job.seed, &client.name, round.ordinal);
                 }
                 replies.push((*position, done.and_then(|done| reply(done, &task, codec, digest))));
@@ -242,10 +269,11 @@ impl Clients {
     pub fn predictions(&mut self, job: &Job, params: &Params) -> Result<Vec<(f64, f64)>, TrainError> {
         self.prepare(job);
         let Some(prepared) = &mut self.prepared else { unreachable!("just prepared") };
-        let Prepared { clients, trainers, beginning, keeps, own, .. } = prepared;
+        let Prepared { reading, trainers, beginning, keeps, own, .. } = prepared;
         let Some(trainer) = trainers.first_mut() else { return Ok(vec![]) };
         let mut pairs = Vec::new();
-        for (i, (client, data)) in clients.iter().zip(&self.data.clients).enumerate() {
+        for (i, data) in self.data.clients.iter().enumerate() {
+            let client = reading.client(data, &self.work, self.seed);
             trainer.load(params, keeps.parts(own.get(&i).unwrap_or(beginning)).layers)?;
             let (test, Truth::Numbers(target)) = (&client.split.test, &data.truth) else { return Ok(vec![]) };
             let truths = test.iter().map(|row| target[*row as usize]);
@@ -260,11 +288,11 @@ impl Clients {
     }
 
     fn measure(&self, position: usize, which: TrainingRows) -> Answer {
-        let rows = self.splits[position].rows(which);
-        Answer::Measured { statistics: measure(&self.data.clients[position], &self.work.schema, rows) }
+        let (data, split) = (&self.data.clients[position], self.split(position));
+        Answer::Measured { statistics: measure(data, &self.work.schema, split.rows(which)) }
     }
 
-    /// Scales everybody's rows by what the job has measured, once a job.
+    /// Makes trainers for what the job has measured, once a job.
     fn prepare(&mut self, job: &Job) {
         if self.prepared.as_ref().is_some_and(|prepared| prepared.job == job.id) {
             return;
@@ -274,17 +302,7 @@ impl Clients {
         let names = self.data.clients.iter().map(|client| &client.name);
         let byzantine = self.world.byzantine;
         let liars = byzantine.map(|byzantine| byzantine.among(job.seed, names)).unwrap_or_default();
-        let target = &self.work.schema.target;
-        let client = |(data, split): (&ClientRows, &Split)| {
-            let mut data = std::borrow::Cow::Borrowed(data);
-            if let Some(Byzantine { attack, .. }) = byzantine.filter(|_| liars.contains(&data.name)) {
-                let scale = preprocessing.of_column(&target.name);
-                attack.spoil(&mut data.to_mut().truth, split, target.classes.len(), scale);
-            }
-            Client::new(&data, split.clone(), &self.work.schema, &preprocessing)
-        };
-        let clients = self.data.clients.iter().zip(&self.splits).map(client).collect();
-        let most_rows = self.splits.iter().map(|split| split.both.len().max(split.test.len())).max().unwrap_or(1);
+        let most_rows = self.splits().map(|split| split.both.len().max(split.test.len())).max().unwrap_or(1);
         // A thread for each client of a round; where there are more, a large step shares out its work.
         let threads = self.threads.current_num_threads();
         let at_once = threads.min(job.plan.cohort.size.unwrap_or(usize::MAX)).clamp(1, self.data.clients.len().max(1));
@@ -293,15 +311,27 @@ impl Clients {
         let keeps = Own::of(&self.work, job.plan.objective()).expect("the work was checked");
         let beginning = keeps.beginning(&self.work, job.seed).expect("the work was checked");
         let (own, pending) = (BTreeMap::new(), BTreeMap::new());
-        let job = job.id;
-        self.prepared = Some(Prepared { job, clients, trainers, beginning, keeps, own, pending, liars });
+        let (job, reading) = (job.id, Reading { preprocessing, byzantine, liars });
+        self.prepared = Some(Prepared { job, reading, trainers, beginning, keeps, own, pending });
     }
 }
 
 /// Divides everybody's rows.
 pub fn split(data: &DataSet, spec: &SplitSpec, seed: u64) -> Result<Vec<Split>, TooFewRows> {
-    let divide = |client: &ClientRows| spec.divide(client.len() - client.held_out, client.held_out, seed, &client.name);
-    data.clients.iter().map(divide).collect()
+    check(data, spec)?;
+    Ok(data.clients.iter().map(|client| divide(client, spec, seed)).collect())
+}
+
+/// Whether every client has the rows that it takes to divide them.
+fn check(data: &DataSet, spec: &SplitSpec) -> Result<(), TooFewRows> {
+    let few = |client: &ClientRows| client.len() - client.held_out < spec.needed();
+    if data.clients.iter().any(few) { Err(TooFewRows { needed: spec.needed() }) } else { Ok(()) }
+}
+
+/// Divides the rows of a client that was checked.
+fn divide(client: &ClientRows, spec: &SplitSpec, seed: u64) -> Split {
+    let rows = client.len() - client.held_out;
+    spec.divide(rows, client.held_out, seed, &client.name).expect("the client was checked")
 }
 
 /// Stops 5 and 6 of a round: what was done becomes an answer. An update is encoded, and read back as a server would.

@@ -388,7 +388,8 @@ impl Driver {
         let bytes_down = (models.blob().len() * tasks) as u64;
         let ages = round.ages();
         let answers = Answers { updates: &updates, staleness: &ages, among: round.among };
-        models.advance(job, answers, clients.threads().current_num_threads())?;
+        let threads = clients.threads();
+        threads.install(|| models.advance(job, answers, threads.current_num_threads()))?;
         clients.keep(round.answers.keys());
         let (id, sha256, state) = (job.id, models.sha256(), models.state_sha256());
         let wall_s = self.opened.map_or(0.0, |opened| opened.elapsed().as_secs_f64());

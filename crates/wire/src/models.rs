@@ -11,12 +11,17 @@ use dure_core::{
     optimizer::{Combined, State},
     update::{DELTA, Update},
 };
+use rayon::prelude::*;
 use serde_json::Map;
 
 use crate::{DecodeError, Expected, decode_model, decode_update, encode_model, update::encode_groups};
 
-/// How many coordinates are combined at a time; bounds the memory of combining, whatever the model's size.
-pub const CHUNK: usize = 1 << 14;
+/// How many coordinates are combined at a time; bounds the memory of combining, whatever the model's size. Their sums stay in a
+/// core's nearest cache.
+pub const CHUNK: usize = 1 << 11;
+
+/// How many coordinates of all updates together one thread combines before others would have begun.
+const ALONE: usize = 1 << 18;
 
 /// A job's newest model version, and what its optimizer remembers.
 pub struct Models {
@@ -85,7 +90,7 @@ impl Models {
         delta.values_mut().iter_mut().zip(between).for_each(|(delta, (base, newest))| *delta += base - newest);
     }
 
-    /// Combines the answers of a round on `threads` threads, steps, and makes the next version.
+    /// Combines the answers of a round on `threads` threads of the pool that it runs in, steps, and makes the next version.
     pub fn advance(&mut self, job: &Job, answers: Answers<'_>, threads: usize) -> Result<(), AdvanceError> {
         let Answers { updates, among, .. } = answers;
         // A round that nobody answered moves nothing, not even what an optimizer keeps of its way.
@@ -202,16 +207,12 @@ fn combine(
             rule.combine(begin..begin + out.len(), &mut InMemory::new(&deltas, &weights), out)
         })
     };
-    if out.len() <= CHUNK || threads <= 1 {
+    if deltas.len() * out.len() <= ALONE || threads <= 1 {
         return part(0, out);
     }
+    // Threads that are there already: small models are combined in less time than it takes to start one.
     let share = out.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let parts = out.chunks_mut(share).enumerate();
-        let parts: Vec<_> = parts.map(|(i, out)| scope.spawn(move || part(i * share, out))).collect();
-        let done = |part: std::thread::ScopedJoinHandle<'_, _>| part.join().expect("combining does not panic");
-        parts.into_iter().try_for_each(done)
-    })
+    out.par_chunks_mut(share).enumerate().try_for_each(|(i, out)| part(i * share, out))
 }
 
 /// Where updates lie, measured by threads: what is summed, and in which order, does not depend on their number.

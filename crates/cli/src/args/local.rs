@@ -74,6 +74,7 @@ Examples:
   taskset -c 1 dure bench train --python .venv/bin/python
   taskset -c 1 dure bench simulate --data DIR --python .venv/bin/python
   dure bench simulate --task mnist-cnn --data DIR --python .venv/bin/python
+  taskset -c 1 dure bench simulate --task thousand --python .venv/bin/python
   dure bench codec --python .venv/bin/python
   dure bench codec --models mnist-fedavg --recipes mnist-fedavg,news
   dure bench serve --python .venv/bin/python
@@ -92,9 +93,9 @@ pub enum BenchCommand {
     Simulate {
         #[command(flatten)]
         bench: BenchArgs,
-        /// The folder of the task's data set: Fitbit's, or MNIST's
+        /// The folder of the task's data set: Fitbit's, or MNIST's. Other tasks make theirs up
         #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+        data: Option<PathBuf>,
         /// What is simulated
         #[arg(long, value_name = "TASK", value_enum, default_value_t)]
         task: SimulateTask,
@@ -167,6 +168,8 @@ pub enum SimulateTask {
     Fitbit,
     /// 10 of 100 clients with 600 digits each, a convolutional network: on one core and on all
     MnistCnn,
+    /// 100 of 1,000 made-up people with 32 days each, the same perceptron; and what a second thread brings
+    Thousand,
 }
 
 #[derive(Debug, Arguments)]

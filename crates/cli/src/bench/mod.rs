@@ -8,6 +8,7 @@ mod recover;
 mod serve;
 mod simulate;
 mod tables;
+mod thousand;
 mod train;
 
 use std::{
@@ -94,8 +95,11 @@ pub fn run(args: &args::Bench) -> Result<String, Fail> {
 fn measured(command: &BenchCommand, say: &dyn Fn(String)) -> Result<Measured, Fail> {
     let rows = match command {
         BenchCommand::Train(args) => train::run(args)?,
-        BenchCommand::Simulate { bench, data, task: SimulateTask::Fitbit } => simulate::run(bench, data)?,
-        BenchCommand::Simulate { bench, data, task: SimulateTask::MnistCnn } => mnist::run(bench, data, say)?,
+        BenchCommand::Simulate { bench, data, task } => match task {
+            SimulateTask::Fitbit => simulate::run(bench, needed(data)?)?,
+            SimulateTask::MnistCnn => mnist::run(bench, needed(data)?, say)?,
+            SimulateTask::Thousand => thousand::run(bench, say)?,
+        },
         BenchCommand::Serve { bench, clients } => serve::run(bench, usize::from(*clients))?,
         BenchCommand::Recover { .. } => recover::run()?,
         BenchCommand::Codec(args) => return codec::run(args, say),
@@ -110,6 +114,11 @@ fn measured(command: &BenchCommand, say: &dyn Fn(String)) -> Result<Measured, Fa
     });
     let table = show::table(&["what", "unit", "dure", "peer", "its figure", "peer ÷ dure"], cells);
     Ok(Measured { text: format!("{table}\n"), json: serde_json::json!({"rows": rows}) })
+}
+
+/// The folder of a task that is measured on real data.
+fn needed(data: &Option<PathBuf>) -> Result<&Path, Fail> {
+    data.as_deref().ok_or_else(|| Fail::usage("--data DIR is needed: the folder of the task's data set"))
 }
 
 /// A figure in a table.

@@ -1,19 +1,20 @@
-"""Federated averaging on Fitbit's daily activity, done by three Python peers.
+"""Federated averaging on people's daily activity, done by three Python peers.
 
 Run with numpy, torch and the peer's own package (none, pfl, or flwr[simulation]) installed:
 
-    python peer_fedavg.py loop|pfl|flower DATA.csv ROUNDS
+    python peer_fedavg.py loop|pfl|flower DATA.csv ROUNDS [COHORT]
 
 loop is the plainest PyTorch loop, pfl is pfl-research's SimulatedBackend in one process, flower is
-Flower's run_simulation with its default backend and settings. DATA.csv is dailyActivity_merged.csv;
-each person (Id) is a client, days with neither steps nor calories are left out, and the ten
+Flower's run_simulation with its default backend and settings. DATA.csv is Fitbit's
+dailyActivity_merged.csv or a table like it; each person (Id) is a client, days with neither steps nor calories are left out, and the ten
 features and the target (Calories) are standardised by their mean and population standard deviation
 over all rows.
 
-All three do the same work: an MLP 10-64-64-32-1 from one seed, every person in every round, one
-local epoch in batches of 32 in the file's order, a fresh Adam(1e-3), Huber(0.5), local models
-averaged by number of rows, PyTorch on one thread. So their final losses should agree but for
-rounding. No round evaluates the model, except that pfl cannot skip it in its first.
+All three do the same work: an MLP 10-64-64-32-1 from one seed, COHORT people drawn anew in every
+round, or everybody, one local epoch in batches of 32 in the file's order, a fresh Adam(1e-3),
+Huber(0.5), local models averaged by number of rows, PyTorch on one thread. So with everybody their
+final losses should agree but for rounding. No round evaluates the model, except that pfl cannot
+skip it in its first.
 
 It prints one JSON line, the last on stdout:
 
@@ -36,6 +37,7 @@ import importlib.metadata
 import itertools
 import json
 import os
+import random
 import statistics
 import sys
 from pathlib import Path
@@ -136,14 +138,16 @@ def train(model, x, y):
 # Each peer gives back the final model and the clock before the first round and after each one.
 
 
-def loop(path, rounds):
+def loop(path, rounds, cohort):
     model = initial_model()
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    total = sum(len(x) for x, _ in people(path))
+    numbers = random.Random(0)
     clock = [time.perf_counter()]
     for _ in range(rounds):
+        asked = numbers.sample(people(path), cohort)
+        total = sum(len(x) for x, _ in asked)
         mean = {name: torch.zeros_like(value) for name, value in state.items()}
-        for x, y in people(path):
+        for x, y in asked:
             model.load_state_dict(state)
             train(model, x, y)
             for name, value in model.state_dict().items():
@@ -154,7 +158,7 @@ def loop(path, rounds):
     return model, clock
 
 
-def pfl(path, rounds):
+def pfl(path, rounds, cohort):
     from pfl.aggregate.simulate import SimulatedBackend
     from pfl.aggregate.weighting import WeightByDatapoints
     from pfl.algorithm.base import NNAlgorithmParams
@@ -168,7 +172,7 @@ def pfl(path, rounds):
     from pfl.model.pytorch import PyTorchModel
 
     users = [PyTorchTensorDataset(tensors) for tensors in people(path)]
-    # With a cohort of all users, this sampler goes through each of them once a round.
+    # This sampler asks nobody again before everybody has been asked.
     sampler = get_user_sampler("minimize_reuse", list(range(len(users))))
     dataset = FederatedDataset(users.__getitem__, sampler)
     clock = []
@@ -187,7 +191,7 @@ def pfl(path, rounds):
         NNAlgorithmParams(
             central_num_iterations=rounds,
             evaluation_frequency=rounds + 1,
-            train_cohort_size=len(users),
+            train_cohort_size=cohort,
             val_cohort_size=None,
         ),
         SimulatedBackend(dataset, dataset, postprocessors=[WeightByDatapoints()]),
@@ -205,7 +209,7 @@ def pfl(path, rounds):
     return module, clock
 
 
-def flower(path, rounds):
+def flower(path, rounds, cohort):
     import ray  # noqa: F401  (only to find out here whether the simulation extra is installed)
     from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
     from flwr.clientapp import ClientApp
@@ -233,8 +237,10 @@ def flower(path, rounds):
     @server_app.main()
     def serve(grid, context):
         strategy = FedAvg(
-            fraction_train=1.0,
+            fraction_train=cohort / clients,
             fraction_evaluate=0.0,
+            # A share is taken of those who are there when it begins: no fewer than these.
+            min_train_nodes=cohort,
             min_available_nodes=clients,
             train_metrics_aggr_fn=lambda replies, _: MetricRecord({"clients": len(replies)}),
         )
@@ -250,8 +256,8 @@ def flower(path, rounds):
     run_simulation(server_app, client_app, num_supernodes=clients)
     (result,) = results
     counts = [result.train_metrics_clientapp[i]["clients"] for i in range(1, rounds + 1)]
-    if counts != [clients] * rounds:
-        raise RuntimeError(f"not every client answered every round: {counts}")
+    if counts != [cohort] * rounds:
+        raise RuntimeError(f"not everybody who was asked answered: {counts}")
     model = initial_model()
     model.load_state_dict(result.arrays.to_torch_state_dict())
     return model, clock
@@ -275,16 +281,19 @@ def seconds_since_process_start():
 
 
 def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in PEERS or not sys.argv[3].isdecimal():
-        sys.exit(f"usage: peer_fedavg.py {'|'.join(PEERS)} DATA.csv ROUNDS")
+    numbers = sys.argv[3:]
+    asked = len(numbers) in (1, 2) and all(number.isdecimal() for number in numbers)
+    if not asked or sys.argv[1] not in PEERS:
+        sys.exit(f"usage: peer_fedavg.py {'|'.join(PEERS)} DATA.csv ROUNDS [COHORT]")
     name, package, run = PEERS[sys.argv[1]]
-    path, rounds = str(Path(sys.argv[2]).resolve()), int(sys.argv[3])
+    path, rounds = str(Path(sys.argv[2]).resolve()), int(numbers[0])
+    cohort = int(numbers[1]) if len(numbers) > 1 else len(people(path))
     if rounds < 2:
         sys.exit("at least two rounds are needed: the first is not counted")
 
     torch.set_num_threads(1)
     try:
-        model, clock = run(path, rounds)
+        model, clock = run(path, rounds, cohort)
     except ModuleNotFoundError as error:
         missing(error)
 

@@ -22,12 +22,17 @@ use crate::{
     source::{self, Found},
 };
 
-const SCRIPT: (&str, &str) = ("peer_fedavg.py", include_str!("peer_fedavg.py"));
-const ROUNDS: u32 = 20;
+/// The same for other software: by its name, in Python.
+pub const SCRIPT: (&str, &str) = ("peer_fedavg.py", include_str!("peer_fedavg.py"));
+/// The first is not counted.
+pub const ROUNDS: u32 = 20;
 const REPEATS: usize = 5;
 
+/// What the script knows.
+pub const PEERS: [&str; 3] = ["loop", "pfl", "flower"];
+
 /// What makes the recipe do what the others do: no split, no evaluation, no second job.
-const ALIKE: [&str; 4] = ["split.test=0", "split.validation=0", "evaluate.every=0", "refit=false"];
+pub const ALIKE: [&str; 4] = ["split.test=0", "split.validation=0", "evaluate.every=0", "refit=false"];
 
 /// Ours, then each of the others.
 pub fn run(args: &BenchArgs, data: &Path) -> Result<Vec<Row>, Fail> {
@@ -53,13 +58,13 @@ pub fn run(args: &BenchArgs, data: &Path) -> Result<Vec<Row>, Fail> {
         ]
     };
     let mut all = vec![];
-    for peer in ["loop", "pfl", "flower"] {
+    for peer in PEERS {
         let file = data.join(&alike.recipe.site.file);
         let file = file.to_str().context("the data set's path is not UTF-8")?;
         let Some((told, watched)) = script(args.python.as_deref(), SCRIPT, &[peer, file, &ROUNDS.to_string()])? else {
             continue;
         };
-        let name = format!("{} {}", told["peer"].as_str().unwrap_or(peer), told["version"].as_str().unwrap_or(""));
+        let name = called(&told);
         let its_round_ms = told["round_s"].as_f64().context("round_s")? * 1e3;
         all.extend(rows(Some((&name, its_round_ms, watched.wall_s, watched.peak_rss_bytes as f64 / 1048576.0))));
     }
@@ -67,6 +72,11 @@ pub fn run(args: &BenchArgs, data: &Path) -> Result<Vec<Row>, Fail> {
         all.extend(rows(None));
     }
     Ok(all)
+}
+
+/// What a peer calls itself, and its version.
+pub fn called(told: &serde_json::Value) -> String {
+    format!("{} {}", told["peer"].as_str().unwrap_or_default(), told["version"].as_str().unwrap_or_default())
 }
 
 fn load(found: &Found, data: &Path) -> Result<dure_learn::data::DataSet, Fail> {

@@ -116,7 +116,7 @@ fn one(
         args.recipe.overrides.push(format!("split.fold={{number={number},of={of}}}"));
     }
     let came = train(&args, &Found { recipe, origin: found.origin.clone() }, bar, started)?;
-    let rows = |of: fn(&Split) -> usize| came.clients.splits().iter().map(of).sum::<usize>();
+    let rows = |of: fn(&Split) -> usize| came.clients.splits().map(|split| of(&split)).sum::<usize>();
     let shared = rows(|split| split.test.len()) as f64 / rows(|split| split.both.len()).max(1) as f64;
     let mut report = came.report;
     let late = late(&report.rounds, compared(Says::of_schema(&came.clients.work().schema))[0]);

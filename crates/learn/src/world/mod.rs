@@ -132,8 +132,12 @@ impl World {
 
     /// How much of the `whole` of its training, in epochs or steps, a client has time for in a round.
     pub fn amount(&self, seed: u64, client: &ClientName, round: u32, whole: u32) -> u32 {
+        // Drawn only where somebody straggles: it is asked of every client of every round.
+        if self.stragglers == 0.0 || whole <= 1 {
+            return whole;
+        }
         let mut numbers = stream(seed, Purpose::World, client.as_str(), u64::from(round));
-        let straggles = numbers.random::<f64>() < self.stragglers && whole > 1;
+        let straggles = numbers.random::<f64>() < self.stragglers;
         if straggles { numbers.random_range(1..whole) } else { whole }
     }
 
