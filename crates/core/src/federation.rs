@@ -55,7 +55,14 @@ pub struct Member {
     pub epoch: u32,
     /// Whether it takes tasks.
     pub ready: bool,
-    /// Why it takes none, has left or was evicted, in somebody's words.
+    /// What else is known of it. Of most members that is nothing, and there may be very many.
+    pub known: Option<Box<Known>>,
+}
+
+/// What may be known of a member.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// Why it takes no tasks, has left or was evicted, in somebody's words.
     pub reason: String,
     /// The last training task that it has answered, by the round that gave it.
     pub answered: Option<RoundId>,
@@ -63,6 +70,20 @@ pub struct Member {
     pub counted: Option<RoundId>,
     /// What its device says of itself, as far as a job asked for it.
     pub facts: Facts,
+}
+
+static NOTHING: Known = Known { reason: String::new(), answered: None, counted: None, facts: Facts::new() };
+
+impl Member {
+    /// What else is known of it.
+    pub fn known(&self) -> &Known {
+        self.known.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to be changed.
+    fn known_mut(&mut self) -> &mut Known {
+        self.known.get_or_insert_default()
+    }
 }
 
 /// What has become of a task.
@@ -255,16 +276,15 @@ impl Federation {
         self.jobs.iter().find(|job| matches!(job.status, Status::Running | Status::Paused))
     }
 
-    /// The members who take tasks.
-    pub fn eligible(&self) -> BTreeSet<ClientName> {
+    /// The members who take tasks, in the order of names.
+    pub fn eligible(&self) -> Vec<&ClientName> {
         let ready = self.members.iter().filter(|(_, member)| member.standing == Standing::Active && member.ready);
-        ready.map(|(name, _)| name.clone()).collect()
+        ready.map(|(name, _)| name).collect()
     }
 
     /// The fact by which a job's filter leaves a client out of its training rounds, if it does.
     pub fn left_out(&self, job: &Job, client: &ClientName) -> Option<&'static str> {
-        let nothing = Facts::new();
-        job.plan.cohort.filter?.leaves_out(self.members.get(client).map_or(&nothing, |member| &member.facts))
+        job.plan.cohort.filter?.leaves_out(&self.members.get(client).map_or(&NOTHING, Member::known).facts)
     }
 
     /// What `client` is to do, if that is anything.
@@ -301,9 +321,9 @@ impl Federation {
         if let Some(given) = job.under_way.get(&task.client).filter(|given| given.round == task.round) {
             return Some(if given.answer.is_some() { TaskState::Answered } else { TaskState::Awaited });
         }
-        let counted_in = self.members.get(&task.client).filter(|member| member.answered == Some(task.round));
-        if matches!(&job.stage, Stage::Commit(round) if counted_in.and_then(|member| member.counted) == Some(round.id))
-        {
+        let answered = self.members.get(&task.client).map(Member::known);
+        let answered = answered.filter(|known| known.answered == Some(task.round));
+        if matches!(&job.stage, Stage::Commit(round) if answered.and_then(|known| known.counted) == Some(round.id)) {
             return Some(TaskState::Answered);
         }
         let known = job.collection(task.round);
@@ -334,13 +354,13 @@ impl Federation {
     /// is remembered: it asks about that before it goes on.
     fn trained(&self, task: &TaskId, job: &Job) -> Option<bool> {
         let RoundId { job: id, ordinal, .. } = task.round;
-        let member = self.members.get(&task.client)?;
+        let known = self.members.get(&task.client)?.known();
         let makes = |v: &Version, round: RoundId| {
             (v.job, v.round, v.attempt) == (round.job, round.ordinal, round.attempt) && round.ordinal > 0
         };
         let made = |round| self.versions.iter().rev().any(|version| makes(version, round));
-        match member.answered {
-            Some(answered) if answered == task.round => Some(member.counted.is_some_and(made)),
+        match known.answered {
+            Some(answered) if answered == task.round => Some(known.counted.is_some_and(made)),
             Some(answered) if (answered.job, answered.sequence()) > (id, task.round.sequence()) => None,
             // It has not answered a round that was.
             _ => (ordinal <= job.completed || job.last.as_ref().is_some_and(|last| last.id == task.round))

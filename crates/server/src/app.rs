@@ -189,7 +189,7 @@ async fn greet(driver: &Driver, client: &ClientName) -> Result<(), Refused> {
     let Some(member) = member else { return Err(Refused::NotAMember(client.clone())) };
     match member.standing {
         Standing::Left => return Err(Refused::NotAMember(client.clone())),
-        Standing::Evicted => return Err(Refused::Evicted(client.clone(), member.reason)),
+        Standing::Evicted => return Err(Refused::Evicted(client.clone(), member.known().reason.clone())),
         Standing::Active => driver.shared.touch(client),
         Standing::Lost => {
             driver.shared.touch(client);

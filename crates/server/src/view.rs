@@ -71,7 +71,8 @@ pub fn client(shared: &Shared, federation: &Federation, name: &ClientName) -> Op
 fn reason(federation: &Federation, name: &ClientName, member: &Member) -> String {
     let job = federation.active().or(federation.jobs.last());
     let declined = job.and_then(|job| job.declined.get(name)).map(|reason| format!("declined: {reason}"));
-    if member.reason.is_empty() { declined.unwrap_or_default() } else { member.reason.clone() }
+    let reason = &member.known().reason;
+    if reason.is_empty() { declined.unwrap_or_default() } else { reason.clone() }
 }
 
 /// How a client stands; `None` if there never was one of this name.

@@ -250,7 +250,7 @@ impl World {
         }
         let Some(federation) = self.server.federation(FEDERATION) else { return Ok(false) };
         let taking_part = self.sites.iter().filter(|site| site.takes_part());
-        let there = taking_part.clone().all(|site| federation.eligible().contains(&site.client));
+        let there = taking_part.clone().all(|site| federation.eligible().contains(&&site.client));
         if let Some(job) = federation.active() {
             match federation.waiting() {
                 Some(Waiting::Clients { .. }) if there => {

@@ -29,15 +29,15 @@ pub struct Answered {
 impl History {
     /// These were asked.
     pub fn ask(&mut self, cohort: &BTreeSet<ClientName>) {
-        self.cursor = round_from(cohort, self.cursor.as_ref()).last().cloned().or(self.cursor.take());
+        self.cursor = round_from(cohort.iter(), self.cursor.as_ref()).last().cloned().or(self.cursor.take());
     }
 }
 
 /// All names, beginning with the first after `cursor`, and from the first name on after the last.
 pub fn round_from<'a>(
-    names: &'a BTreeSet<ClientName>,
+    names: impl Iterator<Item = &'a ClientName> + Clone,
     cursor: Option<&'a ClientName>,
 ) -> impl Iterator<Item = &'a ClientName> {
     let after = move |name: &&ClientName| cursor.is_none_or(|cursor| *name > cursor);
-    names.iter().filter(move |name| after(name)).chain(names.iter().filter(move |name| !after(name)))
+    names.clone().filter(move |name| after(name)).chain(names.filter(move |name| !after(name)))
 }

@@ -139,17 +139,17 @@ impl CohortSpec {
     }
 }
 
-/// Whom a training round asks: `size` of the `eligible`, all of them if there are no more.
+/// Whom a training round asks: `size` of the `eligible`, who are in the order of names, all of them if there are no more.
 pub fn select(
     select: Select,
-    eligible: &BTreeSet<ClientName>,
+    eligible: &[&ClientName],
     size: Option<usize>,
     (seed, round, attempt): (u64, u32, u32),
     history: &History,
 ) -> BTreeSet<ClientName> {
     let size = size.unwrap_or(eligible.len());
     if size >= eligible.len() {
-        return eligible.clone();
+        return all(eligible);
     }
     match select {
         Select::Random => random(eligible, Some(size), seed, round, attempt),
@@ -166,7 +166,7 @@ pub fn select(
 /// `size` of the `eligible`, each with the same probability; all of them if there are no more. An abandoned round's retry
 /// draws afresh, for its cohort may have been the reason.
 pub fn random(
-    eligible: &BTreeSet<ClientName>,
+    eligible: &[&ClientName],
     size: Option<usize>,
     seed: u64,
     round: u32,
@@ -174,12 +174,16 @@ pub fn random(
 ) -> BTreeSet<ClientName> {
     let size = size.unwrap_or(eligible.len());
     if size >= eligible.len() {
-        return eligible.clone();
+        return all(eligible);
     }
-    let mut names: Vec<&ClientName> = eligible.iter().collect();
+    let mut names = eligible.to_vec();
     let ordinal = u64::from(round) << 32 | u64::from(attempt);
     let (chosen, _) = names.partial_shuffle(&mut stream(seed, Purpose::Cohort, "", ordinal), size);
-    chosen.iter().map(|name| (*name).clone()).collect()
+    all(chosen)
+}
+
+fn all(names: &[&ClientName]) -> BTreeSet<ClientName> {
+    names.iter().map(|name| (*name).clone()).collect()
 }
 
 #[cfg(test)]
@@ -192,11 +196,15 @@ mod tests {
         (0..n).map(|i| ClientName::new(format!("client-{i}")).unwrap()).collect()
     }
 
+    fn refs(names: &BTreeSet<ClientName>) -> Vec<&ClientName> {
+        names.iter().collect()
+    }
+
     #[test]
     fn every_client_is_chosen_about_as_often() {
         let mut counts = std::collections::BTreeMap::new();
         for round in 1..=2000 {
-            for name in random(&names(10), Some(3), 1, round, 1) {
+            for name in random(&refs(&names(10)), Some(3), 1, round, 1) {
                 *counts.entry(name).or_insert(0) += 1;
             }
         }
@@ -206,7 +214,7 @@ mod tests {
 
     #[test]
     fn each_round_and_each_attempt_draws_afresh() {
-        let draw = |seed, round, attempt| random(&names(40), Some(20), seed, round, attempt);
+        let draw = |seed, round, attempt| random(&refs(&names(40)), Some(20), seed, round, attempt);
         let cohorts = [draw(1, 1, 1), draw(2, 1, 1), draw(1, 2, 1), draw(1, 1, 2)];
         assert_eq!(cohorts.iter().collect::<BTreeSet<_>>().len(), 4);
     }
@@ -218,11 +226,11 @@ mod tests {
         let losses = [0.1, 0.9, 0.5, 0.7].map(answer);
         let history = History { answers: all.iter().cloned().zip(losses).collect(), ..History::default() };
         let asked = |candidates| {
-            let cohort = select(Select::PowerOfChoice { candidates }, &all, Some(2), (1, 7, 1), &history);
+            let cohort = select(Select::PowerOfChoice { candidates }, &refs(&all), Some(2), (1, 7, 1), &history);
             cohort.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(asked(5), ["client-1", "client-4"]);
-        assert_eq!(asked(2), random(&all, Some(2), 1, 7, 1).iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(asked(2), random(&refs(&all), Some(2), 1, 7, 1).iter().map(ToString::to_string).collect::<Vec<_>>());
     }
 
     proptest! {
@@ -233,7 +241,7 @@ mod tests {
             let history = History { cursor: all.first().cloned(), answers: all.iter().cloned().zip(losses.into_iter().map(answer)).collect() };
             let ways = [Select::Random, Select::Ring {}, Select::PowerOfChoice { candidates: 7 }, Select::Oort { preferred_s: 30.0, penalty: 2.0 }];
             for way in ways {
-                let cohort = select(way, &all, Some(size), (3, round, 1), &history);
+                let cohort = select(way, &refs(&all), Some(size), (3, round, 1), &history);
                 prop_assert_eq!(cohort.len(), size.min(n), "{:?}", way);
                 prop_assert!(cohort.is_subset(&all));
             }
@@ -242,10 +250,10 @@ mod tests {
         #[test]
         fn a_cohort_has_the_size_asked_for_and_is_drawn_alike_again(n in 1usize..40, size in 1usize..50, seed: u64) {
             let eligible = names(n);
-            let cohort = random(&eligible, Some(size), seed, 3, 1);
+            let cohort = random(&refs(&eligible), Some(size), seed, 3, 1);
             prop_assert_eq!(cohort.len(), size.min(n));
             prop_assert!(cohort.is_subset(&eligible));
-            prop_assert_eq!(&cohort, &random(&eligible, Some(size), seed, 3, 1));
+            prop_assert_eq!(&cohort, &random(&refs(&eligible), Some(size), seed, 3, 1));
         }
     }
 }

@@ -20,14 +20,14 @@ const CUT_OFF: f64 = 0.95;
 /// times its loss, more the longer ago that was, and less if it took longer than `preferred_s`: (T/t)^`penalty`. The loss is the mean and
 /// not the root of the mean square, which clients do not send; and T is fixed, where the paper has a pacer.
 pub fn select(
-    eligible: &BTreeSet<ClientName>,
+    eligible: &[&ClientName],
     (size, preferred_s, penalty): (usize, f64, f64),
     (seed, round, attempt): (u64, u32, u32),
     history: &History,
 ) -> BTreeSet<ClientName> {
     let mut numbers = stream(seed, Purpose::Cohort, "oort", u64::from(round) << 32 | u64::from(attempt));
     let (known, mut new): (Vec<&ClientName>, Vec<&ClientName>) =
-        eligible.iter().partition(|name| history.answers.contains_key(*name));
+        eligible.iter().copied().partition(|name| history.answers.contains_key(*name));
     let (first, decay, least) = EXPLORED;
     let share = (first * libm::pow(decay, f64::from(round.saturating_sub(1)))).max(least);
     let explored = ((share * size as f64).round() as usize).min(new.len()).max(size.saturating_sub(known.len()));
@@ -76,14 +76,16 @@ mod tests {
         let answer = |i: usize| Answered { round: 1, loss: loss(i), examples: 10.0, took: Duration(took_s(i) * 1000) };
         let answers = all.iter().enumerate().map(|(i, name)| (name.clone(), answer(i))).collect();
         let history = History { cursor: None, answers };
-        let cohorts: Vec<_> = (2..202).map(|round| select(&all, (3, 10.0, 2.0), (1, round, 1), &history)).collect();
+        let cohorts: Vec<_> = (2..202)
+            .map(|round| select(&all.iter().collect::<Vec<_>>(), (3, 10.0, 2.0), (1, round, 1), &history))
+            .collect();
         assert!(cohorts.iter().all(|cohort| cohort.len() == 3));
         all.iter().map(|name| cohorts.iter().filter(|cohort| cohort.contains(name)).count()).collect()
     }
 
     #[test]
     fn who_has_never_trained_is_explored_and_then_utility_counts() {
-        let first = select(&names(10), (3, 10.0, 2.0), (1, 1, 1), &History::default());
+        let first = select(&names(10).iter().collect::<Vec<_>>(), (3, 10.0, 2.0), (1, 1, 1), &History::default());
         assert_eq!(first.len(), 3);
         let by_loss = counts(|i| if i < 3 { 5.0 } else { 0.1 }, |_| 1);
         assert!(by_loss[..3].iter().all(|n| *n == 200) && by_loss[3..].iter().all(|n| *n == 0), "{by_loss:?}");

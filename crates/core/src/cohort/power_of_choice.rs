@@ -9,7 +9,7 @@ use crate::name::ClientName;
 /// takes the `size` of them with the largest losses. As in their rpow-d the losses are those that clients last trained with, so nothing more
 /// is sent; who has not trained yet comes first. Ties go by names.
 pub fn select(
-    eligible: &BTreeSet<ClientName>,
+    eligible: &[&ClientName],
     (size, candidates): (usize, usize),
     (seed, round, attempt): (u64, u32, u32),
     history: &History,

@@ -7,8 +7,8 @@ use crate::name::ClientName;
 
 /// The next `size` of the eligible after the one that was asked last, in the order of names; after the last comes the first. The
 /// cursor is in the journal, so it survives restarts.
-pub fn select(eligible: &BTreeSet<ClientName>, size: usize, history: &History) -> BTreeSet<ClientName> {
-    round_from(eligible, history.cursor.as_ref()).take(size).cloned().collect()
+pub fn select(eligible: &[&ClientName], size: usize, history: &History) -> BTreeSet<ClientName> {
+    round_from(eligible.iter().copied(), history.cursor.as_ref()).take(size).cloned().collect()
 }
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod tests {
         };
         let mut history = History::default();
         let mut next = |eligible: &str| {
-            let cohort = select(&names(eligible), 2, &history);
+            let cohort = select(&names(eligible).iter().collect::<Vec<_>>(), 2, &history);
             history.ask(&cohort);
             cohort.iter().map(|name| name.as_str()).collect::<String>()
         };

@@ -32,12 +32,10 @@ impl Federation {
             }
             Event::ClientJoined { client, epoch, ready } => {
                 self.ask_again(client);
-                let before = self.members.get(client);
-                let (answered, counted) = before.map_or((None, None), |member| (member.answered, member.counted));
-                let facts = before.map(|member| member.facts.clone()).unwrap_or_default();
-                let (standing, epoch, ready, reason) = (Standing::Active, *epoch, *ready, String::new());
-                self.members
-                    .insert(client.clone(), Member { standing, epoch, ready, reason, answered, counted, facts });
+                let mut known = self.members.remove(client).and_then(|before| before.known);
+                known.iter_mut().for_each(|known| known.reason.clear());
+                let (standing, epoch, ready) = (Standing::Active, *epoch, *ready);
+                self.members.insert(client.clone(), Member { standing, epoch, ready, known });
             }
             Event::ClientReturned { client, epoch } => {
                 if let Some(member) = self.members.get_mut(client) {
@@ -47,12 +45,13 @@ impl Federation {
             Event::ReadinessChanged { client, ready, reason } => {
                 self.ask_again(client);
                 if let Some(member) = self.members.get_mut(client) {
-                    (member.ready, member.reason) = (*ready, reason.clone());
+                    member.ready = *ready;
+                    member.known_mut().reason.clone_from(reason);
                 }
             }
             Event::FactsChanged { client, facts } => {
                 if let Some(member) = self.members.get_mut(client) {
-                    member.facts.clone_from(facts);
+                    member.known_mut().facts.clone_from(facts);
                 }
             }
             Event::AliasSet { alias, version } => self.name_version(alias, *version),
@@ -70,7 +69,7 @@ impl Federation {
     fn away(&mut self, client: &ClientName, standing: Standing, reason: Option<&String>) {
         if let Some(member) = self.members.get_mut(client) {
             member.standing = standing;
-            member.reason = reason.unwrap_or(&member.reason).clone();
+            reason.into_iter().for_each(|reason| member.known_mut().reason.clone_from(reason));
         }
         for job in &mut self.jobs {
             job.under_way.retain(|name, task| name != client || task.answer.is_some());
@@ -102,13 +101,14 @@ impl Federation {
         match event {
             Event::AnswerAccepted { round, client, .. } if round.kind == Kind::Train => {
                 if let Some(member) = self.members.get_mut(client) {
-                    (member.answered, member.counted) = (Some(*round), None);
+                    let known = member.known_mut();
+                    (known.answered, known.counted) = (Some(*round), None);
                 }
             }
             Event::RoundCompleted { round, participants, .. } if round.kind == Kind::Train => {
                 for client in participants {
                     if let Some(member) = self.members.get_mut(client) {
-                        member.counted = Some(*round);
+                        member.known_mut().counted = Some(*round);
                     }
                 }
             }

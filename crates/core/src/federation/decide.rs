@@ -84,13 +84,13 @@ impl Federation {
         match member.standing {
             Standing::Evicted => Err(Reject::Evicted(client.clone())),
             Standing::Left => Err(Reject::UnknownClient(client.clone())),
-            _ if (member.ready, &member.reason) == (ready, &reason) => Ok(vec![]),
+            _ if (member.ready, &member.known().reason) == (ready, &reason) => Ok(vec![]),
             _ => Ok(vec![Event::ReadinessChanged { client: client.clone(), ready, reason }]),
         }
     }
 
     fn note(&self, client: &ClientName, facts: &Facts) -> Result<Vec<Event>, Reject> {
-        let same = self.member(client)?.facts == *facts;
+        let same = self.member(client)?.known().facts == *facts;
         Ok(if same { vec![] } else { vec![Event::FactsChanged { client: client.clone(), facts: facts.clone() }] })
     }
 

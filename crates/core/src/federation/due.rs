@@ -57,9 +57,9 @@ impl Federation {
             return None;
         }
         // Who has declined once is likely to decline again; asked each time it would end the job for everybody.
-        let declined = eligible.iter().filter(|client| job.declined.contains_key(*client)).count();
+        let declined = eligible.iter().filter(|client| job.declined.contains_key(**client)).count();
         if eligible.len() - declined >= job.plan.needed() {
-            eligible.retain(|client| !job.declined.contains_key(client));
+            eligible.retain(|client| !job.declined.contains_key(*client));
         }
         let deadline = now + job.plan.cohort.deadline();
         if let Some(asynchronous) = job.plan.asynchronous().filter(|_| round.kind == Kind::Train) {
@@ -85,7 +85,7 @@ impl Federation {
         job: &Job,
         round: RoundId,
         buffer: usize,
-        eligible: &BTreeSet<ClientName>,
+        eligible: &[&ClientName],
         (now, deadline): (Time, Time),
     ) -> Event {
         let mut held: Vec<(Time, &ClientName)> =
@@ -96,7 +96,8 @@ impl Federation {
         let mut cohort: BTreeSet<ClientName> = working.cloned().collect();
         let places = job.plan.cohort.size.unwrap_or(eligible.len()).saturating_sub(cohort.len());
         if held.len() < buffer && places > 0 {
-            let others = eligible.iter().filter(|client| !job.under_way.contains_key(*client)).cloned().collect();
+            let idle = |client: &&ClientName| !job.under_way.contains_key(*client);
+            let others: Vec<&ClientName> = eligible.iter().copied().filter(idle).collect();
             let drawn_by = (job.seed, round.ordinal, round.attempt);
             cohort.extend(cohort::select(job.plan.cohort.select, &others, Some(places), drawn_by, &job.history));
         }
@@ -127,7 +128,7 @@ impl Federation {
         let may = |client: &ClientName| {
             !asked(client) && !job.declined.contains_key(client) && self.left_out(job, client).is_none()
         };
-        let others: BTreeSet<ClientName> = self.eligible().into_iter().filter(may).collect();
+        let others: Vec<&ClientName> = self.eligible().into_iter().filter(|client| may(client)).collect();
         let next = if asynchronous {
             // The cohort grows with every draw, so each draws numbers of its own.
             let drawn_by = (job.seed, open.id.ordinal, (open.cohort.len() as u32) << 8 | open.id.attempt);

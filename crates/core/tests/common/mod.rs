@@ -115,7 +115,8 @@ impl World {
         for _ in 0..1000 {
             self.retry();
             let Some(round) = self.open() else { return };
-            for name in self.federation.eligible() {
+            let names: Vec<_> = self.federation.eligible().into_iter().cloned().collect();
+            for name in names {
                 let asked = self.federation.task_of(&name).map_or(round, |asked| asked.round);
                 drop(self.answer(asked, &name));
             }

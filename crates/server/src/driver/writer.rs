@@ -12,6 +12,7 @@ use dure_core::{
     federation::{Command, Federation, Reject},
     job::Stage,
     journal::{Entry, Head},
+    name::ClientName,
     time::Time,
 };
 use dure_machine::kill;
@@ -156,7 +157,8 @@ impl Writer {
         let idle = self.ahead.active().filter(|job| matches!(job.stage, Stage::Idle));
         let Some(filter) = idle.and_then(|job| job.plan.cohort.filter) else { return };
         let now = self.now();
-        for client in self.ahead.eligible() {
+        let eligible: Vec<ClientName> = self.ahead.eligible().into_iter().cloned().collect();
+        for client in eligible {
             let facts = self.shared.presences.look(&client, |known| known.map(|known| filter.of(&known.facts)));
             let note = Command::Note { client, facts: facts.unwrap_or_default() };
             if let Ok(events) = self.ahead.decide(&note, now) {

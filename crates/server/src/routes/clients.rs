@@ -100,7 +100,7 @@ async fn admit(app: &App, driver: &Driver, caller: &Caller, name: &ClientName, s
     let sha256 = digest_of(secret)?;
     let member = driver.shared.read().members.get(name).cloned();
     if let Some(member) = member.as_ref().filter(|member| member.standing == Standing::Evicted) {
-        return Err(Refused::Evicted(name.clone(), member.reason.clone()));
+        return Err(Refused::Evicted(name.clone(), member.known().reason.clone()));
     }
     let invitation = match caller {
         Caller::Invited { id, .. } => Some(*id),
@@ -216,7 +216,7 @@ pub async fn release(
     let _no_other = app.joining.lock().await;
     let member = driver.shared.read().members.get(&name).cloned();
     if let Some(member) = member.filter(|member| member.standing == Standing::Evicted) {
-        return Err(Refused::Evicted(name, member.reason));
+        return Err(Refused::Evicted(name, member.known().reason.clone()));
     }
     driver.command(Command::Leave { client: name.clone(), reason: "its name was released".into() }).await?;
     driver.shared.stored(app.store.forget_secret(&federation, &name).await, 0)?;

@@ -97,7 +97,7 @@ pub async fn wait(
 fn still_welcome(shared: &Shared, name: &ClientName) -> Result<(), Refused> {
     match shared.read().members.get(name) {
         Some(member) if member.standing == Standing::Evicted => {
-            Err(Refused::Evicted(name.clone(), member.reason.clone()))
+            Err(Refused::Evicted(name.clone(), member.known().reason.clone()))
         }
         _ => Ok(()),
     }
