@@ -15,7 +15,7 @@ use dure_core::{
 use dure_learn::{
     client::{Client, Trainer},
     data::{
-        ClientRows,
+        ClientRows, Examples,
         examples::{Inputs, Truth},
     },
     own::Own,
@@ -83,7 +83,8 @@ impl Federation {
             let name = ClientName::new(format!("client-{i}")).unwrap();
             let split = work.split.divide(y.len(), 0, 0, &name).unwrap();
             let (inputs, truth) = (Inputs::Table(3, x.clone()), Truth::Numbers(y.clone()));
-            let data = ClientRows { name, id: String::new(), line: 2, dates: vec![], inputs, truth, held_out: 0 };
+            let examples = Examples { id: String::new(), line: 2, dates: vec![], inputs, truth, held_out: 0 };
+            let data = ClientRows { name, examples: examples.into() };
             Client::new(&data, split, &work.schema, &Preprocessing::of(&Default::default()))
         };
         let clients: Vec<Client> = vectors.clients.iter().enumerate().map(client).collect();

@@ -8,7 +8,7 @@ use dure_learn::{
     data::{
         ClientRows, DataSet, Source,
         examples::{Inputs, Truth},
-        load,
+        load, made_up,
         people::{Generator, generate},
         table::{Target, check_rows, group, parse},
     },
@@ -178,6 +178,23 @@ fn read_own(csv: &str, overrides: &[&str]) -> Result<DataSet, String> {
 }
 
 /// What goes in of a client, where NaN is `None`.
+#[test]
+fn a_population_shares_the_examples_of_those_who_are_there() {
+    let of = |population: &[String]| {
+        let overrides = [&["generator.activity.people=5".to_owned()], population].concat();
+        let recipe = Recipe::parse("fitbit", include_str!("../../../recipes/fitbit.toml"), &overrides).unwrap();
+        made_up(recipe.generator.unwrap(), &recipe.schema, &recipe.site, 3).unwrap().1
+    };
+    let (there, many) = (of(&[]), of(&["site.population=1012".into()]));
+    assert_eq!((many.clients.len(), many.clients[1011].name.as_str()), (1012, "person-1012"));
+    assert!(many.clients.is_sorted_by(|a, b| a.name < b.name));
+    for (i, client) in many.clients.iter().enumerate() {
+        assert_eq!(client.examples, there.clients[i % 5].examples, "{i}");
+        assert!(std::sync::Arc::ptr_eq(&client.examples, &many.clients[i % 5].examples));
+    }
+    assert_eq!(of(&["site.population=3".into()]).clients, there.clients[..3]);
+}
+
 fn inputs(client: &ClientRows) -> Vec<Option<f64>> {
     let Inputs::Table(_, values) = &client.inputs else { panic!("no table") };
     values.iter().map(|value| Some(*value).filter(|value| !value.is_nan())).collect()

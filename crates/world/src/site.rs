@@ -9,7 +9,7 @@ use dure_agent::{AgentConfig, Clock, Ended, Invitation, Memory, Place, Policy, r
 use dure_core::{journal::Head, name::ClientName, random::Stream};
 use dure_learn::{
     data::{
-        ClientRows,
+        ClientRows, Examples,
         date::Date,
         examples::{Inputs, Truth},
     },
@@ -218,7 +218,8 @@ pub fn rows(number: usize, clients: usize) -> ClientRows {
     let dates = std::iter::successors(Some(day), |day| Some(day.next())).take(ROWS).collect();
     let name = client(number);
     let (inputs, truth) = (Inputs::Table(clients, features), Truth::Numbers(target));
-    ClientRows { id: name.to_string(), name, line: 1, dates, inputs, truth, held_out: 0 }
+    let examples = Examples { id: name.to_string(), line: 1, dates, inputs, truth, held_out: 0 };
+    ClientRows { name, examples: examples.into() }
 }
 
 fn config(token: &str, rows: ClientRows) -> AgentConfig {

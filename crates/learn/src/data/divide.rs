@@ -1,11 +1,14 @@
 //! A whole data set, and how its clients get their examples.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use dure_core::name::ClientName;
 
 use super::{
-    ClientRows, DataSet, Site, Source,
+    ClientRows, DataSet, Examples, Site, Source,
     date::Date,
     examples::{Inputs, Truth},
     table::{DataError, Row},
@@ -81,11 +84,16 @@ impl Whole {
         };
         let parts = site.partition.divide(&whole, site.partition_seed)?;
         let tests = self.deal_held_out(&parts, site.partition_seed)?;
-        let width = parts.clients.len().to_string().len().max(2);
-        let mut clients = Vec::with_capacity(parts.clients.len());
-        for (i, rows) in parts.clients.iter().enumerate() {
+        let examples = |(i, rows): (usize, &Vec<u32>)| {
+            Arc::new(self.examples(rows, tests.as_ref().map(|tests| &tests.clients[i][..])))
+        };
+        let examples: Vec<Arc<Examples>> = parts.clients.iter().enumerate().map(examples).collect();
+        let count = site.population.map_or(examples.len(), |population| population as usize);
+        let width = count.to_string().len().max(2);
+        let mut clients = Vec::with_capacity(count);
+        for (i, examples) in examples.iter().cycle().take(count).enumerate() {
             let name = ClientName::new(format!("{}-{:0width$}", site.prefix, i + 1))?;
-            clients.push(self.client(name, rows, tests.as_ref().map(|tests| &tests.clients[i][..])));
+            clients.push(ClientRows { name, examples: Arc::clone(examples) });
         }
         if parts.left_out > 0 {
             self.remarks.push(format!("{} rows left out: the partition gives them to nobody", parts.left_out));
@@ -101,7 +109,8 @@ impl Whole {
         Ok(Some(deal_alike(parts, labels, others, seed)?))
     }
 
-    fn client(&self, name: ClientName, rows: &[u32], tests: Option<&[u32]>) -> ClientRows {
+    /// Those of a client: these rows, and of what is held out `tests`.
+    fn examples(&self, rows: &[u32], tests: Option<&[u32]>) -> Examples {
         let (mut inputs, mut truth, mut held_out) = (self.inputs.take(rows), self.truth.take(rows), 0);
         if let (Some(tests), Some((more, theirs))) = (tests, &self.held_out) {
             held_out = tests.len();
@@ -111,8 +120,7 @@ impl Whole {
         let owners = if self.groups.is_empty() { &self.ids } else { &self.groups };
         let mine: BTreeSet<&String> = rows.iter().filter_map(|row| owners.get(*row as usize)).collect();
         let alone = mine.first().filter(|_| mine.len() == 1);
-        ClientRows {
-            name,
+        Examples {
             id: alone.map_or_else(String::new, |id| id.to_string()),
             line: rows.iter().filter_map(|row| self.lines.get(*row as usize)).copied().min().unwrap_or(0),
             dates: rows.iter().filter_map(|row| self.dates.get(*row as usize)).copied().collect(),

@@ -20,7 +20,12 @@ pub mod vitals;
 mod divide;
 mod load;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use dure_core::name::ClientName;
 use serde::{Deserialize, Serialize};
@@ -73,6 +78,10 @@ pub struct Site {
     /// What the partition is drawn by. It is not the job's seed: who has which example does not change from job to job.
     #[serde(default)]
     pub partition_seed: u64,
+    /// As many clients as this, where a simulation is to have more than there are: each shares the examples of one of those, in
+    /// turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<u32>,
 }
 
 fn natural() -> Partition {
@@ -136,11 +145,18 @@ pub enum Source {
     Generated,
 }
 
-/// One client's examples; those of a table in the order of their days, or of the file.
+/// One client and its examples, which copies of it share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientRows {
     /// Its name in the federation.
     pub name: ClientName,
+    /// Its examples.
+    pub examples: Arc<Examples>,
+}
+
+/// A client's examples; those of a table in the order of their days, or of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examples {
     /// Whose rows they are, or what they are grouped by, as the file has it; empty if they were dealt out.
     pub id: String,
     /// The line of its first row in a table.
@@ -153,6 +169,21 @@ pub struct ClientRows {
     pub truth: Truth,
     /// How many examples, the last, the data set holds out to test on.
     pub held_out: usize,
+}
+
+impl Deref for ClientRows {
+    type Target = Examples;
+
+    fn deref(&self) -> &Examples {
+        &self.examples
+    }
+}
+
+/// A client whose examples are changed has its own from then on.
+impl DerefMut for ClientRows {
+    fn deref_mut(&mut self) -> &mut Examples {
+        Arc::make_mut(&mut self.examples)
+    }
 }
 
 impl ClientRows {
