@@ -21,7 +21,7 @@ use dure_sim::{
     clients::Clients,
     replay::{Replayed, replay},
     report::{DataReport, Figures, ModelReport, Report, RoundRow, rounds_csv},
-    simulate,
+    simulate_into,
 };
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -111,7 +111,14 @@ fn train(args: &Simulate, found: &Found, bar: &mut Bar, started: Instant) -> Res
     let trace = source::trace(found)?;
     let clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?;
     let mut clients = clients.in_world(found.recipe.world.clone(), trace);
-    let run = simulate(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress))?;
+    // Of many clients it is longer than all else together.
+    let mut journal = String::new();
+    let mut keep = |lines: &str| {
+        if output.is_some() {
+            journal.push_str(lines);
+        }
+    };
+    let run = simulate_into(plan, args.data.seed, &mut clients, &mut |progress| bar.show(progress), &mut keep)?;
     bar.clear();
     let line = args.baselines.and_then(|_| show::live());
     line.iter().for_each(|line| line.set_message(format!("{}training the baselines", bar.which)));
@@ -121,12 +128,12 @@ fn train(args: &Simulate, found: &Found, bar: &mut Bar, started: Instant) -> Res
     let report = came(found, args.data.seed, &clients, &run, baselines, (threads, started));
     if let (Some(output), Some(models)) = (&output, &run.models) {
         let rounds = [&report.rounds[..], &report.refit].concat();
-        let [model, journal, table, page, result] = RESULTS;
+        let [model, events, table, page, result] = RESULTS;
         let json = serde_json::to_string_pretty(&report)?;
         let html = report::html(&report::fill::filled(args, found, &mut clients, &run, &report)?);
         output.write(&[
             (model, models.blob()),
-            (journal, run.journal.as_bytes()),
+            (events, journal.as_bytes()),
             (table, rounds_csv(&rounds, Says::of_schema(&found.recipe.schema).metrics()).as_bytes()),
             (page, html.as_bytes()),
             (result, format!("{json}\n").as_bytes()),

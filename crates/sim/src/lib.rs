@@ -16,4 +16,4 @@ pub mod report;
 pub mod repeat;
 
 pub use replay::replay;
-pub use simulation::{Progress, SimError, Simulation, simulate};
+pub use simulation::{Progress, SimError, Simulation, simulate, simulate_into};

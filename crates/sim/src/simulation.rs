@@ -32,7 +32,7 @@ use asynchronous::Coming;
 pub struct Simulation {
     /// The final state.
     pub federation: Federation,
-    /// The journal: a line for each event.
+    /// The journal: a line for each event. None where they were handed over.
     pub journal: String,
     /// Where the journal's chain ends.
     pub head: Head,
@@ -114,11 +114,24 @@ pub fn simulate(
     clients: &mut Clients,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Simulation, SimError> {
+    let mut journal = String::new();
+    let run = simulate_into(plan, seed, clients, progress, &mut |lines| journal.push_str(lines))?;
+    Ok(Simulation { journal, ..run })
+}
+
+/// The same, with the lines of the journal handed to `journal` as they come, and none kept.
+pub fn simulate_into(
+    plan: Plan,
+    seed: u64,
+    clients: &mut Clients,
+    progress: &mut dyn FnMut(Progress<'_>),
+    journal: &mut dyn FnMut(&str),
+) -> Result<Simulation, SimError> {
     let (asked, there) = (clients.world().byzantine.map_or(0, |liars| liars.clients), clients.data().clients.len());
     if asked > there {
         return Err(SimError::Liars { asked, clients: there });
     }
-    let mut driver = Driver::default();
+    let mut driver = Driver { journal: Some(journal), ..Driver::default() };
     driver.command(Command::Create { name: plan.name.clone(), recipe: None, schema: None })?;
     for client in &clients.data().clients {
         driver.command(Command::Join { client: client.name.clone(), ready: true })?;
@@ -149,6 +162,9 @@ struct Arrival {
 /// How long it takes until a client that vanished is missed: a server's lease.
 const LEASE: Duration = Duration(30_000);
 
+/// The most clients whose answers are made before the first of them is taken.
+const AT_ONCE: usize = 1 << 12;
+
 /// After how many periods without enough clients nobody waits any longer.
 const DESERTED: u32 = 10_000;
 
@@ -159,10 +175,11 @@ fn milliseconds(seconds: f64) -> u64 {
 
 /// The federation, its journal, and the tensors that the journal only names.
 #[derive(Default)]
-struct Driver {
+struct Driver<'a> {
     federation: Federation,
     now: Time,
-    journal: String,
+    /// Where its lines go.
+    journal: Option<&'a mut dyn FnMut(&str)>,
     head: Head,
     models: Option<Models>,
     /// The decoded updates that a version is still to be made of.
@@ -186,7 +203,7 @@ struct Driver {
     deserted: u32,
 }
 
-impl Driver {
+impl Driver<'_> {
     /// Journals what `command` means, then applies it. The simulator's federation time stands still, but for what devices and
     /// networks of a world take, and for what an abandoned round waits until it is tried again.
     fn command(&mut self, command: Command) -> Result<bool, Reject> {
@@ -194,8 +211,8 @@ impl Driver {
         let any = !events.is_empty();
         for event in events {
             let record = Record::new(self.now, event);
-            self.journal.push_str(&self.head.append(&record).line());
-            self.journal.push('\n');
+            let entry = self.head.append(&record);
+            self.journal.iter_mut().for_each(|journal| journal(&(entry.line() + "\n")));
             self.federation.apply(&record);
             self.note(&record.event);
         }
@@ -310,7 +327,7 @@ impl Driver {
         self.waited_for.clear();
         // Nobody else's work is done: a round ends with the answers that it wants.
         while !coming.is_empty() && self.wanted() > 0 {
-            let next = coming.drain(..self.wanted().clamp(1, coming.len())).collect();
+            let next = coming.drain(..self.wanted().clamp(1, coming.len()).min(AT_ONCE)).collect();
             self.come(clients, id, next)?;
         }
         if let Some((at, epoch, client)) = lost.filter(|_| self.wanted() > 0) {
@@ -450,8 +467,8 @@ impl Driver {
             };
             return Err(SimError::GaveUp { rounds: job.abandoned, reason });
         }
-        let Self { federation, journal, head, models, rounds, tested, .. } = self;
-        Ok(Simulation { federation, journal, head, models, rounds, tested })
+        let Self { federation, head, models, rounds, tested, .. } = self;
+        Ok(Simulation { federation, journal: String::new(), head, models, rounds, tested })
     }
 }
 
