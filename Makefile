@@ -35,6 +35,7 @@ bench: build ## Speed, memory, bytes, and recovery from deaths; PYTHON=path/to/p
 	target/release/dure bench recover
 	target/release/dure bench serve $(if $(PYTHON),--python $(PYTHON))
 	target/release/dure bench simulate --task thousand $(if $(PYTHON),--python $(PYTHON))
+	target/release/dure bench simulate --task population
 	$(if $(DURE_DATA),target/release/dure bench simulate --data $(DURE_DATA)/fitbit $(if $(PYTHON),--python $(PYTHON)))
 	$(if $(DURE_DATA),target/release/dure bench simulate --task mnist-cnn --data $(DURE_DATA)/mnist $(if $(PYTHON),--python $(PYTHON)))
 

@@ -41,6 +41,13 @@ fn a_model_and_an_update_are_coded_in_five_formats_and_a_recipe_is_trained_with_
 }
 
 #[test]
+fn a_client_that_waits_takes_no_memory_to_speak_of() {
+    let told = told(&["simulate", "--task", "population", "--json"]);
+    let bytes = |row: usize| told["rows"][row]["ours"].as_f64().unwrap();
+    assert!((1.0..200.0).contains(&bytes(0)) && bytes(0) < bytes(1), "{told:#}");
+}
+
+#[test]
 fn a_server_is_measured_from_its_start_to_many_events() {
     let told = told(&["serve", "--clients", "3", "--json"]);
     let rows = told["rows"].as_array().unwrap();

@@ -75,6 +75,7 @@ Examples:
   taskset -c 1 dure bench simulate --data DIR --python .venv/bin/python
   dure bench simulate --task mnist-cnn --data DIR --python .venv/bin/python
   taskset -c 1 dure bench simulate --task thousand --python .venv/bin/python
+  dure bench simulate --task population
   dure bench codec --python .venv/bin/python
   dure bench codec --models mnist-fedavg --recipes mnist-fedavg,news
   dure bench serve --python .venv/bin/python
@@ -170,6 +171,8 @@ pub enum SimulateTask {
     MnistCnn,
     /// 100 of 1,000 made-up people with 32 days each, the same perceptron; and what a second thread brings
     Thousand,
+    /// 1,000 of 100,000 clients that share the rows of 1,000: the memory of one that is not asked
+    Population,
 }
 
 #[derive(Debug, Arguments)]

@@ -4,6 +4,7 @@ mod asynchronous;
 mod codec;
 mod mnist;
 mod orchestration;
+mod population;
 mod recover;
 mod serve;
 mod simulate;
@@ -99,6 +100,7 @@ fn measured(command: &BenchCommand, say: &dyn Fn(String)) -> Result<Measured, Fa
             SimulateTask::Fitbit => simulate::run(bench, needed(data)?)?,
             SimulateTask::MnistCnn => mnist::run(bench, needed(data)?, say)?,
             SimulateTask::Thousand => thousand::run(bench, say)?,
+            SimulateTask::Population => population::run(say)?,
         },
         BenchCommand::Serve { bench, clients } => serve::run(bench, usize::from(*clients))?,
         BenchCommand::Recover { .. } => recover::run()?,
