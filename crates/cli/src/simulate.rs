@@ -107,7 +107,7 @@ fn train(args: &Simulate, found: &Found, bar: &mut Bar, started: Instant) -> Res
     let plan = found.recipe.plan(&found.origin)?;
     let threads = threads(args.threads)?;
     let output = args.out.as_deref().map(|folder| Output::open(folder, &RESULTS)).transpose()?;
-    let data = source::data(found, &args.data)?;
+    let data = source::simulated(found, &args.data)?;
     let trace = source::trace(found)?;
     let clients = Clients::new(data, found.recipe.work(), args.data.seed, threads)?;
     let mut clients = clients.in_world(found.recipe.world.clone(), trace);
@@ -314,7 +314,7 @@ fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant)
     (recipe.schema, recipe.plan.split) = (work.schema.clone(), work.split);
     let found = Found { recipe, origin: found.origin.clone() };
     let data_args = DataArgs { data: args.data.data.clone(), seed };
-    let clients = Clients::new(source::data(&found, &data_args)?, work, seed, threads)?;
+    let clients = Clients::new(source::simulated(&found, &data_args)?, work, seed, threads)?;
     let mut clients = clients.in_world(found.recipe.world.clone(), source::trace(&found)?);
     let rows = source::describe(clients.data());
     let mut bar = Bar::new(started);

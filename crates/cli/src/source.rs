@@ -91,6 +91,14 @@ pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
     Ok(data)
 }
 
+/// The same for a simulation, whose world may have more clients than there are.
+pub fn simulated(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
+    let data = data(found, args)?;
+    let Recipe { world, site, .. } = &found.recipe;
+    let named = |count| data.clone().populated(&site.prefix, count as usize).map_err(anyhow::Error::new);
+    Ok(world.population.map(named).transpose()?.unwrap_or(data))
+}
+
 /// The devices of the world's trace, if it has one.
 pub fn trace(found: &Found) -> Result<Vec<Device>, Fail> {
     let name = &found.recipe.world.trace;

@@ -180,19 +180,18 @@ fn read_own(csv: &str, overrides: &[&str]) -> Result<DataSet, String> {
 /// What goes in of a client, where NaN is `None`.
 #[test]
 fn a_population_shares_the_examples_of_those_who_are_there() {
-    let of = |population: &[String]| {
-        let overrides = [&["generator.activity.people=5".to_owned()], population].concat();
-        let recipe = Recipe::parse("fitbit", include_str!("../../../recipes/fitbit.toml"), &overrides).unwrap();
-        made_up(recipe.generator.unwrap(), &recipe.schema, &recipe.site, 3).unwrap().1
-    };
-    let (there, many) = (of(&[]), of(&["site.population=1012".into()]));
+    let overrides = ["generator.activity.people=5".to_owned()];
+    let recipe = Recipe::parse("fitbit", include_str!("../../../recipes/fitbit.toml"), &overrides).unwrap();
+    let there = made_up(recipe.generator.unwrap(), &recipe.schema, &recipe.site, 3).unwrap().1;
+    let of = |count| there.clone().populated("person", count).unwrap();
+    let many = of(1012);
     assert_eq!((many.clients.len(), many.clients[1011].name.as_str()), (1012, "person-1012"));
     assert!(many.clients.is_sorted_by(|a, b| a.name < b.name));
     for (i, client) in many.clients.iter().enumerate() {
         assert_eq!(client.examples, there.clients[i % 5].examples, "{i}");
         assert!(std::sync::Arc::ptr_eq(&client.examples, &many.clients[i % 5].examples));
     }
-    assert_eq!(of(&["site.population=3".into()]).clients, there.clients[..3]);
+    assert_eq!(of(3).clients, there.clients[..3]);
 }
 
 fn inputs(client: &ClientRows) -> Vec<Option<f64>> {

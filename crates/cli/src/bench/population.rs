@@ -73,7 +73,7 @@ pub fn run(say: &dyn Fn(String)) -> Result<Vec<Row>, Fail> {
 fn simulated(recipe: &Path, data: &Path, clients: u32, overrides: &[&str]) -> Result<(u64, f64)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("simulate").arg(recipe).args(["--threads", "1", "--data"]).arg(data);
-    let watched = watch(command.arg(format!("site.population={clients}")).args(overrides))?;
+    let watched = watch(command.arg(format!("world.population={clients}")).args(overrides))?;
     Ok((watched.peak_rss_bytes, watched.wall_s))
 }
 

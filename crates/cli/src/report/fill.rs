@@ -154,8 +154,11 @@ fn length(training: &Training) -> String {
 fn facts(found: &Found, clients: &Clients, run: &Simulation, came: &Run) -> Vec<(&'static str, String)> {
     let mut facts = facts_of_data(clients, came);
     facts.push(("dealt out by", choice(&found.recipe.site.partition)));
-    let World { stragglers, partial, drop_out, ref devices, ref trace, facts: ref told, availability, byzantine } =
-        found.recipe.world;
+    let World { population, stragglers, partial, drop_out, availability, byzantine, .. } = found.recipe.world;
+    let World { devices, trace, facts: told, .. } = &found.recipe.world;
+    if population.is_some() {
+        facts.push(("examples", "shared by many clients: the world has more than the data set".into()));
+    }
     if drop_out > 0.0 {
         facts.push(("drop-out", format!("{} of clients, drawn in each round", number::percent(drop_out))));
     }

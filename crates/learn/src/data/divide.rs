@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use dure_core::name::ClientName;
+use dure_core::name::{ClientName, NameError};
 
 use super::{
     ClientRows, DataSet, Examples, Site, Source,
@@ -88,13 +88,7 @@ impl Whole {
             Arc::new(self.examples(rows, tests.as_ref().map(|tests| &tests.clients[i][..])))
         };
         let examples: Vec<Arc<Examples>> = parts.clients.iter().enumerate().map(examples).collect();
-        let count = site.population.map_or(examples.len(), |population| population as usize);
-        let width = count.to_string().len().max(2);
-        let mut clients = Vec::with_capacity(count);
-        for (i, examples) in examples.iter().cycle().take(count).enumerate() {
-            let name = ClientName::new(format!("{}-{:0width$}", site.prefix, i + 1))?;
-            clients.push(ClientRows { name, examples: Arc::clone(examples) });
-        }
+        let clients = named(&site.prefix, examples.into_iter())?;
         if parts.left_out > 0 {
             self.remarks.push(format!("{} rows left out: the partition gives them to nobody", parts.left_out));
         }
@@ -136,4 +130,22 @@ fn numbered(texts: &[String]) -> Vec<u32> {
     let names: BTreeSet<&str> = texts.iter().map(String::as_str).collect();
     let numbers: BTreeMap<&str, u32> = names.into_iter().zip(0..).collect();
     texts.iter().map(|text| numbers[text.as_str()]).collect()
+}
+
+/// Clients with these examples, called after their place.
+fn named(prefix: &str, examples: impl ExactSizeIterator<Item = Arc<Examples>>) -> Result<Vec<ClientRows>, NameError> {
+    let width = examples.len().to_string().len().max(2);
+    let name = |i: usize| ClientName::new(format!("{prefix}-{:0width$}", i + 1));
+    examples.enumerate().map(|(i, examples)| Ok(ClientRows { name: name(i)?, examples })).collect()
+}
+
+impl DataSet {
+    /// The same with as many clients as this: each shares the examples of one of those that there are, in turn.
+    pub fn populated(mut self, prefix: &str, count: usize) -> Result<Self, NameError> {
+        let there = self.clients.len().max(1);
+        let of = |i: usize| Arc::clone(&self.clients[i % there].examples);
+        let count = if self.clients.is_empty() { 0 } else { count };
+        self.clients = named(prefix, (0..count).map(of))?;
+        Ok(self)
+    }
 }

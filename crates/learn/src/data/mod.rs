@@ -78,10 +78,6 @@ pub struct Site {
     /// What the partition is drawn by. It is not the job's seed: who has which example does not change from job to job.
     #[serde(default)]
     pub partition_seed: u64,
-    /// As many clients as this, where a simulation is to have more than there are: each shares the examples of one of those, in
-    /// turn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub population: Option<u32>,
 }
 
 fn natural() -> Partition {

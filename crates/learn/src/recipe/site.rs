@@ -16,9 +16,6 @@ impl Recipe {
         if ClientName::new(format!("{prefix}-0000000")).is_err() {
             return refuse("site.prefix", prefix, "1 to 56 of a-z, 0-9, '.', '_' and '-'");
         }
-        if let Some(population) = self.site.population.filter(|population| !(1..10_000_000).contains(population)) {
-            return refuse("site.population", population, "1 to 9999999 clients");
-        }
         self.check_columns()?;
         let table = matches!(format, Format::Csv | Format::Vitals);
         if table != self.schema.image.is_none() {

@@ -25,6 +25,10 @@ pub use device::{Device, Devices, LogNormal, Way};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct World {
+    /// As many clients as this, where a simulation is to have more than there are: each shares the examples of one of those, in
+    /// turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub population: Option<u32>,
     /// The share of clients that, drawn anew in every training round, have no time for all of their epochs: some number below
     /// all of them, each as likely. Li et al. 2020, §5.1 <https://arxiv.org/abs/1812.06127>.
     pub stragglers: f64,
@@ -79,6 +83,9 @@ impl World {
             if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(PlanError::value(key, value, allowed)) }
         };
         share("world.stragglers", self.stragglers, "a share from 0 to 1")?;
+        if let Some(population) = self.population.filter(|population| !(1..10_000_000).contains(population)) {
+            return Err(PlanError::value("world.population", population, "1 to 9999999 clients"));
+        }
         share("world.drop_out", self.drop_out, "a share from 0 to 1")?;
         if let Some(Availability { share: there, period_s }) = self.availability {
             if there == 0.0 {
@@ -229,6 +236,7 @@ mod tests {
             let error = world.check(&training(3)).unwrap_err().to_string();
             assert!(error.starts_with(want), "{error}");
         };
+        check("population = 0", "world.population = 0 is not allowed: 1 to 9999999 clients");
         check("stragglers = 1.5", "world.stragglers = 1.5 is not allowed");
         check("drop_out = -0.1", "world.drop_out = -0.1 is not allowed");
         check(

@@ -21,7 +21,7 @@ pub struct Coming {
     way: Option<Way>,
 }
 
-impl Driver {
+impl Driver<'_> {
     /// A round begins.
     pub(super) fn begin(&mut self, round: RoundId) {
         let Some(job) = self.federation.job(round.job) else { return };
