@@ -136,7 +136,7 @@ fn a_simulation_writes_its_results_whole() {
         [&result, &result["rounds"][0], &result["final"]["personalised"], &result["baselines"]].map(keys).join("\n"),
         @r"
     baselines data final journal model peak_rss_bytes recipe refit rounds seed threads wall_s
-    attempt bytes_down bytes_up cohort job metrics participants round train_loss virtual_s wall_s
+    attempt bytes_down bytes_up cohort job metrics participants round staleness train_loss virtual_s wall_s
     mae over_clients pearson_r r2 rmse
     central local
     "
