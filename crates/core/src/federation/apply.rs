@@ -171,18 +171,12 @@ impl Job {
     fn apply_round(&mut self, event: &Event, at: Time) {
         match event {
             Event::RoundOpened { round, version, cohort, quorum, goal, among, deadline } => {
+                let places = cohort.len();
+                let (among, opened) = (among.unwrap_or(places), at);
+                let (joined, answers, staleness) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
                 let (id, version, cohort) = (*round, *version, cohort.clone());
-                let (among, places, opened) = (among.unwrap_or(cohort.len()), cohort.len(), at);
-                let mut round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
-                let mut answers = BTreeMap::new();
-                if self.is_asynchronous(id) {
-                    (answers, round) = (self.go_on_with(id, &cohort, at), round.refilled());
-                    let _ = answers.keys().try_for_each(|client| round.report(client));
-                } else if id.kind == Kind::Train {
-                    self.history.ask(&cohort);
-                }
-                let (joined, staleness) = (BTreeMap::new(), BTreeMap::new());
-                self.stage = Stage::Open(Collection {
+                let round = Round::open(cohort.clone(), *quorum, *goal, *deadline);
+                self.begin(Collection {
                     id,
                     version,
                     cohort,
@@ -195,18 +189,7 @@ impl Job {
                     staleness,
                 });
             }
-            Event::TaskReassigned { round, client } => {
-                if let Some(open) = self.collecting(*round) {
-                    open.cohort.insert(client.clone());
-                    open.joined.insert(client.clone(), at);
-                    open.round.invite(client);
-                    self.history.ask(&BTreeSet::from([client.clone()]));
-                    if self.is_asynchronous(*round) {
-                        let task = UnderWay { round: *round, given: at, answer: None };
-                        self.under_way.insert(client.clone(), task);
-                    }
-                }
-            }
+            Event::TaskReassigned { round, client } => self.invite(*round, client, at),
             Event::AnswerAccepted { round, client, answer } => {
                 self.accept(*round, client, answer, at);
             }
@@ -291,6 +274,29 @@ impl Job {
         match &mut self.stage {
             Stage::Open(open) if open.id == round || (any && open.id.kind == Kind::Train) => Some(open),
             _ => None,
+        }
+    }
+
+    /// A round begins, in an asynchronous job with the answers that came before it.
+    fn begin(&mut self, mut open: Collection) {
+        if self.is_asynchronous(open.id) {
+            (open.answers, open.round) = (self.go_on_with(open.id, &open.cohort, open.opened), open.round.refilled());
+            let _ = open.answers.keys().try_for_each(|client| open.round.report(client));
+        } else if open.id.kind == Kind::Train {
+            self.history.ask(&open.cohort);
+        }
+        self.stage = Stage::Open(open);
+    }
+
+    /// A client takes a place in the open round.
+    fn invite(&mut self, round: RoundId, client: &ClientName, at: Time) {
+        let Some(open) = self.collecting(round) else { return };
+        open.cohort.insert(client.clone());
+        open.joined.insert(client.clone(), at);
+        open.round.invite(client);
+        self.history.ask(&BTreeSet::from([client.clone()]));
+        if self.is_asynchronous(round) {
+            self.under_way.insert(client.clone(), UnderWay { round, given: at, answer: None });
         }
     }
 
