@@ -174,6 +174,10 @@ impl Policy {
 
 /// The fewest answers that a round of `cohort` clients may end with. Only training rounds draw a sample and stop at its size.
 fn fewest_answers(plan: &Plan, kind: Kind, cohort: usize) -> usize {
+    // A version of a job without cohorts is made of as many answers as its buffer has, however many work for it.
+    if let Some(asynchronous) = plan.asynchronous().filter(|_| kind == Kind::Train) {
+        return plan.cohort.quorum_of(asynchronous.buffer);
+    }
     let goal = if kind == Kind::Train { plan.cohort.goal_of(cohort) } else { None };
     plan.cohort.quorum_of(goal.unwrap_or(cohort)).min(cohort)
 }
@@ -310,6 +314,11 @@ mod tests {
         check(&["cohort.size=2", "cohort.over_selection=1.5"], "train", 2);
         check(&["cohort.size=2", "cohort.over_selection=1.5"], "test", 3);
         check(&["cohort.size=2", "cohort.over_selection=1.5", "cohort.quorum=1"], "train", 1);
+        check(&["strategy.name=fedasync"], "train", 1);
+        check(&["strategy={name=\"fedbuff\",buffer=2}", "cohort.size=3"], "train", 2);
+        check(&["strategy={name=\"fedbuff\",buffer=4}", "cohort.size=3"], "train", 4);
+        check(&["strategy={name=\"fedbuff\",buffer=4}", "cohort.quorum=2"], "train", 2);
+        check(&["strategy.name=fedasync"], "evaluate", 3);
     }
 
     #[test]

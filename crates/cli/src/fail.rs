@@ -16,6 +16,15 @@ pub enum Fail {
 }
 
 impl Fail {
+    /// The same, with what it happened to.
+    pub fn of(self, what: &str) -> Self {
+        let said = |error: anyhow::Error| anyhow::anyhow!("{what}: {error:#}");
+        match self {
+            Self::Usage(error) => Self::Usage(said(error)),
+            Self::Failed(error) => Self::Failed(said(error)),
+        }
+    }
+
     /// Usage, in these words.
     pub fn usage(why: impl Into<String>) -> Self {
         Self::Usage(anyhow::Error::msg(why.into()))

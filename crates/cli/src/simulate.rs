@@ -297,10 +297,12 @@ fn stop_words(run: &Simulation) -> &'static str {
 
 fn replay_journal(args: &Simulate, found: &Found, path: &Path, started: Instant) -> Result<String, Fail> {
     let threads = threads(args.threads)?;
-    let typed =
-        args.recipe.overrides.iter().find(|typed| !typed.starts_with("site.") && !typed.starts_with("generator."));
-    if let Some(typed) = typed {
-        return Err(Fail::usage(format!("{typed} does nothing to a replay: the plan is the journal's")));
+    let of_recipe =
+        |typed: &&String| ["site.", "generator.", "world."].iter().any(|section| typed.starts_with(section));
+    if let Some(typed) = args.recipe.overrides.iter().find(|typed| !of_recipe(typed)) {
+        return Err(Fail::usage(format!(
+            "{typed} does nothing to a replay: the plan is the journal's; keys of site, generator and world are the recipe's"
+        )));
     }
     let (records, head) = read_journal(path, None)?;
     let created = records.iter().find_map(|record| match &record.event {

@@ -116,5 +116,7 @@ fn plans_are_compared_in_the_world_of_the_first() {
     assert!(said(&["simulate", "fitbit", "fitbit", "--compare"]).contains("--compare: fitbit is named twice"));
     let both = ["simulate", "fedprox", "--sweep", "strategy.mu=0,1", "plan.strategy.mu=2"];
     assert!(said(&both).contains("--sweep: strategy.mu is given twice"));
+    let some = ["simulate", "fitbit", "strategy.name=fedbuff", "--sweep", "strategy.buffer=50", "rounds=1"];
+    assert!(said(&some).contains("strategy.buffer=50: the job waits for ever: 50 clients are needed"));
     assert!(said(&["simulate", "fitbit", "news", "--compare"]).contains("fitbit and news cannot be compared"));
 }

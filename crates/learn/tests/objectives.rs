@@ -83,7 +83,9 @@ impl Federation {
             let name = ClientName::new(format!("client-{i}")).unwrap();
             let split = work.split.divide(y.len(), 0, 0, &name).unwrap();
             let (inputs, truth) = (Inputs::Table(3, x.clone()), Truth::Numbers(y.clone()));
-            let examples = Examples { id: String::new(), line: 2, dates: vec![], inputs, truth, held_out: 0 };
+            let divided_as = ClientName::new("a").unwrap();
+            let examples =
+                Examples { divided_as, id: String::new(), line: 2, dates: vec![], inputs, truth, held_out: 0 };
             let data = ClientRows { name, examples: examples.into() };
             Client::new(&data, split, &work.schema, &Preprocessing::of(&Default::default()))
         };

@@ -189,6 +189,7 @@ fn a_population_shares_the_examples_of_those_who_are_there() {
     assert!(many.clients.is_sorted_by(|a, b| a.name < b.name));
     for (i, client) in many.clients.iter().enumerate() {
         assert_eq!(client.examples, there.clients[i % 5].examples, "{i}");
+        assert_eq!(client.divided_as, there.clients[i % 5].name, "nobody trains on what another is tested on");
         assert!(std::sync::Arc::ptr_eq(&client.examples, &many.clients[i % 5].examples));
     }
     assert_eq!(of(3).clients, there.clients[..3]);

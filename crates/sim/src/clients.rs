@@ -331,7 +331,7 @@ fn check(data: &DataSet, spec: &SplitSpec) -> Result<(), TooFewRows> {
 /// Divides the rows of a client that was checked.
 fn divide(client: &ClientRows, spec: &SplitSpec, seed: u64) -> Split {
     let rows = client.len() - client.held_out;
-    spec.divide(rows, client.held_out, seed, &client.name).expect("the client was checked")
+    spec.divide(rows, client.held_out, seed, &client.divided_as).expect("the client was checked")
 }
 
 /// Stops 5 and 6 of a round: what was done becomes an answer. An update is encoded, and read back as a server would.

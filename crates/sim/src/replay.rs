@@ -38,7 +38,7 @@ pub struct Replayed {
 pub enum ReplayError {
     /// Something came out otherwise.
     #[error(
-        "entry {entry}: {what} came out otherwise: the journal has {want}, this replay {got}; other figures of these, or other data, another recipe or another program"
+        "entry {entry}: {what} came out otherwise: the journal has {want}, this replay {got}; other figures of these, or other data, another world, recipe or program"
     )]
     Differs {
         /// The entry, counted from 1.
@@ -104,9 +104,10 @@ impl Replay {
     /// Makes again what `event` says was made, before it is applied.
     fn make_again(&mut self, entry: usize, event: &Event, clients: &mut Clients) -> Result<(), ReplayError> {
         match event {
-            Event::ClientJoined { client, .. } if clients.position(client).is_none() => {
-                Err(ReplayError::Impossible { entry, what: format!("the data set has no client {client}") })
-            }
+            Event::ClientJoined { client, .. } if clients.position(client).is_none() => Err(ReplayError::Impossible {
+                entry,
+                what: format!("the data set has no client {client}; if its world had more, say world.population again"),
+            }),
             Event::JobStarted { job, .. } | Event::JobStepped { job } => self.take_up(entry, *job, clients),
             Event::RoundOpened { round, .. } => {
                 self.give(*round);

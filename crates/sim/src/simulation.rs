@@ -74,8 +74,13 @@ pub enum SimError {
     #[error(transparent)]
     Reject(#[from] Reject),
     /// Nobody will come whom the job waits for.
-    #[error("the job waits for ever: {0}; lower plan.cohort.size, quorum or min_clients, or strategy.buffer")]
-    Waiting(Waiting),
+    #[error("the job waits for ever: {waiting}; {remedy}")]
+    Waiting {
+        /// For whom.
+        waiting: Waiting,
+        /// What would help.
+        remedy: &'static str,
+    },
     /// Rounds were abandoned until the job gave up.
     #[error("the job gave up after {rounds} abandoned rounds: {reason}")]
     GaveUp {
@@ -256,7 +261,7 @@ impl Driver<'_> {
                     self.now = self.next_period(clients);
                     Ok(true)
                 }
-                Some(waiting) => Err(SimError::Waiting(waiting)),
+                Some(waiting) => Err(SimError::Waiting { remedy: self.remedy(&waiting), waiting }),
                 None => Ok(false),
             },
         }
@@ -288,6 +293,18 @@ impl Driver<'_> {
             self.command(Command::SetReady { client, ready, reason: if ready { "" } else { "away" }.into() })?;
         }
         Ok(())
+    }
+
+    /// What to change where nobody comes.
+    fn remedy(&self, waiting: &Waiting) -> &'static str {
+        let buffer = self.federation.active().and_then(|job| job.plan.asynchronous()).map_or(0, |job| job.buffer);
+        match waiting {
+            Waiting::Clients { left_out, .. } if !left_out.is_empty() => {
+                "ask less by plan.cohort.filter, or give devices more in world.facts"
+            }
+            Waiting::Clients { needed, .. } if *needed == buffer => "lower plan.strategy.buffer or cohort.quorum",
+            _ => "lower plan.cohort.size, quorum or min_clients",
+        }
     }
 
     /// When who is there changes next.

@@ -218,7 +218,8 @@ pub fn rows(number: usize, clients: usize) -> ClientRows {
     let dates = std::iter::successors(Some(day), |day| Some(day.next())).take(ROWS).collect();
     let name = client(number);
     let (inputs, truth) = (Inputs::Table(clients, features), Truth::Numbers(target));
-    let examples = Examples { id: name.to_string(), line: 1, dates, inputs, truth, held_out: 0 };
+    let divided_as = name.clone();
+    let examples = Examples { divided_as, id: name.to_string(), line: 1, dates, inputs, truth, held_out: 0 };
     ClientRows { name, examples: examples.into() }
 }
 

@@ -137,7 +137,7 @@ const BYZANTINE: Experiment = Experiment {
 };
 
 /// What stands below a table of a smoke run.
-pub(super) const SMOKE: &str = "A smoke run: nothing in it can be held against the published figures.\n";
+pub(super) const SMOKE: &str = "A smoke run: it has fewer rounds, clients or rows than the heading says, and nothing in it can be held against other figures.\n";
 
 /// A table that was made.
 #[derive(Serialize)]

@@ -80,7 +80,9 @@ pub fn run(args: &Simulate, seeds: u32, started: Instant) -> Result<String, Fail
             (title, recipe_name) = (found.recipe.title.clone(), found.recipe.name.clone());
             unit.clone_from(&found.recipe.schema.target.unit);
         }
-        let runs = runs(&args, &found, seeds, (&format!("{}, ", setting.join(" ")), &mut bar), started)?;
+        let words = setting.join(" ");
+        let runs = runs(&args, &found, seeds, (&format!("{words}, "), &mut bar), started);
+        let runs = runs.map_err(|fail| fail.of(&words))?;
         swept.push(sum_up(setting, runs, &found));
     }
     let swept = Swept { recipe: recipe_name, unit, settings: swept };

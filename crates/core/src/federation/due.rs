@@ -95,7 +95,7 @@ impl Federation {
         let working = job.under_way.iter().filter(|(_, task)| works(task)).map(|(client, _)| client);
         let mut cohort: BTreeSet<ClientName> = working.cloned().collect();
         let places = job.plan.cohort.size.unwrap_or(eligible.len()).saturating_sub(cohort.len());
-        if held.len() < buffer && places > 0 {
+        if places > 0 {
             let idle = |client: &&ClientName| !job.under_way.contains_key(*client);
             let others: Vec<&ClientName> = eligible.iter().copied().filter(idle).collect();
             let drawn_by = (job.seed, round.ordinal, round.attempt);

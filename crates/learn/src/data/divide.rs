@@ -84,11 +84,12 @@ impl Whole {
         };
         let parts = site.partition.divide(&whole, site.partition_seed)?;
         let tests = self.deal_held_out(&parts, site.partition_seed)?;
-        let examples = |(i, rows): (usize, &Vec<u32>)| {
-            Arc::new(self.examples(rows, tests.as_ref().map(|tests| &tests.clients[i][..])))
+        let names = names(&site.prefix, parts.clients.len())?;
+        let client = |(i, name): (usize, ClientName)| {
+            let tests = tests.as_ref().map(|tests| &tests.clients[i][..]);
+            ClientRows { examples: Arc::new(self.examples(name.clone(), &parts.clients[i], tests)), name }
         };
-        let examples: Vec<Arc<Examples>> = parts.clients.iter().enumerate().map(examples).collect();
-        let clients = named(&site.prefix, examples.into_iter())?;
+        let clients = names.into_iter().enumerate().map(client).collect();
         if parts.left_out > 0 {
             self.remarks.push(format!("{} rows left out: the partition gives them to nobody", parts.left_out));
         }
@@ -104,7 +105,7 @@ impl Whole {
     }
 
     /// Those of a client: these rows, and of what is held out `tests`.
-    fn examples(&self, rows: &[u32], tests: Option<&[u32]>) -> Examples {
+    fn examples(&self, divided_as: ClientName, rows: &[u32], tests: Option<&[u32]>) -> Examples {
         let (mut inputs, mut truth, mut held_out) = (self.inputs.take(rows), self.truth.take(rows), 0);
         if let (Some(tests), Some((more, theirs))) = (tests, &self.held_out) {
             held_out = tests.len();
@@ -115,6 +116,7 @@ impl Whole {
         let mine: BTreeSet<&String> = rows.iter().filter_map(|row| owners.get(*row as usize)).collect();
         let alone = mine.first().filter(|_| mine.len() == 1);
         Examples {
+            divided_as,
             id: alone.map_or_else(String::new, |id| id.to_string()),
             line: rows.iter().filter_map(|row| self.lines.get(*row as usize)).copied().min().unwrap_or(0),
             dates: rows.iter().filter_map(|row| self.dates.get(*row as usize)).copied().collect(),
@@ -132,20 +134,23 @@ fn numbered(texts: &[String]) -> Vec<u32> {
     texts.iter().map(|text| numbers[text.as_str()]).collect()
 }
 
-/// Clients with these examples, called after their place.
-fn named(prefix: &str, examples: impl ExactSizeIterator<Item = Arc<Examples>>) -> Result<Vec<ClientRows>, NameError> {
-    let width = examples.len().to_string().len().max(2);
-    let name = |i: usize| ClientName::new(format!("{prefix}-{:0width$}", i + 1));
-    examples.enumerate().map(|(i, examples)| Ok(ClientRows { name: name(i)?, examples })).collect()
+/// What clients are called, after their place.
+fn names(prefix: &str, count: usize) -> Result<Vec<ClientName>, NameError> {
+    let width = count.to_string().len().max(2);
+    (1..=count).map(|i| ClientName::new(format!("{prefix}-{i:0width$}"))).collect()
 }
 
 impl DataSet {
-    /// The same with as many clients as this: each shares the examples of one of those that there are, in turn.
+    /// The same with as many clients as this: each shares the examples of one of those that there are, in turn, and divides them as
+    /// that one does, so that nobody trains on what another is tested on.
     pub fn populated(mut self, prefix: &str, count: usize) -> Result<Self, NameError> {
-        let there = self.clients.len().max(1);
-        let of = |i: usize| Arc::clone(&self.clients[i % there].examples);
-        let count = if self.clients.is_empty() { 0 } else { count };
-        self.clients = named(prefix, (0..count).map(of))?;
+        let there = self.clients.len();
+        let count = if there == 0 { 0 } else { count };
+        let client = |(i, name): (usize, ClientName)| ClientRows {
+            name,
+            examples: Arc::clone(&self.clients[i % there].examples),
+        };
+        self.clients = names(prefix, count)?.into_iter().enumerate().map(client).collect();
         Ok(self)
     }
 }

@@ -153,6 +153,8 @@ pub struct ClientRows {
 /// A client's examples; those of a table in the order of their days, or of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
+    /// The client by whose name they are divided: of clients that share them, the one that has them alone otherwise.
+    pub divided_as: ClientName,
     /// Whose rows they are, or what they are grouped by, as the file has it; empty if they were dealt out.
     pub id: String,
     /// The line of its first row in a table.

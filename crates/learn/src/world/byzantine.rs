@@ -62,9 +62,6 @@ fn one() -> f32 {
 impl Byzantine {
     /// Holds every value to what it may be.
     pub fn check(&self) -> Result<(), PlanError> {
-        if self.clients == 0 {
-            return Err(PlanError::value("world.byzantine.clients", 0, "at least 1; leave byzantine away for none"));
-        }
         let (key, value) = match self.attack {
             Attack::SignFlip { factor } | Attack::Scale { factor } => ("world.byzantine.attack.factor", factor),
             Attack::Noise { deviation } => ("world.byzantine.attack.deviation", deviation),

@@ -247,8 +247,8 @@ mod tests {
         check("facts = {memory = {median = 1}}", "world.facts = memory is not allowed: one of cores, memory_mb,");
         check("devices = {}\ntrace = \"x.csv\"", "world.devices and world.trace = \"x.csv\" contradict each other");
         check(
-            "byzantine = {clients = 0, attack = {name = \"sign_flip\"}}",
-            "world.byzantine.clients = 0 is not allowed",
+            "byzantine = {clients = 1, attack = {name = \"scale\", factor = -2}}",
+            "world.byzantine.attack.factor = -2 is not allowed",
         );
     }
 }
