@@ -143,7 +143,9 @@ fn a_simulation_writes_its_results_whole() {
     );
     assert_eq!((result["rounds"].as_array().unwrap().len(), result["refit"].as_array().unwrap().len()), (3, 3));
     let csv = fs::read_to_string(folder.path("out/rounds.csv")).unwrap();
-    assert!(csv.starts_with("job,round,attempt,cohort,participants,staleness,train_loss,mae,rmse,r2,pearson_r,bytes_up,"));
+    assert!(
+        csv.starts_with("job,round,attempt,cohort,participants,staleness,train_loss,mae,rmse,r2,pearson_r,bytes_up,")
+    );
     assert_eq!(csv.lines().count(), 7);
 }
 

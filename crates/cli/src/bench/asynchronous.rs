@@ -44,7 +44,8 @@ const EXPERIMENT: Experiment = Experiment {
         "training.batch_size=32",
         "training.optimizer={name=\"sgd\",learning_rate=0.05}",
     ],
-    smoke: &["rounds=20", "generator.glyphs.per_class=1000"],
+    // So few examples cannot be dealt out unevenly.
+    smoke: &["rounds=20", "site.partition={name=\"iid\",clients=30}", "generator.glyphs.per_class=200"],
     rows: &[
         ("fedavg", &["strategy.name=fedavg"]),
         ("fedavg, 30 asked for 20", &["strategy.name=fedavg", "cohort.over_selection=1.5"]),
