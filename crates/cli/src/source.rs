@@ -95,8 +95,10 @@ pub fn data(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
 pub fn simulated(found: &Found, args: &DataArgs) -> Result<DataSet, Fail> {
     let data = data(found, args)?;
     let Recipe { world, site, .. } = &found.recipe;
-    let named = |count| data.clone().populated(&site.prefix, count as usize).map_err(anyhow::Error::new);
-    Ok(world.population.map(named).transpose()?.unwrap_or(data))
+    match world.population {
+        Some(count) => Ok(data.populated(&site.prefix, count as usize).map_err(anyhow::Error::new)?),
+        None => Ok(data),
+    }
 }
 
 /// The devices of the world's trace, if it has one.

@@ -74,7 +74,7 @@ pub fn run(args: &Simulate, seeds: u32, started: Instant) -> Result<String, Fail
     for Asked { setting, recipe, found } in asked {
         let mut args = args.clone();
         (args.recipe, args.sweep, args.compare) = (recipe, vec![], false);
-        args.out = args.out.map(|out| out.join(setting.join(",").replace('/', "_")));
+        args.out = args.out.map(|out| out.join(folder(&setting)));
         says = Says::of_schema(&found.recipe.schema);
         if recipe_name.is_empty() {
             (title, recipe_name) = (found.recipe.title.clone(), found.recipe.name.clone());
@@ -141,8 +141,7 @@ fn recipes(args: &Simulate) -> Result<Vec<Asked>, Fail> {
         warn(&found.recipe.plan(&found.origin)?, &found.recipe.world);
         asked.push(Asked { setting: vec![name.clone()], recipe, found });
     }
-    let folder = |name: &str| name.replace('/', "_");
-    let mut names: Vec<String> = asked.iter().map(|asked| folder(&asked.setting.join(","))).collect();
+    let mut names: Vec<String> = asked.iter().map(|asked| folder(&asked.setting)).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Fail::usage(format!("--compare: {} is named twice; give each plan a recipe of its own", twice[0])));
@@ -151,6 +150,11 @@ fn recipes(args: &Simulate) -> Result<Vec<Asked>, Fail> {
         return Err(Fail::usage("--compare: name at least two recipes, as in `dure simulate a.toml b.toml --compare`"));
     }
     Ok(asked)
+}
+
+/// The folder of a setting's runs.
+fn folder(setting: &[String]) -> String {
+    setting.join(",").replace('/', "_")
 }
 
 /// Every choice of one value for each key.
