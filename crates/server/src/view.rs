@@ -75,6 +75,12 @@ fn reason(federation: &Federation, name: &ClientName, member: &Member) -> String
     if reason.is_empty() { declined.unwrap_or_default() } else { reason.clone() }
 }
 
+/// Whether a client's name, or its reason, has this text of small letters in it.
+pub fn mentions(federation: &Federation, name: &ClientName, text: &str) -> bool {
+    let reason = || Some(reason(federation, name, federation.members.get(name)?));
+    name.as_str().contains(text) || reason().is_some_and(|reason| reason.to_lowercase().contains(text))
+}
+
 /// How a client stands; `None` if there never was one of this name.
 pub fn client_state(shared: &Shared, federation: &Federation, name: &ClientName) -> Option<ClientState> {
     let member = federation.members.get(name)?;

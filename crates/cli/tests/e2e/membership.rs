@@ -72,6 +72,32 @@ fn who_joins_late_takes_part_from_the_next_round_and_who_leaves_is_not_waited_fo
 }
 
 #[test]
+fn clients_are_found_by_their_names_and_their_reasons_a_page_at_a_time() {
+    block_on(async {
+        let server = Serve::start();
+        let invitation = server.fitbit();
+        let invited = server.operator.as_bearer(invitation.split('#').nth(1).unwrap());
+        for name in ["anna", "anton", "bora", "johann"] {
+            invited.join("fitbit", name).await;
+        }
+        let clients = "/v1/federations/fitbit/clients";
+        let reason = json!({"reason": "Its scales are WRONG"});
+        server.operator.send(Method::DELETE, &format!("{clients}/bora"), Some(reason)).await.ok();
+        let found = async |query: &str| {
+            let said = server.operator.get(&format!("{clients}?{query}")).await.ok();
+            let names = said.as_array().unwrap().iter().map(|client| client["client"].as_str().unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(found("search=AN").await, ["anna", "anton", "johann"]);
+        assert_eq!(found("search=an&limit=2").await, ["anna", "anton"]);
+        assert_eq!(found("search=an&limit=2&after=anton").await, ["johann"]);
+        assert_eq!(found("search=are%20wrong").await, ["bora"]);
+        assert_eq!(found("search=an&state=evicted").await, [""; 0]);
+        assert_eq!(found("search=").await.len(), 4);
+    });
+}
+
+#[test]
 fn an_agent_killed_while_it_trains_comes_back_as_the_same_clients_to_the_same_bits() {
     block_on(async {
         let server = Serve::start();

@@ -33,6 +33,8 @@ pub struct Page {
     limit: Option<usize>,
     /// Those in this state.
     state: Option<ClientState>,
+    /// Those that have this in their name, or in why they take no tasks or have declined one; capitals count for nothing.
+    search: String,
 }
 
 /// The clients of a federation.
@@ -46,11 +48,13 @@ pub async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Vec<ClientView>>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
-    let Query(Page { after, limit, state }) = page.map_err(|error| Refused::Malformed(error.body_text()))?;
+    let Query(Page { after, limit, state, search }) = page.map_err(|error| Refused::Malformed(error.body_text()))?;
     let federation = driver.shared.read();
     let names = federation.members.keys().filter(|name| name.as_str() > after.as_str());
     let wanted = names.filter(|name| state.is_none() || view::client_state(&driver.shared, &federation, name) == state);
-    let views = wanted.filter_map(|name| view::client(&driver.shared, &federation, name));
+    let search = search.to_lowercase();
+    let found = wanted.filter(|name| search.is_empty() || view::mentions(&federation, name, &search));
+    let views = found.filter_map(|name| view::client(&driver.shared, &federation, name));
     Ok(Json(views.take(limit.unwrap_or(1000).min(1000)).collect()))
 }
 

@@ -1,11 +1,11 @@
 //! Model versions and their files.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,6 +13,8 @@ use bytes::Bytes;
 use dure_core::{digest::Digest, federation::Federation};
 use dure_wire::api::{Problem, VersionView};
 use futures_util::stream;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{File, short};
 use crate::{app::App, auth::Caller, driver::Driver, problem::Refused, store::StoreError, view};
@@ -20,18 +22,40 @@ use crate::{app::App, auth::Caller, driver::Driver, problem::Refused, store::Sto
 /// How many bytes are read from a file at a time.
 const PIECE: u64 = 1 << 20;
 
+/// Which versions, in the order of their numbers.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// Those before this number.
+    before: Option<u32>,
+    /// Of those, the newest so many; all if absent.
+    limit: Option<u32>,
+}
+
 /// The model versions of a federation.
-#[utoipa::path(get, operation_id = "list_models", path = "/v1/federations/{federation}/models", tag = "models", params(("federation" = String, Path)),
+#[utoipa::path(get, operation_id = "list_models", path = "/v1/federations/{federation}/models", tag = "models", params(("federation" = String, Path), Page),
     responses((status = 200, body = Vec<VersionView>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Path(federation): Path<String>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Vec<VersionView>>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
+    let Query(page) = page.map_err(|error| Refused::Malformed(error.body_text()))?;
     let federation = driver.shared.read();
-    let versions = 1..=federation.versions.len() as u32;
+    let versions = page.of(federation.versions.len() as u32);
     Ok(Json(versions.filter_map(|version| view::version(&federation, version)).collect()))
+}
+
+impl Page {
+    /// The numbers of the page, where there are so many versions.
+    fn of(&self, versions: u32) -> RangeInclusive<u32> {
+        let last = self.before.map_or(versions, |before| versions.min(before.saturating_sub(1)));
+        let first = self.limit.map_or(0, |limit| last.saturating_sub(limit)) + 1;
+        first..=last
+    }
 }
 
 /// A model version, by its number or by a name that stands for one.
@@ -224,6 +248,17 @@ mod tests {
         ] {
             assert_eq!(parse_range(text, 100), want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_page_has_the_newest_versions_before_a_number() {
+        let page = |before, limit| Page { before, limit }.of(7).collect::<Vec<_>>();
+        assert_eq!(page(None, None), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(page(None, Some(3)), [5, 6, 7]);
+        assert_eq!(page(Some(5), Some(3)), [2, 3, 4]);
+        assert_eq!(page(Some(2), Some(3)), [1]);
+        assert_eq!((page(Some(1), None), page(Some(0), Some(3)), page(None, Some(0))), (vec![], vec![], vec![]));
+        assert_eq!(page(Some(u32::MAX), Some(u32::MAX)).len(), 7);
     }
 
     #[test]
