@@ -26,6 +26,7 @@ mod view;
 mod frames;
 mod metrics;
 mod openapi;
+mod page;
 mod routes;
 
 mod door;

@@ -9,7 +9,7 @@ use axum::{
 };
 use dure_core::name::ClientName;
 
-use crate::{app::App, problem::Refused};
+use crate::{app::App, page, problem::Refused};
 
 pub mod aliases;
 pub mod clients;
@@ -59,6 +59,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(health::openapi))
+        .merge(page::routes())
         .fallback(missing)
         .method_not_allowed_fallback(other_method)
         .layer(axum::extract::DefaultBodyLimit::disable())

@@ -1,0 +1,6 @@
+//! Compiles the server again when the dashboard was built again.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=../../dashboard/dist");
+}
