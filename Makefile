@@ -1,6 +1,6 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long fuzz bench fedprox-table lint cc
+.PHONY: help build dashboard demo test test-long fuzz bench fedprox-table lint cc
 
 # Real data sets, where they are: a folder with one folder for each.
 DURE_DATA ?= $(wildcard $(CURDIR)/../shared/data)
@@ -13,8 +13,11 @@ export DURE_DATA
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: cc ## target/release/dure
+build: cc dashboard ## target/release/dure, with its dashboard
 	cargo build --release --locked -p dure
+
+dashboard: ## dashboard/dist, which the binary carries (Node.js 20.19 or newer; without it the binary has no dashboard)
+	scripts/dashboard build
 
 demo: build ## A federation of made-up people, trained in front of you (target/release/dure demo --chaos kills them meanwhile)
 	target/release/dure demo

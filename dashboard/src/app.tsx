@@ -1,0 +1,38 @@
+// Which screen is at which address.
+import { createBrowserRouter, Navigate, RouterProvider } from 'react-router';
+import { Clients } from './screens/clients';
+import { Federation } from './screens/federation';
+import { Federations } from './screens/federations';
+import { Job } from './screens/job';
+import { Jobs } from './screens/jobs';
+import { Journal } from './screens/journal';
+import { Models } from './screens/models';
+import { Missing } from './screens/missing';
+import { Overview } from './screens/overview';
+import { Round } from './screens/round';
+import { SignIn } from './screens/sign-in';
+
+const router = createBrowserRouter([
+  { path: '/', element: <Navigate to="/federations" replace /> },
+  { path: '/sign-in', element: <SignIn /> },
+  { path: '/federations', element: <Federations /> },
+  {
+    path: '/federations/:federation',
+    element: <Federation />,
+    children: [
+      { index: true, element: <Overview /> },
+      { path: 'clients', element: <Clients /> },
+      { path: 'jobs', element: <Jobs /> },
+      { path: 'jobs/:job', element: <Job /> },
+      { path: 'rounds/:round', element: <Round /> },
+      { path: 'models', element: <Models /> },
+      { path: 'journal', element: <Journal /> },
+      { path: '*', element: <Missing /> },
+    ],
+  },
+  { path: '*', element: <Missing /> },
+]);
+
+export function App() {
+  return <RouterProvider router={router} />;
+}

@@ -1,0 +1,123 @@
+// What is pressed, typed into and chosen from: react-aria's, in this page's clothes.
+import type { ReactNode } from 'react';
+import {
+  Button as AriaButton,
+  Dialog as AriaDialog,
+  Heading,
+  Input,
+  Label,
+  ListBox,
+  ListBoxItem,
+  Modal,
+  ModalOverlay,
+  Popover,
+  SearchField as AriaSearchField,
+  Select as AriaSelect,
+  SelectValue,
+  Text,
+  TextArea,
+  TextField,
+  type ButtonProps,
+} from 'react-aria-components';
+import { useTranslation } from 'react-i18next';
+import { Icon } from './icon';
+
+export function Button({ look = 'plain', className, ...props }: Omit<ButtonProps, 'className'> & { look?: 'plain' | 'first' | 'danger' | 'quiet'; className?: string }) {
+  return <AriaButton {...props} className={`button ${look} ${className ?? ''}`} />;
+}
+
+interface FieldProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  hint?: ReactNode;
+  type?: 'text' | 'password' | 'number';
+  lines?: number;
+  required?: boolean;
+  autoComplete?: string;
+  placeholder?: string;
+  autoFocus?: boolean;
+}
+
+export function Field({ label, hint, lines, required = false, autoComplete = 'off', placeholder, type = 'text', ...props }: FieldProps) {
+  const input =
+    lines === undefined ? (
+      <Input className="input" {...(placeholder === undefined ? {} : { placeholder })} />
+    ) : (
+      <TextArea className="input" rows={lines} spellCheck="false" {...(placeholder === undefined ? {} : { placeholder })} />
+    );
+  return (
+    <TextField {...props} type={type} isRequired={required} autoComplete={autoComplete} className="field">
+      <Label>{label}</Label>
+      {input}
+      {hint !== undefined && (
+        <Text slot="description" className="hint">
+          {hint}
+        </Text>
+      )}
+    </TextField>
+  );
+}
+
+export function SearchField({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
+  return (
+    <AriaSearchField aria-label={label} value={value} onChange={onChange} className="search">
+      <Icon name="search" />
+      <Input className="input" placeholder={label} />
+    </AriaSearchField>
+  );
+}
+
+interface SelectProps<T extends string> {
+  label: string;
+  value: T;
+  options: readonly { id: T; label: string }[];
+  onChange: (value: T) => void;
+  /** Whether the label is to be seen, or only heard. */
+  labelled?: boolean;
+}
+
+export function Select<T extends string>({ label, value, options, onChange, labelled = false }: SelectProps<T>) {
+  const choose = (key: unknown) => {
+    const chosen = options.find((option) => option.id === key);
+    if (chosen) onChange(chosen.id);
+  };
+  return (
+    <AriaSelect {...(labelled ? {} : { 'aria-label': label })} value={value} onChange={choose} className="select">
+      {labelled && <Label>{label}</Label>}
+      <AriaButton className="button plain">
+        <SelectValue />
+        <Icon name="down" />
+      </AriaButton>
+      <Popover className="popover">
+        <ListBox className="list-box" items={options.map((option) => ({ ...option }))}>
+          {(option) => (
+            <ListBoxItem id={option.id} textValue={option.label} className="option">
+              {option.label}
+            </ListBoxItem>
+          )}
+        </ListBox>
+      </Popover>
+    </AriaSelect>
+  );
+}
+
+/** A dialog above the page. It is there while `open`; Escape, the cross and a press beside it close it. */
+export function Dialog({ open, title, onClose, wide = false, children }: { open: boolean; title: string; onClose: () => void; wide?: boolean; children: ReactNode }) {
+  const { t } = useTranslation();
+  return (
+    <ModalOverlay isOpen={open} onOpenChange={(open) => !open && onClose()} isDismissable className="overlay">
+      <Modal className={wide ? 'modal wide' : 'modal'}>
+        <AriaDialog className="dialog">
+          <header>
+            <Heading slot="title">{title}</Heading>
+            <Button look="quiet" aria-label={t('common.close')} onPress={onClose}>
+              <Icon name="cross" />
+            </Button>
+          </header>
+          {children}
+        </AriaDialog>
+      </Modal>
+    </ModalOverlay>
+  );
+}

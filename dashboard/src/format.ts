@@ -1,0 +1,67 @@
+// Numbers, bytes and lengths of time as people read them, in their language.
+
+/** Bytes, in powers of 1000. */
+export function bytes(count: number, locale: string): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+  const power = Math.min(Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)), units.length - 1);
+  const value = count / 1000 ** power;
+  const options = { style: 'unit', unit: units[power] ?? 'byte', unitDisplay: 'short', maximumFractionDigits: value < 10 && power > 0 ? 1 : 0 } as const;
+  return new Intl.NumberFormat(locale, options).format(value);
+}
+
+/** A count, with its thousands set apart. */
+export function count(value: number, locale: string): string {
+  return new Intl.NumberFormat(locale).format(value);
+}
+
+/** A figure of a model: four digits that mean something, and not more than a table has room for. */
+export function figure(value: number | undefined, locale: string): string {
+  if (value === undefined || !Number.isFinite(value)) return '–';
+  const large = Math.abs(value) >= 1000;
+  const options = large ? { maximumFractionDigits: 1 } : { minimumSignificantDigits: 4, maximumSignificantDigits: 4 };
+  return new Intl.NumberFormat(locale, options).format(value);
+}
+
+/** A length of time, in its two largest units: `1 h 12 min`, `3.4 s`, `12 ms`. */
+export function duration(ms: number, locale: string): string {
+  const unit = (value: number, unit: string, digits = 0) =>
+    new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'narrow', maximumFractionDigits: digits }).format(value);
+  const seconds = ms / 1000;
+  if (ms < 1000) return unit(Math.round(Math.max(0, ms)), 'millisecond');
+  if (seconds < 10) return unit(seconds, 'second', 1);
+  if (seconds < 60) return unit(Math.round(seconds), 'second');
+  const [minutes, rest] = [Math.floor(seconds / 60), Math.floor(seconds % 60)];
+  if (minutes < 60) return `${unit(minutes, 'minute')} ${unit(rest, 'second')}`;
+  const [hours, left] = [Math.floor(minutes / 60), minutes % 60];
+  if (hours < 24) return `${unit(hours, 'hour')} ${unit(left, 'minute')}`;
+  return `${unit(Math.floor(hours / 24), 'day')} ${unit(hours % 24, 'hour')}`;
+}
+
+/** Federation time, counted from the journal's beginning: `0:03:12.4`. */
+export function clock(ms: number): string {
+  const tenths = Math.floor(ms / 100);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const [hours, minutes, seconds] = [Math.floor(tenths / 36_000), Math.floor(tenths / 600) % 60, Math.floor(tenths / 10) % 60];
+  return `${hours}:${two(minutes)}:${two(seconds)}.${tenths % 10}`;
+}
+
+/** How many rows a client says that it has. */
+export function rows(facts: Record<string, unknown>): number | undefined {
+  const value = facts['rows'];
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** The beginning of a digest, as much as tells two apart. */
+export function short(digest: string): string {
+  return digest.slice(0, 12);
+}
+
+/** A table as a CSV file's text: RFC 4180. A text that a spreadsheet would take for a formula is marked as a text. */
+export function csv(table: readonly (readonly (string | number | undefined)[])[]): string {
+  const cell = (value: string | number | undefined) => {
+    if (typeof value !== 'string') return value === undefined ? '' : String(value);
+    const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return table.map((row) => row.map(cell).join(',') + '\r\n').join('');
+}

@@ -1,0 +1,150 @@
+// The journal as it grows: follows a federation's event stream, and never loses an event, for it asks again for what comes after
+// the last that it has.
+import { Refused, send, under } from '../api/client';
+import { Chain, digestOf, type Check } from './chain';
+import { parseLine, type Entry } from './entry';
+import { EMPTY, fold, type Story } from './fold';
+import { SseParser } from './sse';
+
+/** How the line to the server is. */
+export type Line =
+  | { state: 'connecting' }
+  | { state: 'live' }
+  /** Nothing comes; it is tried again. */
+  | { state: 'cut'; since: number }
+  /** It is not tried again: the session has ended, or the journal is not the one that it was. */
+  | { state: 'over'; why: 'session' | 'missing' | 'other-journal' };
+
+export interface Snapshot {
+  story: Story;
+  line: Line;
+  check: Check;
+  /** The newest entries, the oldest first. */
+  entries: readonly Entry[];
+}
+
+/** How many entries are kept as they are. Everything older is in the story, and in the exported journal. */
+export const KEPT_ENTRIES = 20_000;
+/** How long events are gathered before they are shown, in milliseconds. */
+const GATHER_MS = 50;
+/** A server says something every 15 seconds, if only that it is there. */
+const SILENCE_MS = 40_000;
+const RETRIES_MS = [250, 500, 1000, 2000, 4000];
+
+/** Follows one federation until it is closed. */
+export class Feed {
+  private snapshot: Snapshot;
+  private readonly chain = new Chain(digestOf(crypto.subtle));
+  private readonly listeners = new Set<() => void>();
+  private readonly closing = new AbortController();
+  private pending: Entry[] = [];
+  private gathering: ReturnType<typeof setTimeout> | undefined;
+  private checking: Promise<unknown> = Promise.resolve();
+  private last = 0;
+
+  constructor(private readonly federation: string) {
+    this.snapshot = { story: EMPTY, line: { state: 'connecting' }, check: this.chain.check, entries: [] };
+    void this.run();
+  }
+
+  readonly get = (): Snapshot => this.snapshot;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  close(): void {
+    this.closing.abort();
+    clearTimeout(this.gathering);
+    this.listeners.clear();
+  }
+
+  private isClosed(): boolean {
+    return this.closing.signal.aborted;
+  }
+
+  private async run(): Promise<void> {
+    for (let tries = 0; !this.isClosed(); tries += 1) {
+      const before = this.last;
+      const line = await this.follow().catch(over);
+      if (this.isClosed()) return;
+      if (this.last > before) tries = 0;
+      if (line !== undefined) {
+        this.tell({ line });
+        return;
+      }
+      if (this.snapshot.line.state !== 'cut') this.tell({ line: { state: 'cut', since: Date.now() } });
+      await pause(RETRIES_MS[Math.min(tries, RETRIES_MS.length - 1)] ?? 0, this.closing.signal);
+    }
+  }
+
+  /** Reads the stream until it breaks off; says so only if there is no use in asking again. */
+  private async follow(): Promise<Line | undefined> {
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    const signal = AbortSignal.any([this.closing.signal, silence.signal]);
+    try {
+      const headers = this.last > 0 ? { 'last-event-id': String(this.last) } : {};
+      const response = await send('GET', under(this.federation, 'events'), undefined, { headers, signal });
+      if (response.body === null) return undefined;
+      this.tell({ line: { state: 'live' } });
+      const parser = new SseParser();
+      for await (const piece of texts(response.body)) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), SILENCE_MS);
+        const entries = parser.push(piece).map((message) => parseLine(message.data));
+        if (!this.take(entries)) return { state: 'over', why: 'other-journal' };
+      }
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+      silence.abort();
+    }
+  }
+
+  /** Whether the entries come after the ones that are here. */
+  private take(entries: Entry[]): boolean {
+    for (const entry of entries) {
+      if (entry.sequence !== this.last + 1) return false;
+      this.last = entry.sequence;
+      this.pending.push(entry);
+    }
+    if (this.pending.length > 0) this.gathering ??= setTimeout(() => this.show(), GATHER_MS);
+    return true;
+  }
+
+  private show(): void {
+    this.gathering = undefined;
+    const fresh = this.pending;
+    this.pending = [];
+    const { story, entries } = this.snapshot;
+    this.tell({ story: fold(story, fresh), entries: [...entries, ...fresh].slice(-KEPT_ENTRIES) });
+    this.checking = this.checking.then(() => this.chain.follow(fresh)).then((check) => this.tell({ check }));
+  }
+
+  private tell(change: Partial<Snapshot>): void {
+    if (this.isClosed()) return;
+    this.snapshot = { ...this.snapshot, ...change };
+    this.listeners.forEach((listener) => listener());
+  }
+}
+
+function over(error: unknown): Line | undefined {
+  if (!(error instanceof Refused)) return undefined;
+  if (error.status === 401) return { state: 'over', why: 'session' };
+  return error.status === 404 ? { state: 'over', why: 'missing' } : undefined;
+}
+
+async function* texts(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) yield piece.value;
+}
+
+/** Waits so long, or until the signal. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}

@@ -1,0 +1,139 @@
+// The clients: how each stands, what it says, and who may join. A page of them at a time, however many there are.
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useSearchParams } from 'react-router';
+import { under } from '../api/client';
+import type { ClientState, ClientView } from '../api/types';
+import { Button, SearchField, Select } from '../components/controls';
+import { NotYet } from '../components/guard';
+import { Icon } from '../components/icon';
+import { Empty, Panel, Table, Top } from '../components/pieces';
+import { ClientBadge } from '../components/state';
+import { OwnWords } from '../components/words';
+import { useHere } from '../federation';
+import { count, duration, rows } from '../format';
+import { present, STATES, total } from '../members';
+import { useResource, useSettled, useTitle } from '../use';
+import { ClientDialog } from './client';
+import { Invite } from './invite';
+
+/** How many clients a page shows. */
+const PAGE = 100;
+
+export function Clients() {
+  const { t } = useTranslation();
+  const { name, view } = useHere();
+  const [address, setAddress] = useSearchParams();
+  const [inviting, setInviting] = useState(address.has('invite'));
+  useTitle(t('nav.clients'), name);
+  const invite = (
+    <Button look="first" onPress={() => setInviting(true)}>
+      <Icon name="plus" />
+      {t('clients.invite')}
+    </Button>
+  );
+  const close = () => {
+    setInviting(false);
+    if (address.has('invite')) setAddress({}, { replace: true });
+  };
+  return (
+    <>
+      <Top title={t('nav.clients')} under={view === undefined ? undefined : t('clients.under', { present: present(view), count: total(view) })} actions={invite} />
+      {view !== undefined && total(view) === 0 ? (
+        <Empty icon="clients" title={t('clients.none')}>
+          <p>{t('clients.none_hint')}</p>
+          {invite}
+        </Empty>
+      ) : (
+        <Found first={address.get('search') ?? ''} />
+      )}
+      <Invite open={inviting} onClose={close} />
+    </>
+  );
+}
+
+function Found({ first }: { first: string }) {
+  const { t } = useTranslation();
+  const { name, view, snapshot } = useHere();
+  const [search, setSearch] = useState(first);
+  const [state, setState] = useState<ClientState | 'all'>('all');
+  /** The last names of the pages before. */
+  const [before, setBefore] = useState<string[]>([]);
+  const [shown, setShown] = useState<string>();
+  const wanted = useSettled(search, 200);
+  const query = new URLSearchParams({ limit: String(PAGE + 1), after: before.at(-1) ?? '' });
+  if (wanted !== '') query.set('search', wanted);
+  if (state !== 'all') query.set('state', state);
+  const { changes } = snapshot.story;
+  const path = `${under(name, 'clients')}?${query.toString()}`;
+  const { data, error, reload } = useResource<ClientView[]>(path, `${changes.clients} ${changes.jobs}`, 2000);
+  const page = data?.slice(0, PAGE);
+  const options = (['all', ...STATES] as const).map((id) => ({ id, label: id === 'all' ? t('clients.all') : `${t(`client_state.${id}`)} (${view?.clients[id] ?? 0})` }));
+  return (
+    <Panel
+      flush
+      title={t('clients.list')}
+      actions={
+        <>
+          <SearchField label={t('clients.search')} value={search} onChange={(text) => (setSearch(text), setBefore([]))} />
+          <Select label={t('clients.state')} value={state} options={options} onChange={(state) => (setState(state), setBefore([]))} />
+        </>
+      }
+    >
+      {page === undefined ? (
+        <NotYet error={error} />
+      ) : page.length === 0 ? (
+        <Empty icon="search" title={t('clients.nobody')} />
+      ) : (
+        <Rows clients={page} onShow={setShown} />
+      )}
+      {(before.length > 0 || (data?.length ?? 0) > PAGE) && (
+        <div className="pages">
+          <Button isDisabled={before.length === 0} onPress={() => setBefore(before.slice(0, -1))}>
+            {t('common.previous')}
+          </Button>
+          <span className="muted">{t('common.page', { page: before.length + 1 })}</span>
+          <Button isDisabled={(data?.length ?? 0) <= PAGE} onPress={() => setBefore([...before, page?.at(-1)?.client ?? ''])}>
+            {t('common.next')}
+          </Button>
+        </div>
+      )}
+      <ClientDialog name={shown} onClose={() => setShown(undefined)} onChanged={reload} />
+    </Panel>
+  );
+}
+
+function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: string) => void }) {
+  const { t, i18n } = useTranslation();
+  const head = (
+    <>
+      <th>{t('clients.client')}</th>
+      <th>{t('clients.state')}</th>
+      <th className="number">{t('clients.rows')}</th>
+      <th className="number">{t('clients.seen')}</th>
+      <th>{t('clients.says')}</th>
+    </>
+  );
+  return (
+    <Table label={t('clients.list')} head={head}>
+      {clients.map((client) => {
+        const has = rows(client.facts);
+        return (
+          <tr key={client.client} data-client={client.client} data-state={client.state}>
+            <th scope="row">
+              <Button look="quiet" className="link" onPress={() => onShow(client.client)}>
+                {client.client}
+              </Button>
+            </th>
+            <td>
+              <ClientBadge state={client.state} />
+            </td>
+            <td className="number">{has === undefined ? '–' : count(has, i18n.language)}</td>
+            <td className="number">{client.last_seen_s == null ? '–' : t('clients.ago', { time: duration(Math.floor(client.last_seen_s) * 1000, i18n.language) })}</td>
+            <td className="words">{client.reason !== '' && <OwnWords words={client.reason} />}</td>
+          </tr>
+        );
+      })}
+    </Table>
+  );
+}

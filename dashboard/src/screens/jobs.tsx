@@ -1,0 +1,145 @@
+// The jobs, the newest first, and a new one.
+import { useState, type SubmitEvent } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useNavigate } from 'react-router';
+import { post, under } from '../api/client';
+import type { JobView } from '../api/types';
+import { useFigureName } from '../chart/job-chart';
+import { Button, Dialog, Field } from '../components/controls';
+import { NotYet } from '../components/guard';
+import { Icon } from '../components/icon';
+import { Empty, Failure, Panel, Progress, Table, Top } from '../components/pieces';
+import { JobBadge } from '../components/state';
+import { address, useHere } from '../federation';
+import { figure } from '../format';
+import { readSpec } from '../plan';
+import { useAction, useResource, useTitle } from '../use';
+
+/** How many jobs are listed. */
+const SHOWN = 100;
+
+export function Jobs() {
+  const { t } = useTranslation();
+  const { name, snapshot } = useHere();
+  const [making, setMaking] = useState(false);
+  const { data, error } = useResource<JobView[]>(under(name, 'jobs'), snapshot.story.changes.jobs, 5000);
+  useTitle(t('nav.jobs'), name);
+  const make = (
+    <Button look="first" onPress={() => setMaking(true)}>
+      <Icon name="plus" />
+      {t('jobs.create')}
+    </Button>
+  );
+  return (
+    <>
+      <Top title={t('nav.jobs')} under={t('jobs.under')} actions={make} />
+      {data === undefined ? (
+        <NotYet error={error} />
+      ) : data.length === 0 ? (
+        <Empty icon="jobs" title={t('jobs.none')}>
+          <p>{t('jobs.none_hint')}</p>
+          <code>dure job start fitbit</code>
+        </Empty>
+      ) : (
+        <List jobs={data.slice(-SHOWN).reverse()} />
+      )}
+      <Create open={making} onClose={() => setMaking(false)} />
+    </>
+  );
+}
+
+function List({ jobs }: { jobs: JobView[] }) {
+  const { t, i18n } = useTranslation();
+  const { name } = useHere();
+  const figureName = useFigureName();
+  const head = (
+    <>
+      <th>{t('jobs.job')}</th>
+      <th>{t('jobs.status')}</th>
+      <th>{t('jobs.strategy')}</th>
+      <th>{t('jobs.rounds')}</th>
+      <th className="number">{t('jobs.best')}</th>
+      <th className="number">{t('jobs.version')}</th>
+    </>
+  );
+  return (
+    <Panel flush title={t('jobs.list')}>
+      <Table label={t('jobs.list')} head={head}>
+        {jobs.map((job) => (
+          <tr key={job.job}>
+            <th scope="row">
+              <Link to={address(name, 'jobs', job.job)}>{t('jobs.title_of', { job: job.job, recipe: job.plan.name })}</Link>
+              {job.refit_of != null && <span className="muted"> {t('jobs.refit_of', { job: job.refit_of })}</span>}
+            </th>
+            <td>
+              <JobBadge status={job.status} />
+            </td>
+            <td>{job.plan.strategy.name}</td>
+            <td>
+              <span className="with-progress">
+                <Progress value={job.completed} of={job.rounds} label={t('jobs.rounds')} />
+                {job.completed} / {job.rounds}
+              </span>
+            </td>
+            <td className="number">{job.best == null ? '–' : `${figureName(job.best.metric)} ${figure(job.best.value, i18n.language)}`}</td>
+            <td className="number">{job.version ?? '–'}</td>
+          </tr>
+        ))}
+      </Table>
+    </Panel>
+  );
+}
+
+function Create({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Dialog open={open} title={t('jobs.create')} onClose={onClose} wide>
+      {open && <Plan onClose={onClose} />}
+    </Dialog>
+  );
+}
+
+function Plan({ onClose }: { onClose: () => void }) {
+  const { t } = useTranslation();
+  const { name } = useHere();
+  const navigate = useNavigate();
+  const [plan, setPlan] = useState('');
+  const [seed, setSeed] = useState('0');
+  // The same press twice is one job, also if the first answer was lost.
+  const [key] = useState(() => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(''));
+  const create = useAction(async () => {
+    const spec = readSpec(plan, seed);
+    if (spec === undefined) throw new Error(t('jobs.not_json'));
+    const made = await post<JobView>(under(name, 'jobs'), spec, { headers: { 'idempotency-key': key } });
+    await navigate(address(name, 'jobs', made.job));
+  });
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    void create.run();
+  };
+  const read = async (file: File | undefined) => {
+    if (file) setPlan(await file.text());
+  };
+  return (
+    <form onSubmit={submit}>
+      <p className="muted">
+        {t('jobs.plan_hint')} <code>dure recipe plan fitbit rounds=50 &gt; plan.json</code>
+      </p>
+      <Field label={t('jobs.plan')} lines={9} value={plan} onChange={setPlan} required />
+      <div className="fields">
+        <label className="file">
+          <span>{t('jobs.file')}</span>
+          <input type="file" accept="application/json,.json" onChange={(event) => void read(event.target.files?.[0])} />
+        </label>
+        <Field label={t('jobs.seed')} value={seed} onChange={setSeed} />
+      </div>
+      {create.failure !== undefined && <Failure>{create.failure}</Failure>}
+      <div className="dialog-foot">
+        <Button onPress={onClose}>{t('common.cancel')}</Button>
+        <Button look="first" type="submit" isDisabled={create.busy}>
+          {t('common.create')}
+        </Button>
+      </div>
+    </form>
+  );
+}
