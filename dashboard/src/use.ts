@@ -5,6 +5,8 @@ import { get, Refused, Unreachable } from './api/client';
 
 export interface Resource<T> {
   data: T | undefined;
+  /** The same or, until that is there, what was at the path before: to be shown while somebody searches and leafs. */
+  shown: T | undefined;
   error: Error | undefined;
   reload: () => void;
 }
@@ -58,17 +60,29 @@ class Loader<T> {
   }
 }
 
+/** What is known of a path, or still of another. */
+interface State<T> {
+  path?: string;
+  data?: T;
+  error?: Error;
+}
+
+/** What is still known when a request fails. */
+function failed<T>(before: State<T>, path: string, error: Error): State<T> {
+  return before.path === path ? { ...before, error } : { path, error };
+}
+
 /**
  * What is at `path` (nothing, if that is undefined): fetched anew when `version` changes, and every `everyMs`. Meanwhile, and if that
  * fails, what was there stays.
  */
 export function useResource<T>(path: string | undefined, version: unknown = 0, everyMs?: number, read: Read<T> = get): Resource<T> {
-  const [state, setState] = useState<{ path?: string; data?: T; error?: Error }>({});
+  const [state, setState] = useState<State<T>>({});
   const loader = useRef<Loader<T>>(undefined);
 
   useEffect(() => {
     if (path === undefined) return;
-    const current = new Loader<T>(path, read, (said) => setState((before) => ({ ...('error' in said && before.path === path ? before : {}), path, ...said })));
+    const current = new Loader<T>(path, read, (said) => setState((before) => ('data' in said ? { path, data: said.data } : failed(before, path, said.error))));
     loader.current = current;
     const timer = everyMs === undefined ? undefined : setInterval(() => document.visibilityState === 'visible' && current.nudge(), everyMs);
     return () => {
@@ -81,7 +95,7 @@ export function useResource<T>(path: string | undefined, version: unknown = 0, e
 
   const reload = useCallback(() => loader.current?.nudge(), []);
   const current = state.path === path ? state : {};
-  return { data: current.data, error: current.error, reload };
+  return { data: current.data, shown: state.data, error: current.error, reload };
 }
 
 export interface Action<A extends unknown[]> {

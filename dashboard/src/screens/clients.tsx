@@ -59,14 +59,14 @@ function Found({ first }: { first: string }) {
   const [state, setState] = useState<ClientState | 'all'>('all');
   /** The last names of the pages before. */
   const [before, setBefore] = useState<string[]>([]);
-  const [shown, setShown] = useState<string>();
+  const [chosen, setChosen] = useState<string>();
   const wanted = useSettled(search, 200);
   const query = new URLSearchParams({ limit: String(PAGE + 1), after: before.at(-1) ?? '' });
   if (wanted !== '') query.set('search', wanted);
   if (state !== 'all') query.set('state', state);
   const { changes } = snapshot.story;
   const path = `${under(name, 'clients')}?${query.toString()}`;
-  const { data, error, reload } = useResource<ClientView[]>(path, `${changes.clients} ${changes.jobs}`, 2000);
+  const { shown: data, error, reload } = useResource<ClientView[]>(path, `${changes.clients} ${changes.jobs}`, 2000);
   const page = data?.slice(0, PAGE);
   const options = (['all', ...STATES] as const).map((id) => ({ id, label: id === 'all' ? t('clients.all') : `${t(`client_state.${id}`)} (${view?.clients[id] ?? 0})` }));
   return (
@@ -85,7 +85,7 @@ function Found({ first }: { first: string }) {
       ) : page.length === 0 ? (
         <Empty icon="search" title={t('clients.nobody')} />
       ) : (
-        <Rows clients={page} onShow={setShown} />
+        <Rows clients={page} onShow={setChosen} />
       )}
       {(before.length > 0 || (data?.length ?? 0) > PAGE) && (
         <div className="pages">
@@ -98,7 +98,7 @@ function Found({ first }: { first: string }) {
           </Button>
         </div>
       )}
-      <ClientDialog name={shown} onClose={() => setShown(undefined)} onChanged={reload} />
+      <ClientDialog name={chosen} onClose={() => setChosen(undefined)} onChanged={reload} />
     </Panel>
   );
 }

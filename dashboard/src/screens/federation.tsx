@@ -7,7 +7,7 @@ import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';
 import { LineBand, LineSign } from '../components/line';
 import { Shell } from '../components/shell';
-import { HereContext, useFeed } from '../federation';
+import { address, HereContext, useFeed } from '../federation';
 import { useResource } from '../use';
 
 export function Federation() {
@@ -43,11 +43,11 @@ function Followed({ name }: { name: string }) {
 }
 
 const SCREENS = [
-  { to: '', name: 'overview' },
-  { to: 'clients', name: 'clients' },
-  { to: 'jobs', name: 'jobs' },
-  { to: 'models', name: 'models' },
-  { to: 'journal', name: 'journal' },
+  { to: [], name: 'overview' },
+  { to: ['clients'], name: 'clients' },
+  { to: ['jobs'], name: 'jobs' },
+  { to: ['models'], name: 'models' },
+  { to: ['journal'], name: 'journal' },
 ] as const;
 
 function Nav({ name }: { name: string }) {
@@ -55,7 +55,7 @@ function Nav({ name }: { name: string }) {
   return (
     <nav className="nav" aria-label={t('shell.screens')}>
       {SCREENS.map((screen) => (
-        <NavLink key={screen.name} to={`/federations/${encodeURIComponent(name)}/${screen.to}`} end={screen.to === ''}>
+        <NavLink key={screen.name} to={address(name, ...screen.to)} end={screen.to.length === 0}>
           <Icon name={screen.name} />
           <span>{t(`nav.${screen.name}`)}</span>
         </NavLink>

@@ -15,6 +15,8 @@ import { useAction, useResource, useTitle } from '../use';
 
 /** How many versions a page shows. */
 const PAGE = 50;
+/** A space that no line ends at: a figure stays beside its name. */
+const NO_BREAK = '\u00a0';
 
 export function Models() {
   const { t } = useTranslation();
@@ -23,7 +25,7 @@ export function Models() {
   const [promoting, setPromoting] = useState<number>();
   const query = `limit=${PAGE}${before === undefined ? '' : `&before=${before}`}`;
   const { models } = snapshot.story.changes;
-  const { data, error, reload } = useResource<VersionView[]>(`${under(name, 'models')}?${query}`, models);
+  const { shown: data, error, reload } = useResource<VersionView[]>(`${under(name, 'models')}?${query}`, models);
   const aliases = useResource<AliasView[]>(under(name, 'aliases'), models);
   useTitle(t('nav.models'), name);
   const changed = () => (reload(), aliases.reload());
@@ -124,7 +126,7 @@ function Versions({ versions, onPromote }: { versions: VersionView[]; onPromote:
             {Object.entries(version.metrics).map(([rows, metrics]) => (
               <span key={rows}>
                 <span className="muted">{t(`models.${rows as 'evaluate'}`, { defaultValue: rows })}</span>{' '}
-                {Object.entries(metrics).map(([metric, value]) => `${figureName(metric)} ${figure(value, i18n.language)}`).join(' · ')}
+                {Object.entries(metrics).map(([metric, value]) => `${figureName(metric)} ${figure(value, i18n.language)}`.replaceAll(' ', NO_BREAK)).join(' · ')}
               </span>
             ))}
           </td>
