@@ -21,18 +21,17 @@ interface Props {
 export function ClientDialog({ name, onClose, onChanged }: Props) {
   return (
     <Dialog open={name !== undefined} title={name ?? ''} onClose={onClose}>
-      {name !== undefined && <Client key={name} name={name} onChanged={onChanged} />}
+      {name !== undefined && <Client key={name} name={name} onAway={() => (onClose(), onChanged())} />}
     </Dialog>
   );
 }
 
-function Client({ name, onChanged }: { name: string; onChanged: () => void }) {
+function Client({ name, onAway }: { name: string; onAway: () => void }) {
   const { t, i18n } = useTranslation();
   const { name: federation, snapshot } = useHere();
   const path = under(federation, 'clients', name);
-  const { data: client, error, reload } = useResource<ClientView>(path, snapshot.story.changes.clients, 2000);
+  const { data: client, error } = useResource<ClientView>(path, snapshot.story.changes.clients, 2000);
   if (client === undefined) return <NotYet error={error} />;
-  const changed = () => (reload(), onChanged());
   const facts = Object.entries(client.facts).sort(([a], [b]) => a.localeCompare(b));
   return (
     <div className="client">
@@ -55,7 +54,7 @@ function Client({ name, onChanged }: { name: string; onChanged: () => void }) {
         </p>
       )}
       <Complaints of={name} />
-      {client.state !== 'evicted' && <Away path={path} onDone={changed} />}
+      {client.state !== 'evicted' && <Away path={path} onDone={onAway} />}
     </div>
   );
 }

@@ -26,7 +26,12 @@ afterAll(async () => {
   await world.close();
 });
 
-const go = (name: string) => page.getByRole('navigation').getByRole('link', { name }).click();
+/** Goes to a screen, and waits until it is there: until then the fields of the one before are. */
+async function go(name: string): Promise<void> {
+  await page.getByRole('navigation').getByRole('link', { name }).click();
+  await page.getByRole('heading', { level: 1, name: name === 'Overview' ? 'fitbit' : name, exact: true }).waitFor();
+}
+
 const tile = (target: Page, label: string) => target.locator('.tile', { has: target.getByText(label, { exact: true }) }).locator('strong');
 const numberIn = async (target: Page, label: string) => Number((await tile(target, label).innerText()).replaceAll(',', ''));
 /** The last sequence number that the page has told of. */
@@ -219,8 +224,8 @@ describe('the dashboard', () => {
     await page.getByLabel('Reason', { exact: true }).fill('it lies');
     await shot(page, 'client');
     await page.getByRole('button', { name: 'Evict for good' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.locator('[data-client=liar][data-state=evicted]').waitFor();
-    await page.keyboard.press('Escape');
     expect(await world.api('GET', 'clients/liar')).toMatchObject({ state: 'evicted', reason: 'it lies' });
   });
 
