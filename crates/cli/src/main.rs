@@ -15,6 +15,7 @@ mod job;
 mod join;
 mod model;
 mod output;
+mod page;
 mod process;
 mod recipe;
 mod remote;

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     args::Serve,
     fail::Fail,
+    page,
     process::{self, PrivateFile},
 };
 
@@ -40,6 +41,7 @@ fn config(args: &Serve) -> Config {
         lease: args.lease,
         max_parameters: args.max_parameters as usize,
         max_connections: connections(args.max_connections as usize, process::open_files()),
+        page: page::built(),
     }
 }
 

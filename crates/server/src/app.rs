@@ -19,6 +19,7 @@ use crate::{
     driver::{Driver, ReplayError, Writer},
     frames::Frames,
     metrics::Metrics,
+    page::Page,
     problem::Refused,
     store::{Store, StoreError},
 };
@@ -43,6 +44,10 @@ pub struct Inner {
     pub max_parameters: usize,
     /// Whether the server itself speaks TLS.
     pub tls: bool,
+    /// The dashboard.
+    pub page: Page,
+    /// Whether nothing can be changed.
+    pub read_only: bool,
     lease: Duration,
     drivers: RwLock<BTreeMap<String, Driver>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
@@ -75,6 +80,8 @@ impl App {
             frames: Frames::default(),
             max_parameters: config.max_parameters,
             tls: config.tls.is_some(),
+            page: config.page,
+            read_only: false,
             lease: config.lease,
             drivers: RwLock::default(),
             writers: Mutex::default(),

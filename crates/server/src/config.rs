@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::page::Page;
+
 /// What a server is told when it starts.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub max_parameters: usize,
     /// How many connections may be open at a time; whoever comes later is turned away.
     pub max_connections: usize,
+    /// The dashboard.
+    pub page: Page,
 }
 
 /// A certificate chain and its key, as PEM.

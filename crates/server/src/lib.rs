@@ -26,7 +26,7 @@ mod view;
 mod frames;
 mod metrics;
 mod openapi;
-mod page;
+pub mod page;
 mod routes;
 
 mod door;

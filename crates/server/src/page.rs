@@ -1,20 +1,24 @@
-//! The dashboard: files that the binary carries. They show nothing by themselves; their scripts ask the API as anybody would.
+//! The dashboard: files that whoever starts the server hands in. They show nothing by themselves; their scripts ask the API as
+//! anybody would.
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use include_dir::{Dir, include_dir};
+use include_dir::Dir;
 
 use crate::{app::App, problem::Refused};
 
-/// What `npm run build` has made; empty where the dashboard was not built.
-static BUILT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../dashboard/dist");
+/// What `npm run build` has made, each file beside its packed forms; nothing where the dashboard was not built.
+pub type Page = &'static Dir<'static>;
 
-/// What stands in its place then. It has no style: the page's policy allows none within it.
+/// No page.
+pub static NONE: Dir<'static> = Dir::new("", &[]);
+
+/// What stands in its place where it was not built. It has no style: the page's policy allows none within it.
 const NOT_BUILT: &str = include_str!("page/not_built.html");
 
 /// What the page may load, and from where: its own files, and pictures that it draws itself.
@@ -34,23 +38,27 @@ pub fn routes() -> Router<App> {
     router.route("/assets/{file}", get(asset))
 }
 
-async fn page(headers: HeaderMap) -> Response {
-    let built = file("index.html", &headers, "no-cache");
+async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    index(app.page, &headers)
+}
+
+fn index(page: Page, headers: &HeaderMap) -> Response {
+    let built = file(page, "index.html", headers, "no-cache");
     built.unwrap_or_else(|| answer(NOT_BUILT.as_bytes(), "html", "no-cache", None))
 }
 
-async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Refused> {
-    let found = file(&format!("assets/{name}"), &headers, FOR_EVER);
+async fn asset(State(app): State<App>, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Refused> {
+    let found = file(app.page, &format!("assets/{name}"), &headers, FOR_EVER);
     found.ok_or_else(|| Refused::NotFound("such file of the dashboard".into()))
 }
 
 /// A file, in the smallest encoding that the caller takes.
-fn file(path: &str, headers: &HeaderMap, kept: &'static str) -> Option<Response> {
-    let plain = BUILT.get_file(path)?;
+fn file(page: Page, path: &str, headers: &HeaderMap, kept: &'static str) -> Option<Response> {
+    let plain = page.get_file(path)?;
     let ending = path.rsplit('.').next().unwrap_or_default();
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let packed = ENCODINGS.iter().filter(|(encoding, _)| accepts(accepted, encoding));
-    let packed = packed.filter_map(|(encoding, end)| Some((*encoding, BUILT.get_file(format!("{path}{end}"))?)));
+    let packed = packed.filter_map(|(encoding, end)| Some((*encoding, page.get_file(format!("{path}{end}"))?)));
     Some(match packed.into_iter().next() {
         Some((encoding, file)) => answer(file.contents(), ending, kept, Some(encoding)),
         None => answer(plain.contents(), ending, kept, None),
@@ -95,6 +103,8 @@ fn content_type(ending: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use include_dir::{DirEntry, File};
+
     use super::*;
 
     #[test]
@@ -103,27 +113,31 @@ mod tests {
         assert!(!accepts("gzip", "br") && !accepts("br;q=0", "br") && !accepts("brx", "br") && !accepts("", "gzip"));
     }
 
-    #[tokio::test]
-    async fn the_page_is_there_with_its_policy_whether_it_was_built_or_not() {
-        let response = page(HeaderMap::new()).await;
+    #[test]
+    fn a_page_that_was_not_built_says_so_under_the_same_policy() {
+        let response = index(&NONE, &HeaderMap::new());
         assert_eq!(response.status(), StatusCode::OK);
         let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'self'; script-src 'self'; style-src 'self'; img-src"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
     }
 
-    #[tokio::test]
-    async fn every_file_is_kept_for_ever_and_packed_where_the_caller_takes_that() {
-        assert!(asset(Path("none.js".into()), HeaderMap::new()).await.is_err());
-        assert!(asset(Path("../index.html".into()), HeaderMap::new()).await.is_err());
+    #[test]
+    fn a_file_is_kept_for_ever_and_packed_where_the_caller_takes_that() {
+        static FILES: [DirEntry<'static>; 2] = [
+            DirEntry::File(File::new("assets/a.js", b"plain")),
+            DirEntry::File(File::new("assets/a.js.br", b"packed")),
+        ];
+        static ASSETS: [DirEntry<'static>; 1] = [DirEntry::Dir(Dir::new("assets", &FILES))];
+        static PAGE: Dir<'static> = Dir::new("", &ASSETS);
         let browser = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"))]);
-        let files = BUILT.get_dir("assets").into_iter().flat_map(Dir::files);
-        let names = files.filter_map(|file| file.path().file_name()?.to_str()).filter(|name| name.ends_with(".js"));
-        for name in names.map(str::to_owned) {
-            let response = asset(Path(name), browser.clone()).await.unwrap();
-            assert_eq!(response.headers()[header::CACHE_CONTROL], FOR_EVER);
-            assert_eq!(response.headers()[header::CONTENT_ENCODING], "br");
-            assert_eq!(response.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
-        }
+        let response = file(&PAGE, "assets/a.js", &browser, FOR_EVER).unwrap();
+        assert_eq!(response.headers()[header::CACHE_CONTROL], FOR_EVER);
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "br");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+        let plain = file(&PAGE, "assets/a.js", &HeaderMap::new(), FOR_EVER).unwrap();
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        assert!(file(&PAGE, "assets/none.js", &browser, FOR_EVER).is_none());
+        assert!(file(&PAGE, "assets/../index.html", &browser, FOR_EVER).is_none());
     }
 }

@@ -42,6 +42,15 @@ pub struct Problem {
     pub detail: String,
 }
 
+/// A server, as its operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SystemView {
+    /// The version of the program.
+    pub version: String,
+    /// Whether it only shows what was: nothing can be changed.
+    pub read_only: bool,
+}
+
 /// A federation to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -186,5 +186,6 @@ fn config() -> Config {
         lease: LEASE,
         max_parameters: PARAMETERS,
         max_connections: CONNECTIONS,
+        page: &dure_server::page::NONE,
     }
 }

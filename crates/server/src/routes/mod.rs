@@ -20,6 +20,7 @@ pub mod invitations;
 pub mod jobs;
 pub mod models;
 pub mod session;
+pub mod system;
 pub mod tasks;
 
 /// Bytes, for the description of the API.
@@ -55,6 +56,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/federations", get(federations::list).post(federations::create))
         .nest("/v1/federations/{federation}", federation)
         .route("/v1/session", post(session::begin).delete(session::end))
+        .route("/v1/system", get(system::show))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

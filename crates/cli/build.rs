@@ -1,4 +1,4 @@
-//! Compiles the server again when the dashboard was built again.
+//! Compiles the program again when the dashboard was built again.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
