@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { get, Refused, Unreachable } from './api/client';
+import { asOf, useHere } from './federation';
 
 export interface Resource<T> {
   data: T | undefined;
@@ -73,10 +74,13 @@ function failed<T>(before: State<T>, path: string, error: Error): State<T> {
 }
 
 /**
- * What is at `path` (nothing, if that is undefined): fetched anew when `version` changes, and every `everyMs`. Meanwhile, and if that
- * fails, what was there stays.
+ * What is at `present` (nothing, if that is undefined): fetched anew when `version` changes, and every `everyMs`. Meanwhile, and if that
+ * fails, what was there stays. In the past it is what was there then, and no more is fetched anew.
  */
-export function useResource<T>(path: string | undefined, version: unknown = 0, everyMs?: number, read: Read<T> = get): Resource<T> {
+export function useResource<T>(present: string | undefined, version: unknown = 0, presentEveryMs?: number, read: Read<T> = get): Resource<T> {
+  const { at } = useHere();
+  const path = present === undefined ? undefined : asOf(present, at);
+  const everyMs = at === undefined ? presentEveryMs : undefined;
   const [state, setState] = useState<State<T>>({});
   const loader = useRef<Loader<T>>(undefined);
 

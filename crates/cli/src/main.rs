@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod browser;
 mod client;
 mod data;
 mod demo;
@@ -24,6 +25,7 @@ mod serve;
 mod show;
 mod simulate;
 mod source;
+mod view;
 mod words;
 
 use std::{process::ExitCode, time::Instant};
@@ -59,6 +61,7 @@ fn run(args: Args, started: Instant) -> Result<String, Fail> {
         Command::Recipe(args) => recipe::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::View(args) => view::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -42,6 +42,7 @@ fn config(args: &Serve) -> Config {
         max_parameters: args.max_parameters as usize,
         max_connections: connections(args.max_connections as usize, process::open_files()),
         page: page::built(),
+        reports: None,
     }
 }
 

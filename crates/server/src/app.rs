@@ -48,6 +48,8 @@ pub struct Inner {
     pub page: Page,
     /// Whether nothing can be changed.
     pub read_only: bool,
+    /// By federation, what its simulation came to.
+    pub reports: BTreeMap<String, String>,
     lease: Duration,
     drivers: RwLock<BTreeMap<String, Driver>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
@@ -81,7 +83,8 @@ impl App {
             max_parameters: config.max_parameters,
             tls: config.tls.is_some(),
             page: config.page,
-            read_only: false,
+            read_only: config.reports.is_some(),
+            reports: config.reports.clone().unwrap_or_default(),
             lease: config.lease,
             drivers: RwLock::default(),
             writers: Mutex::default(),
@@ -94,7 +97,9 @@ impl App {
             app.add_driver(driver);
             writers.push(writer);
         }
-        writers.into_iter().for_each(|writer| app.run_writer(writer));
+        if !app.read_only {
+            writers.into_iter().for_each(|writer| app.run_writer(writer));
+        }
         Ok(app)
     }
 

@@ -1,6 +1,6 @@
 //! What a server is told when it starts.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::page::Page;
 
@@ -23,6 +23,8 @@ pub struct Config {
     pub max_connections: usize,
     /// The dashboard.
     pub page: Page,
+    /// By federation, what its simulation came to (`result.json`), if the server only shows what was. It then changes nothing.
+    pub reports: Option<BTreeMap<String, String>>,
 }
 
 /// A certificate chain and its key, as PEM.

@@ -1,6 +1,7 @@
 //! The driver of a federation: whom routes ask, and what readers see. Its writer, the only one of the journal, is in
 //! `driver/writer.rs`.
 
+mod past;
 mod writer;
 
 use std::{
@@ -24,6 +25,8 @@ use dure_core::{
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedRwLockReadGuard, Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
+pub use past::Past;
+use past::Pasts;
 pub use writer::Writer;
 
 use crate::{
@@ -31,6 +34,7 @@ use crate::{
     metrics::Metrics,
     presence::{Presences, wall_ms},
     store::{JobKey, Seen, Store, StoreError},
+    view::Moment,
 };
 
 /// How many commands wait for the writer at most; who comes later waits before the door.
@@ -76,6 +80,7 @@ pub struct Shared {
     room: Semaphore,
     /// Why the driver cannot go on for the moment.
     trouble: Mutex<Option<String>>,
+    pasts: tokio::sync::Mutex<Pasts>,
     state: RwLock<Federation>,
     store: Store,
     metrics: Arc<Metrics>,
@@ -101,6 +106,9 @@ pub enum ReplayError {
     /// It cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A fault of ours.
+    #[error("the journal could not be replayed")]
+    Fault,
     /// Its chain is broken.
     #[error("the journal of federation {federation:?} is damaged: {broken}; restore the data directory from a copy")]
     Broken {
@@ -139,7 +147,7 @@ impl Driver {
         lease: Duration,
         metrics: &Arc<Metrics>,
     ) -> Result<(Self, Writer), ReplayError> {
-        let (federation, head) = replay(store, name).await?;
+        let Past { federation, head } = Past::default().replayed(store, name, u64::MAX).await?;
         let clock = Clock::from(federation.at, lease);
         let presences = Presences::new(&federation, store.seen(name).await?, federation.at);
         let shared = Arc::new(Shared {
@@ -156,6 +164,7 @@ impl Driver {
             saving: tokio::sync::Mutex::default(),
             room: Semaphore::new(ROOM_BYTES / ROOM_UNIT),
             trouble: Mutex::new(None),
+            pasts: Default::default(),
             state: RwLock::new(federation.clone()),
             store: store.clone(),
             metrics: metrics.clone(),
@@ -208,6 +217,17 @@ impl Shared {
     /// Where the durable journal ends.
     pub fn head(&self) -> Head {
         *self.head.borrow()
+    }
+
+    /// Looks at the federation as it stands. Look briefly.
+    pub fn look<T>(&self, look: impl FnOnce(&Moment<'_>) -> T) -> T {
+        look(&Moment::now(self, &self.read()))
+    }
+
+    /// The federation as it was after its event `at`; as it stands, if there is none so late.
+    pub async fn past(&self, at: u64) -> Result<Arc<Past>, ReplayError> {
+        let length = self.head().sequence;
+        self.pasts.lock().await.at(&self.store, &self.name, at.min(length), length).await
     }
 
     /// Renews a client's lease.
@@ -289,20 +309,4 @@ impl Shared {
 /// The updates that versions are still to be made of.
 fn needed_updates(federation: &Federation) -> BTreeSet<Digest> {
     federation.jobs.iter().flat_map(Job::updates).collect()
-}
-
-/// The federation that a stored journal makes. The chain is verified on the way.
-async fn replay(store: &Store, name: &str) -> Result<(Federation, Head), ReplayError> {
-    const PAGE: u32 = 1000;
-    let (mut federation, mut head) = (Federation::default(), Head::default());
-    loop {
-        let page = store.after(name, head.sequence, PAGE).await?;
-        if page.is_empty() {
-            return Ok((federation, head));
-        }
-        for stored in page {
-            let broken = |broken| ReplayError::Broken { federation: name.to_owned(), broken };
-            federation.apply(&head.follow(&stored.entry).map_err(broken)?);
-        }
-    }
 }

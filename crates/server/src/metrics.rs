@@ -92,7 +92,7 @@ impl Metrics {
 
 /// What the state of the federations says.
 fn gauges(text: &mut String, app: &App) {
-    let views: Vec<_> = app.drivers().iter().map(|driver| view::federation(&driver.shared)).collect();
+    let views: Vec<_> = app.drivers().iter().map(|driver| driver.shared.look(view::federation)).collect();
     text.push_str("# HELP dure_clients Clients by state.\n# TYPE dure_clients gauge\n");
     for view in &views {
         for (state, count) in &view.clients {

@@ -16,7 +16,7 @@ use crate::{auth::COOKIE, routes::*};
 #[openapi(
     info(title = "Dure", description = "Federations over HTTP: many sites train one model together, and the data stay where they are."),
     paths(
-        federations::list, federations::create, federations::show,
+        federations::list, federations::create, federations::show, federations::report,
         invitations::list, invitations::create, invitations::revoke,
         clients::list, clients::show, clients::join, clients::change, clients::leave, clients::release,
         tasks::wait, tasks::show, tasks::answer, tasks::decline,

@@ -33,7 +33,7 @@ const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// The page at every address that its scripts know, and its files.
 pub fn routes() -> Router<App> {
-    let pages = ["/", "/sign-in", "/federations", "/federations/{*rest}"];
+    let pages = ["/", "/sign-in", "/compare", "/federations", "/federations/{*rest}"];
     let router = pages.into_iter().fold(Router::new(), |router, path| router.route(path, get(page)));
     router.route("/assets/{file}", get(asset))
 }

@@ -7,6 +7,7 @@ use dure_core::{
     event::Outcome,
     federation::{Asked, Federation, Member, Standing, Version, Waiting},
     job::{Collection, Job, Status},
+    journal::Head,
     name::ClientName,
     round::{Kind, Round, TaskId},
     statistics::scales,
@@ -20,17 +21,50 @@ use dure_wire::{
     },
 };
 
-use crate::{driver::Shared, presence::Presence};
+use crate::{
+    driver::{Past, Shared},
+    presence::{Presence, Presences},
+};
 
 /// The most bytes that an answer in JSON may have.
 pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 
+/// A federation as it stands, or as it stood.
+pub struct Moment<'a> {
+    /// Its state.
+    pub federation: &'a Federation,
+    /// Where its journal ends.
+    head: Head,
+    now: Time,
+    shared: &'a Shared,
+    /// Who was heard of when; of the past nobody knows it.
+    presences: Option<&'a Presences>,
+}
+
+impl<'a> Moment<'a> {
+    /// As it stands.
+    pub fn now(shared: &'a Shared, federation: &'a Federation) -> Self {
+        let (head, now) = (shared.head(), shared.clock.now());
+        Self { federation, head, now, shared, presences: Some(&shared.presences) }
+    }
+
+    /// As it stood.
+    pub fn past(shared: &'a Shared, past: &'a Past) -> Self {
+        let (federation, head) = (&past.federation, past.head);
+        Self { federation, head, now: federation.at, shared, presences: None }
+    }
+
+    fn presence(&self, name: &ClientName) -> Option<Presence> {
+        self.presences?.get(name)
+    }
+}
+
 /// A federation.
-pub fn federation(shared: &Shared) -> FederationView {
-    let federation = shared.read();
+pub fn federation(moment: &Moment) -> FederationView {
+    let Moment { federation, head, shared, .. } = *moment;
     let mut clients = BTreeMap::new();
     for name in federation.members.keys() {
-        if let Some(state) = client_state(shared, &federation, name) {
+        if let Some(state) = client_state(moment, name) {
             *clients.entry(state).or_insert(0) += 1;
         }
     }
@@ -43,15 +77,15 @@ pub fn federation(shared: &Shared) -> FederationView {
         active_job: federation.active().map(|job| job.id),
         versions: federation.versions.len() as u32,
         lease_s: seconds(shared.lease),
-        journal: shared.head(),
+        journal: head,
     }
 }
 
 /// A client; `None` if there never was one of this name.
-pub fn client(shared: &Shared, federation: &Federation, name: &ClientName) -> Option<ClientView> {
+pub fn client(moment: &Moment, name: &ClientName) -> Option<ClientView> {
+    let Moment { federation, now, shared, .. } = *moment;
     let member = federation.members.get(name)?;
-    let presence = shared.presences.get(name);
-    let now = shared.clock.now();
+    let presence = moment.presence(name);
     let open = federation.task_of(name).map(|asked| TaskId { round: asked.round, client: name.clone() });
     let seen = presence.as_ref().filter(|presence| presence.wall_ms > 0);
     let active = member.standing == Standing::Active;
@@ -82,9 +116,10 @@ pub fn mentions(federation: &Federation, name: &ClientName, text: &str) -> bool 
 }
 
 /// How a client stands; `None` if there never was one of this name.
-pub fn client_state(shared: &Shared, federation: &Federation, name: &ClientName) -> Option<ClientState> {
-    let member = federation.members.get(name)?;
-    Some(shared.presences.look(name, |presence| state(federation, name, member, presence)))
+pub fn client_state(moment: &Moment, name: &ClientName) -> Option<ClientState> {
+    let member = moment.federation.members.get(name)?;
+    let state = |presence: Option<&Presence>| state(moment.federation, name, member, presence);
+    Some(moment.presences.map_or_else(|| state(None), |presences| presences.look(name, state)))
 }
 
 fn state(federation: &Federation, name: &ClientName, member: &Member, presence: Option<&Presence>) -> ClientState {
@@ -146,13 +181,12 @@ pub fn outcome(shared: &Shared, task: &TaskId) -> Option<TaskOutcome> {
 }
 
 /// A job, for its operator.
-pub fn job(shared: &Shared, federation: &Federation, job: &Job) -> JobView {
-    let now = shared.clock.now();
-    let waiting =
-        federation.active().filter(|active| active.id == job.id).and_then(|_| waiting(shared, federation, now));
+pub fn job(moment: &Moment, job: &Job) -> JobView {
+    let active = moment.federation.active().filter(|active| active.id == job.id);
+    let waiting = active.and_then(|_| waiting(moment));
     JobView {
         waiting: waiting.or_else(|| ended(job)),
-        round: job.stage.collection().and_then(|open| round(open, now)),
+        round: job.stage.collection().and_then(|open| round(open, moment.now)),
         ..job_of_member(job)
     }
 }
@@ -198,11 +232,13 @@ fn ended(job: &Job) -> Option<String> {
 }
 
 /// What the active job waits for, in words, with when those were heard of whom it waits for.
-fn waiting(shared: &Shared, federation: &Federation, now: Time) -> Option<String> {
-    let trouble = shared.trouble().map(|why| format!("the server cannot go on: {why}; it tries again"));
+fn waiting(moment: &Moment) -> Option<String> {
+    let federation = moment.federation;
+    let trouble = moment.presences.and_then(|_| moment.shared.trouble());
+    let trouble = trouble.map(|why| format!("the server cannot go on: {why}; it tries again"));
     let words = || match federation.waiting()? {
         Waiting::Answers { round, reported, quorum, awaited } => {
-            let late = awaited.iter().take(3).map(|name| heard(shared, federation, name, now));
+            let late = awaited.iter().take(3).map(|name| heard(moment, name));
             let more = awaited.len().saturating_sub(3);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             let names: Vec<String> = late.collect();
@@ -223,8 +259,9 @@ fn declined(job: &Job) -> String {
 }
 
 /// A client that is waited for, and when it was heard of.
-fn heard(shared: &Shared, federation: &Federation, name: &ClientName, now: Time) -> String {
-    let Some(presence) = shared.presences.get(name) else { return format!("{name} was not heard of") };
+fn heard(moment: &Moment, name: &ClientName) -> String {
+    let Moment { federation, now, shared, .. } = *moment;
+    let Some(presence) = moment.presence(name) else { return name.to_string() };
     let doing = match federation.members.get(name).map(|member| state(federation, name, member, Some(&presence))) {
         Some(ClientState::Training) => " is training,",
         Some(ClientState::Updating) => " is sending its answer,",

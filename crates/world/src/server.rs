@@ -187,5 +187,6 @@ fn config() -> Config {
         max_parameters: PARAMETERS,
         max_connections: CONNECTIONS,
         page: &dure_server::page::NONE,
+        reports: None,
     }
 }

@@ -10,6 +10,7 @@ export type Problem = Schemas['Problem'];
 export type InvitationView = Schemas['InvitationView'];
 export type AliasView = Schemas['AliasView'];
 export type RoundView = Schemas['RoundView'];
+export type SystemView = Schemas['SystemView'];
 
 /** Figures by name: `mae`, `accuracy` … */
 export type Metrics = Record<string, number>;

@@ -31,7 +31,9 @@ export function WaitingWords({ words }: { words: string }) {
       );
   }
 
-  function awaitedWords({ client, doing, seen }: Awaited): string {
+  function awaitedWords({ client, doing, seen, lease }: Awaited): string {
+    // Of the past nobody knows when a client was heard of.
+    if (lease === undefined) return client;
     const ago = seen === undefined ? t('waiting.not_seen') : seen < 1 ? t('waiting.just_now') : t('waiting.seen', { ago: duration(seen * 1000, i18n.language) });
     return doing === 'nothing' ? t('waiting.client', { client, ago }) : t('waiting.client_doing', { client, ago, doing: t(`waiting.${doing}`) });
   }

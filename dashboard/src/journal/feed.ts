@@ -4,6 +4,7 @@ import { Refused, send, under } from '../api/client';
 import { Chain, digestOf, type Check } from './chain';
 import { parseLine, type Entry } from './entry';
 import { EMPTY, fold, type Story } from './fold';
+import { History } from './history';
 import { SseParser } from './sse';
 
 /** How the line to the server is. */
@@ -25,6 +26,8 @@ export interface Snapshot {
 
 /** How many entries are kept as they are. Everything older is in the story, and in the exported journal. */
 export const KEPT_ENTRIES = 20_000;
+/** How many events before a moment of the past are at hand, however few are needed to make its story. */
+const LEAST_PAST = 100;
 /** How long events are gathered before they are shown, in milliseconds. */
 const GATHER_MS = 50;
 /** A server says something every 15 seconds, if only that it is there. */
@@ -34,6 +37,7 @@ const RETRIES_MS = [250, 500, 1000, 2000, 4000];
 /** Follows one federation until it is closed. */
 export class Feed {
   private snapshot: Snapshot;
+  private readonly history = new History();
   private readonly chain = new Chain(digestOf(crypto.subtle));
   private readonly listeners = new Set<() => void>();
   private readonly closing = new AbortController();
@@ -53,6 +57,23 @@ export class Feed {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   };
+
+  /** What the journal had come to with event `at`, and the last events until then. */
+  async past(at: number, signal: AbortSignal): Promise<Pick<Snapshot, 'story' | 'entries'>> {
+    const before = this.history.before(at);
+    const { entries } = this.snapshot;
+    const first = entries[0]?.sequence ?? 0;
+    const known = first > 0 && first <= Math.max(1, Math.min(before.sequence, at - LEAST_PAST));
+    const piece = known ? entries.slice(0, at - first + 1) : await this.fetch(Math.max(0, Math.min(before.sequence, at - LEAST_PAST)), at, signal);
+    return { story: fold(before, piece), entries: piece };
+  }
+
+  /** The entries after one up to another, from the server. */
+  private async fetch(after: number, to: number, signal: AbortSignal): Promise<Entry[]> {
+    const response = await send('GET', `${under(this.federation, 'journal')}?after=${after}&to=${to}`, undefined, { signal });
+    const lines = (await response.text()).split('\n');
+    return lines.filter((line) => line !== '').map(parseLine);
+  }
 
   close(): void {
     this.closing.abort();
@@ -118,8 +139,9 @@ export class Feed {
     this.gathering = undefined;
     const fresh = this.pending;
     this.pending = [];
-    const { story, entries } = this.snapshot;
-    this.tell({ story: fold(story, fresh), entries: [...entries, ...fresh].slice(-KEPT_ENTRIES) });
+    const story = fold(this.snapshot.story, fresh);
+    this.history.note(story);
+    this.tell({ story, entries: [...this.snapshot.entries, ...fresh].slice(-KEPT_ENTRIES) });
     this.checking = this.checking.then(() => this.chain.follow(fresh)).then((check) => this.tell({ check }));
   }
 

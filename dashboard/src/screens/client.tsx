@@ -28,7 +28,7 @@ export function ClientDialog({ name, onClose, onChanged }: Props) {
 
 function Client({ name, onAway }: { name: string; onAway: () => void }) {
   const { t, i18n } = useTranslation();
-  const { name: federation, snapshot } = useHere();
+  const { name: federation, snapshot, mayAct } = useHere();
   const path = under(federation, 'clients', name);
   const { data: client, error } = useResource<ClientView>(path, snapshot.story.changes.clients, 2000);
   if (client === undefined) return <NotYet error={error} />;
@@ -54,7 +54,7 @@ function Client({ name, onAway }: { name: string; onAway: () => void }) {
         </p>
       )}
       <Complaints of={name} />
-      {client.state !== 'evicted' && <Away path={path} onDone={onAway} />}
+      {mayAct && client.state !== 'evicted' && <Away path={path} onDone={onAway} />}
     </div>
   );
 }

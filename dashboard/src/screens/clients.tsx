@@ -22,11 +22,11 @@ const PAGE = 100;
 
 export function Clients() {
   const { t } = useTranslation();
-  const { name, view } = useHere();
+  const { name, view, mayAct } = useHere();
   const [address, setAddress] = useSearchParams();
   const [inviting, setInviting] = useState(address.has('invite'));
   useTitle(t('nav.clients'), name);
-  const invite = (
+  const invite = mayAct && (
     <Button look="first" onPress={() => setInviting(true)}>
       <Icon name="plus" />
       {t('clients.invite')}
@@ -47,7 +47,7 @@ export function Clients() {
       ) : (
         <Found first={address.get('search') ?? ''} />
       )}
-      <Invite open={inviting} onClose={close} />
+      <Invite open={inviting && mayAct} onClose={close} />
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useState, type SubmitEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate } from 'react-router';
 import { post } from '../api/client';
-import type { FederationView } from '../api/types';
+import type { FederationView, SystemView } from '../api/types';
 import { Button, Dialog, Field } from '../components/controls';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';
@@ -17,8 +17,9 @@ export function Federations() {
   const { t } = useTranslation();
   const [making, setMaking] = useState(false);
   const { data, error } = useResource<FederationView[]>('/v1/federations', 0, 5000);
+  const { data: system } = useResource<SystemView>('/v1/system');
   useTitle(t('federations.title'));
-  const make = (
+  const make = system?.read_only === false && (
     <Button look="first" onPress={() => setMaking(true)}>
       <Icon name="plus" />
       {t('federations.create')}

@@ -84,7 +84,7 @@ const ACTIONS: Partial<Record<JobView['status'], JobAction[]>> = {
 
 function Controls({ job, onDone }: { job: JobView; onDone: () => void }) {
   const { t } = useTranslation();
-  const { name } = useHere();
+  const { name, mayAct } = useHere();
   const [rounds, setRounds] = useState('');
   const [aborting, setAborting] = useState(false);
   const act = useAction(async (action: JobAction) => {
@@ -95,7 +95,7 @@ function Controls({ job, onDone }: { job: JobView; onDone: () => void }) {
   });
   const open = job.round?.round.includes('-train-') === true;
   const actions = (ACTIONS[job.status] ?? []).filter((action) => (action === 'aggregate' ? open : action !== 'train' || !open));
-  if (actions.length === 0) return null;
+  if (actions.length === 0 || !mayAct) return null;
   const goes = actions.some((action) => action === 'start' || action === 'resume');
   return (
     <>

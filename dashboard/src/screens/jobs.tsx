@@ -20,11 +20,11 @@ const SHOWN = 100;
 
 export function Jobs() {
   const { t } = useTranslation();
-  const { name, snapshot } = useHere();
+  const { name, snapshot, mayAct } = useHere();
   const [making, setMaking] = useState(false);
   const { data, error } = useResource<JobView[]>(under(name, 'jobs'), snapshot.story.changes.jobs, 5000);
   useTitle(t('nav.jobs'), name);
-  const make = (
+  const make = mayAct && (
     <Button look="first" onPress={() => setMaking(true)}>
       <Icon name="plus" />
       {t('jobs.create')}

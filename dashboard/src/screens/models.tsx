@@ -64,7 +64,7 @@ export function Models() {
 
 function Aliases({ aliases, onChanged }: { aliases: AliasView[]; onChanged: () => void }) {
   const { t } = useTranslation();
-  const { name } = useHere();
+  const { name, mayAct } = useHere();
   const set = useAction(async (alias: string, version: number) => {
     await send('PUT', under(name, 'aliases', alias), { version });
     onChanged();
@@ -77,7 +77,7 @@ function Aliases({ aliases, onChanged }: { aliases: AliasView[]; onChanged: () =
           <li key={alias} data-alias={alias}>
             <strong>{alias}</strong>
             <span>{t('models.stands_for', { version })}</span>
-            {previous != null && (
+            {previous != null && mayAct && (
               <Button onPress={() => void set.run(alias, previous)} isDisabled={set.busy}>
                 {t('models.roll_back', { version: previous })}
               </Button>
@@ -91,7 +91,7 @@ function Aliases({ aliases, onChanged }: { aliases: AliasView[]; onChanged: () =
 
 function Versions({ versions, onPromote }: { versions: VersionView[]; onPromote: (version: number) => void }) {
   const { t, i18n } = useTranslation();
-  const { name } = useHere();
+  const { name, mayAct } = useHere();
   const figureName = useFigureName();
   const head = (
     <>
@@ -134,9 +134,11 @@ function Versions({ versions, onPromote }: { versions: VersionView[]; onPromote:
             <code title={version.sha256}>{short(version.sha256)}</code>
           </td>
           <td className="row-actions">
-            <Button look="quiet" aria-label={t('models.promote_title', { version: version.version })} onPress={() => onPromote(version.version)}>
-              {t('models.promote')}
-            </Button>
+            {mayAct && (
+              <Button look="quiet" aria-label={t('models.promote_title', { version: version.version })} onPress={() => onPromote(version.version)}>
+                {t('models.promote')}
+              </Button>
+            )}
             <a className="button quiet" href={under(name, 'models', version.version, 'weights')} download={`${name}-${version.version}.safetensors`} aria-label={t('models.download', { version: version.version })}>
               <Icon name="download" />
             </a>

@@ -73,13 +73,13 @@ function Health() {
 
 function Running({ job }: { job: JobView | undefined }) {
   const { t } = useTranslation();
-  const { view } = useHere();
+  const { view, mayAct } = useHere();
   if (job === undefined) {
     const nobody = view !== undefined && total(view) === 0;
     return (
       <Panel title={t('overview.now')}>
         <Empty icon={nobody ? 'clients' : 'jobs'} title={nobody ? t('clients.none') : t('jobs.none')}>
-          {nobody ? <Link to="clients?invite">{t('clients.invite')}</Link> : <Link to="jobs">{t('jobs.create')}</Link>}
+          {mayAct && (nobody ? <Link to="clients?invite">{t('clients.invite')}</Link> : <Link to="jobs">{t('jobs.create')}</Link>)}
         </Empty>
       </Panel>
     );

@@ -1,5 +1,5 @@
 // Signing in: the operator's token is exchanged for a cookie that no script can read, and is kept nowhere.
-import { useState, type SubmitEvent } from 'react';
+import { useEffect, useState, type SubmitEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useSearchParams } from 'react-router';
 import { post, Refused } from '../api/client';
@@ -15,7 +15,7 @@ export function SignIn() {
   const navigate = useNavigate();
   const [search] = useSearchParams();
   useTitle(t('sign_in.title'));
-  const begin = useAction(async () => {
+  const begin = useAction(async (token: string) => {
     try {
       await post('/v1/session', { token: token.trim() });
     } catch (error) {
@@ -23,11 +23,19 @@ export function SignIn() {
     }
     const back = search.get('back') ?? '';
     // Only to a screen of this page.
-    await navigate(back.startsWith('/federations') ? back : '/federations', { replace: true });
+    await navigate(/^\/(federations|compare)/.test(back) ? back : '/federations', { replace: true });
   });
+  useEffect(() => {
+    // Whoever starts a demo or looks at simulations comes with the token in the fragment, which is sent nowhere and stays nowhere.
+    const given = /^#token=([0-9a-f]{64})$/.exec(location.hash)?.[1];
+    if (given === undefined) return;
+    history.replaceState(history.state, '', location.pathname + location.search);
+    void begin.run(given);
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    void begin.run();
+    void begin.run(token);
   };
   return (
     <main className="sign-in">

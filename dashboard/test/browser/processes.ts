@@ -58,6 +58,12 @@ export class World {
     this.token = token ?? this.token;
   }
 
+  /** Shows what simulations have written; returns the page's address, which signs in by itself. */
+  async view(...paths: string[]): Promise<string> {
+    const said = await firstLine(this.spawn('view', ['view', ...paths]));
+    return said.replace('shown on ', '');
+  }
+
   /** SIGKILL. */
   async kill(): Promise<void> {
     await ended(this.server, 'SIGKILL');

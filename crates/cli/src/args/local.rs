@@ -1,6 +1,6 @@
 //! What works in this process: simulations, the demo, benchmarks.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as Arguments, Subcommand, ValueEnum};
 
@@ -56,6 +56,27 @@ pub enum Baseline {
     Central,
     /// Every client alone
     Local,
+}
+
+#[derive(Debug, Arguments)]
+#[command(after_help = "\
+Examples:
+  dure simulate fitbit --out runs/fedavg
+  dure simulate fitbit strategy.name=fedadam --out runs/fedadam
+  dure view runs/fedavg
+  dure view runs/fedavg runs/fedadam
+  dure view runs
+  dure federation export --out audit.jsonl && dure view audit.jsonl")]
+pub struct View {
+    /// What `dure simulate --out` has written, a folder of such folders, or a journal that was exported
+    #[arg(value_name = "DIR", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Where the page is served, on this machine alone; port 0 takes one that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Only say where the page is; otherwise it is opened where there is a terminal and a display
+    #[arg(long)]
+    pub no_browser: bool,
 }
 
 #[derive(Debug, Arguments)]

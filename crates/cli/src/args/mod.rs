@@ -15,7 +15,9 @@ use clap::{Args as Arguments, Parser, Subcommand};
 pub use data::{Data, DataCommand, Generate, Recipe, RecipeCommand};
 pub use federation::{Create, Federation, FederationCommand, Verify};
 pub use job::{Job, JobCommand, New, Start, Which};
-pub use local::{Baseline, Bench, BenchArgs, BenchCommand, BenchTable, Codec, Demo, Simulate, SimulateTask, TableName};
+pub use local::{
+    Baseline, Bench, BenchArgs, BenchCommand, BenchTable, Codec, Demo, Simulate, SimulateTask, TableName, View,
+};
 pub use model::{Model, ModelArgs, ModelCommand};
 pub use node::{Join, Part, Serve};
 pub use remote::{Client, ClientCommand, Invite, RemoteArgs, ServerArgs};
@@ -54,6 +56,8 @@ pub enum Command {
     Data(Data),
     /// List, show and check recipes
     Recipe(Recipe),
+    /// Look at simulations or journals in the browser, several side by side
+    View(View),
     /// Measure speed and memory, beside other software where it is installed
     Bench(Bench),
 }

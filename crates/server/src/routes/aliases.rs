@@ -3,25 +3,34 @@
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
 };
 use dure_core::federation::Command;
 use dure_wire::api::{AliasSpec, AliasView, Problem};
 
-use super::short;
-use crate::{app::App, auth::Caller, body, problem::Refused, view};
+use super::{At, look, query, short};
+use crate::{
+    app::App,
+    auth::Caller,
+    body,
+    problem::Refused,
+    view::{self, Moment},
+};
 
 /// The names of a federation.
-#[utoipa::path(get, operation_id = "list_aliases", path = "/v1/federations/{federation}/aliases", tag = "models", params(("federation" = String, Path)),
+#[utoipa::path(get, operation_id = "list_aliases", path = "/v1/federations/{federation}/aliases", tag = "models", params(("federation" = String, Path), At),
     responses((status = 200, body = Vec<AliasView>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Path(federation): Path<String>,
+    at: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<Vec<AliasView>>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
-    let federation = driver.shared.read();
-    Ok(Json(federation.aliases.keys().filter_map(|alias| view::alias(&federation, alias)).collect()))
+    let all = |Moment { federation, .. }: &Moment| {
+        federation.aliases.keys().filter_map(|alias| view::alias(federation, alias)).collect()
+    };
+    look(&app, &driver, query(at)?.at, all).await.map(Json)
 }
 
 /// Lets a name stand for a version. Naming the one before takes the last back.

@@ -16,8 +16,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::IntoParams;
 
-use super::client_name;
-use crate::{app::App, auth::Caller, body, driver::Driver, problem::Refused, store::Secret, view};
+use super::{At, client_name, look, query};
+use crate::{
+    app::App,
+    auth::Caller,
+    body,
+    driver::Driver,
+    problem::Refused,
+    store::Secret,
+    view::{self, Moment},
+};
 
 /// The most that a site may say of itself, in bytes of JSON.
 const MAX_FACTS_BYTES: usize = 16 << 10;
@@ -33,8 +41,22 @@ pub struct Page {
     limit: Option<usize>,
     /// Those in this state.
     state: Option<ClientState>,
+    /// As they were after this event of the journal; as they are, if absent.
+    at: Option<u64>,
     /// Those that have this in their name, or in why they take no tasks or have declined one; capitals count for nothing.
     search: String,
+}
+
+impl Page {
+    /// The clients of the page.
+    fn of(&self, moment: &Moment) -> Vec<ClientView> {
+        let search = self.search.to_lowercase();
+        let federation = moment.federation;
+        let names = federation.members.keys().filter(|name| name.as_str() > self.after.as_str());
+        let wanted = names.filter(|name| self.state.is_none() || view::client_state(moment, name) == self.state);
+        let found = wanted.filter(|name| search.is_empty() || view::mentions(federation, name, &search));
+        found.filter_map(|name| view::client(moment, name)).take(self.limit.unwrap_or(1000).min(1000)).collect()
+    }
 }
 
 /// The clients of a federation.
@@ -48,31 +70,27 @@ pub async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Vec<ClientView>>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
-    let Query(Page { after, limit, state, search }) = page.map_err(|error| Refused::Malformed(error.body_text()))?;
-    let federation = driver.shared.read();
-    let names = federation.members.keys().filter(|name| name.as_str() > after.as_str());
-    let wanted = names.filter(|name| state.is_none() || view::client_state(&driver.shared, &federation, name) == state);
-    let search = search.to_lowercase();
-    let found = wanted.filter(|name| search.is_empty() || view::mentions(&federation, name, &search));
-    let views = found.filter_map(|name| view::client(&driver.shared, &federation, name));
-    Ok(Json(views.take(limit.unwrap_or(1000).min(1000)).collect()))
+    let page = query(page)?;
+    look(&app, &driver, page.at, |moment| page.of(moment)).await.map(Json)
 }
 
 /// A client.
 #[utoipa::path(get, operation_id = "show_client", path = "/v1/federations/{federation}/clients/{client}", tag = "clients",
-    params(("federation" = String, Path), ("client" = String, Path)),
+    params(("federation" = String, Path), ("client" = String, Path), At),
     responses((status = 200, body = ClientView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(
     State(app): State<App>,
     caller: Caller,
     Path((federation, client)): Path<(String, String)>,
+    at: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<ClientView>, Refused> {
     let name = client_name(&client)?;
     let driver = match caller {
         Caller::Operator => app.federation(&caller, &federation).await?,
         _ => app.client(&caller, &federation, &name).await?,
     };
-    shown(&driver, &name)
+    let view = look(&app, &driver, query(at)?.at, |moment| view::client(moment, &name)).await?;
+    found(view, &name)
 }
 
 /// Joins, for the first time or again. The bearer is an invitation, or the client's own secret. Repeating it changes nothing.
@@ -234,7 +252,10 @@ fn bounded(driver: &Driver, name: &ClientName) -> Result<(), Refused> {
     may.then_some(()).ok_or_else(|| Refused::TooOften(name.clone()))
 }
 
-fn shown(driver: &Driver, name: &ClientName) -> Result<Json<ClientView>, Refused> {
-    let view = view::client(&driver.shared, &driver.shared.read(), name);
+fn found(view: Option<ClientView>, name: &ClientName) -> Result<Json<ClientView>, Refused> {
     view.map(Json).ok_or_else(|| Refused::NotFound(format!("client {:?}", name.as_str())))
+}
+
+fn shown(driver: &Driver, name: &ClientName) -> Result<Json<ClientView>, Refused> {
+    found(driver.shared.look(|moment| view::client(moment, name)), name)
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, header},
     response::{
         IntoResponse, Response,
@@ -17,7 +17,9 @@ use dure_wire::api::Problem;
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 use tokio::sync::watch;
+use utoipa::IntoParams;
 
+use super::query;
 use crate::{
     app::App,
     auth::Caller,
@@ -108,17 +110,30 @@ fn event(entry: &Entry) -> Event {
     Event::default().id(entry.sequence.to_string()).event(kind).data(entry.line())
 }
 
-/// The whole journal, a line for each event.
-#[utoipa::path(get, operation_id = "export_journal", path = "/v1/federations/{federation}/journal", tag = "journal", params(("federation" = String, Path)),
+/// Which events of a journal.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct Part {
+    /// Those after this sequence number.
+    after: u64,
+    /// Up to this one; to the end, if absent.
+    to: Option<u64>,
+}
+
+/// The journal, a line for each event.
+#[utoipa::path(get, operation_id = "export_journal", path = "/v1/federations/{federation}/journal", tag = "journal", params(("federation" = String, Path), Part),
     responses((status = 200, body = String, content_type = "application/x-ndjson"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn journal(
     State(app): State<App>,
     caller: Caller,
     Path(federation): Path<String>,
+    part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let driver = app.operated(&caller, &federation).await?;
-    let last = driver.shared.head().sequence;
-    let pages = stream::try_unfold(0, move |after| page(app.store.clone(), federation.clone(), after, last));
+    let Part { after, to } = query(part)?;
+    let last = driver.shared.head().sequence.min(to.unwrap_or(u64::MAX));
+    let pages = stream::try_unfold(after, move |after| page(app.store.clone(), federation.clone(), after, last));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(pages)).into_response())
 }
 

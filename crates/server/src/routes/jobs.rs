@@ -3,17 +3,17 @@
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
-use dure_core::{digest::Digest, event::Event, federation::Command, job::Job, model::TensorSpec, plan::Plan};
+use dure_core::{digest::Digest, event::Event, federation::Command, model::TensorSpec, plan::Plan};
 use dure_wire::{
     MAX_HEADER,
     api::{JobAction, JobSpec, JobView, Problem, Run},
 };
 use serde_json::{Value, json};
 
-use super::{number, short};
+use super::{At, look, number, query, short};
 use crate::{
     app::App,
     auth::Caller,
@@ -21,33 +21,35 @@ use crate::{
     config::{MAX_JSON_BYTES, MAX_PARAMETERS},
     driver::Driver,
     problem::Refused,
-    view,
+    view::{self, Moment},
 };
 
 /// The header that makes creating a job harmless to repeat.
 const KEY: &str = "idempotency-key";
 
 /// The jobs of a federation.
-#[utoipa::path(get, operation_id = "list_jobs", path = "/v1/federations/{federation}/jobs", tag = "jobs", params(("federation" = String, Path)),
+#[utoipa::path(get, operation_id = "list_jobs", path = "/v1/federations/{federation}/jobs", tag = "jobs", params(("federation" = String, Path), At),
     responses((status = 200, body = Vec<JobView>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Path(federation): Path<String>,
+    at: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<Vec<JobView>>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
-    let federation = driver.shared.read();
-    Ok(Json(federation.jobs.iter().map(|job| view::job(&driver.shared, &federation, job)).collect()))
+    let all = |moment: &Moment| moment.federation.jobs.iter().map(|job| view::job(moment, job)).collect();
+    look(&app, &driver, query(at)?.at, all).await.map(Json)
 }
 
 /// A job, and where it stands. What it waits for, and the open round, are the operator's to see.
 #[utoipa::path(get, operation_id = "show_job", path = "/v1/federations/{federation}/jobs/{job}", tag = "jobs",
-    params(("federation" = String, Path), ("job" = u32, Path)),
+    params(("federation" = String, Path), ("job" = u32, Path), At),
     responses((status = 200, body = JobView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(
     State(app): State<App>,
     caller: Caller,
     Path((federation, job)): Path<(String, String)>,
+    at: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<JobView>, Refused> {
     if let Caller::Invited { .. } = caller {
         return Err(Refused::Forbidden("join first; an invitation shows no jobs"));
@@ -55,8 +57,11 @@ pub async fn show(
     let driver = app.federation(&caller, &federation).await?;
     let id = number("job", &job)?;
     match caller {
-        Caller::Operator => shown(&driver, id),
-        _ => found(driver.shared.read().job(id), id).map(|job| Json(view::job_of_member(job))),
+        Caller::Operator => {
+            let view = look(&app, &driver, query(at)?.at, |moment| of(moment, id)).await?;
+            found(view, id).map(Json)
+        }
+        _ => found(driver.shared.read().job(id).map(view::job_of_member), id).map(Json),
     }
 }
 
@@ -179,12 +184,14 @@ fn command(action: JobAction, job: u32, rounds: Option<u32>) -> Command {
 }
 
 fn shown(driver: &Driver, id: u32) -> Result<Json<JobView>, Refused> {
-    let federation = driver.shared.read();
-    let job = found(federation.job(id), id)?;
-    Ok(Json(view::job(&driver.shared, &federation, job)))
+    found(driver.shared.look(|moment| of(moment, id)), id).map(Json)
 }
 
-fn found(job: Option<&Job>, id: u32) -> Result<&Job, Refused> {
+fn of(moment: &Moment, id: u32) -> Option<JobView> {
+    moment.federation.job(id).map(|job| view::job(moment, job))
+}
+
+fn found(job: Option<JobView>, id: u32) -> Result<JobView, Refused> {
     job.ok_or_else(|| Refused::NotFound(format!("job {id}")))
 }
 

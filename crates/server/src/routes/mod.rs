@@ -2,14 +2,16 @@
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Query, Request, State, rejection::QueryRejection},
     middleware::{Next, from_fn_with_state},
     response::Response,
     routing::{get, post, put},
 };
 use dure_core::name::ClientName;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use crate::{app::App, page, problem::Refused};
+use crate::{app::App, driver::Driver, page, problem::Refused, view::Moment};
 
 pub mod aliases;
 pub mod clients;
@@ -32,6 +34,7 @@ pub struct File(#[expect(dead_code, reason = "it only describes")] Vec<u8>);
 pub fn router(app: App) -> Router {
     let federation = Router::new()
         .route("/", get(federations::show))
+        .route("/report", get(federations::report))
         .route("/invitations", get(invitations::list).post(invitations::create))
         .route("/invitations/{id}", axum::routing::delete(invitations::revoke))
         .route("/clients", get(clients::list))
@@ -65,6 +68,7 @@ pub fn router(app: App) -> Router {
         .fallback(missing)
         .method_not_allowed_fallback(other_method)
         .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(app.clone(), unchanged))
         .layer(from_fn_with_state(app.clone(), counted))
         .with_state(app)
 }
@@ -77,6 +81,15 @@ async fn other_method() -> Refused {
     Refused::Method
 }
 
+/// Lets nothing be changed where a server only shows what was, but who looks at it.
+async fn unchanged(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refused> {
+    let harmless = request.method().is_safe() || request.uri().path() == "/v1/session";
+    if app.read_only && !harmless {
+        return Err(Refused::Forbidden("this server only shows what was; nothing can be changed here"));
+    }
+    Ok(next.run(request).await)
+}
+
 /// Counts what was answered, by route: never by a path, which anybody can make up.
 async fn counted(State(app): State<App>, request: Request, next: Next) -> Response {
     let route =
@@ -86,6 +99,37 @@ async fn counted(State(app): State<App>, request: Request, next: Next) -> Respon
     let word = ["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD"].into_iter().find(|word| *word == method.as_str());
     app.metrics.answered(word.unwrap_or("other"), &route, response.status().as_u16());
     response
+}
+
+/// Which moment of a federation.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct At {
+    /// As it was after this event of its journal; as it stands, if absent.
+    at: Option<u64>,
+}
+
+/// Looks at a federation as it stands or, after an event of its journal, as it stood.
+async fn look<T>(
+    app: &App,
+    driver: &Driver,
+    at: Option<u64>,
+    look: impl FnOnce(&Moment<'_>) -> T,
+) -> Result<T, Refused> {
+    // Where nothing goes on, the time of the last event is the present.
+    let end = || app.read_only.then(|| driver.shared.head().sequence);
+    let Some(at) = at.or_else(end) else { return Ok(driver.shared.look(look)) };
+    let past = driver.shared.past(at).await.map_err(|error| {
+        tracing::error!("the past of federation {:?} cannot be read: {error}", driver.shared.name);
+        Refused::Unavailable("its store failed".into())
+    })?;
+    Ok(look(&Moment::past(&driver.shared, &past)))
+}
+
+/// A query, or why it is none.
+fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
+    query.map(|Query(query)| query).map_err(|error| Refused::Malformed(error.body_text()))
 }
 
 /// A client's name out of a path.

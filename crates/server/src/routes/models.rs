@@ -16,8 +16,15 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{File, short};
-use crate::{app::App, auth::Caller, driver::Driver, problem::Refused, store::StoreError, view};
+use super::{At, File, look, query, short};
+use crate::{
+    app::App,
+    auth::Caller,
+    driver::Driver,
+    problem::Refused,
+    store::StoreError,
+    view::{self, Moment},
+};
 
 /// How many bytes are read from a file at a time.
 const PIECE: u64 = 1 << 20;
@@ -31,6 +38,8 @@ pub struct Page {
     before: Option<u32>,
     /// Of those, the newest so many; all if absent.
     limit: Option<u32>,
+    /// As they were after this event of the journal; as they are, if absent.
+    at: Option<u64>,
 }
 
 /// The model versions of a federation.
@@ -43,10 +52,12 @@ pub async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Vec<VersionView>>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
-    let Query(page) = page.map_err(|error| Refused::Malformed(error.body_text()))?;
-    let federation = driver.shared.read();
-    let versions = page.of(federation.versions.len() as u32);
-    Ok(Json(versions.filter_map(|version| view::version(&federation, version)).collect()))
+    let page = query(page)?;
+    let all = |moment: &Moment| {
+        let versions = page.of(moment.federation.versions.len() as u32);
+        versions.filter_map(|version| view::version(moment.federation, version)).collect()
+    };
+    look(&app, &driver, page.at, all).await.map(Json)
 }
 
 impl Page {
@@ -60,15 +71,16 @@ impl Page {
 
 /// A model version, by its number or by a name that stands for one.
 #[utoipa::path(get, operation_id = "show_model", path = "/v1/federations/{federation}/models/{version}", tag = "models",
-    params(("federation" = String, Path), ("version" = String, Path)),
+    params(("federation" = String, Path), ("version" = String, Path), At),
     responses((status = 200, body = VersionView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(
     State(app): State<App>,
     caller: Caller,
     Path((federation, version)): Path<(String, String)>,
+    at: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<VersionView>, Refused> {
     let driver = members_only(&app, &caller, &federation).await?;
-    Ok(Json(find(&driver.shared.read(), &version)?))
+    look(&app, &driver, query(at)?.at, |moment| find(moment.federation, &version)).await?.map(Json)
 }
 
 async fn members_only(app: &App, caller: &Caller, federation: &str) -> Result<Driver, Refused> {
@@ -106,7 +118,11 @@ pub async fn weights(
     if let Some(tag) = [&plain, &packed].into_iter().find(|tag| names(known, tag)) {
         return Ok(tagged(StatusCode::NOT_MODIFIED, tag, Body::empty(), &[]));
     }
-    let length = app.store.blobs().model_len(sha256).await?;
+    let length = app.store.blobs().model_len(sha256).await;
+    if app.read_only && length.is_err() {
+        return Err(Refused::NotFound("file of this version: a simulation keeps its last model alone".into()));
+    }
+    let length = length?;
     let current = text(header::IF_RANGE).is_none_or(|known| known == plain);
     let file = Source::File(sha256);
     if let Some(range) = text(header::RANGE).filter(|_| current).and_then(|range| parse_range(range, length)) {
@@ -252,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_page_has_the_newest_versions_before_a_number() {
-        let page = |before, limit| Page { before, limit }.of(7).collect::<Vec<_>>();
+        let page = |before, limit| Page { before, limit, at: None }.of(7).collect::<Vec<_>>();
         assert_eq!(page(None, None), [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(page(None, Some(3)), [5, 6, 7]);
         assert_eq!(page(Some(5), Some(3)), [2, 3, 4]);

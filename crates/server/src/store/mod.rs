@@ -84,7 +84,7 @@ fn take(machine: &Machine, data_dir: &Path) -> Result<Lock, StoreError> {
 }
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use tempfile::TempDir;
 
     use super::Store;
