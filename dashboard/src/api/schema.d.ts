@@ -323,7 +323,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The whole journal, a line for each event. */
+        /** The journal, a line for each event. */
         get: operations["export_journal"];
         put?: never;
         post?: never;
@@ -396,6 +396,23 @@ export interface paths {
         };
         /** The file of a model version: safetensors, with all that predicting takes in its metadata. */
         get: operations["fetch_weights"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/federations/{federation}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a federation's simulation came to: its `result.json`. A federation that is served has none. */
+        get: operations["show_report"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1062,7 +1079,10 @@ export interface operations {
     };
     show_federation: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As it was after this event of its journal; as it stands, if absent. */
+                at?: number;
+            };
             header?: never;
             path: {
                 federation: string;
@@ -1091,7 +1111,10 @@ export interface operations {
     };
     list_aliases: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As it was after this event of its journal; as it stands, if absent. */
+                at?: number;
+            };
             header?: never;
             path: {
                 federation: string;
@@ -1161,6 +1184,8 @@ export interface operations {
                 limit?: number;
                 /** @description Those in this state. */
                 state?: components["schemas"]["ClientState"];
+                /** @description As they were after this event of the journal; as they are, if absent. */
+                at?: number;
                 /** @description Those that have this in their name, or in why they take no tasks or have declined one; capitals count for nothing. */
                 search?: string;
             };
@@ -1192,7 +1217,10 @@ export interface operations {
     };
     show_client: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As it was after this event of its journal; as it stands, if absent. */
+                at?: number;
+            };
             header?: never;
             path: {
                 federation: string;
@@ -1510,7 +1538,10 @@ export interface operations {
     };
     list_jobs: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As it was after this event of its journal; as it stands, if absent. */
+                at?: number;
+            };
             header?: never;
             path: {
                 federation: string;
@@ -1574,7 +1605,10 @@ export interface operations {
     };
     show_job: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As it was after this event of its journal; as it stands, if absent. */
+                at?: number;
+            };
             header?: never;
             path: {
                 federation: string;
@@ -1639,7 +1673,12 @@ export interface operations {
     };
     export_journal: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Those after this sequence number. */
+                after?: number;
+                /** @description Up to this one; to the end, if absent. */
+                to?: number;
+            };
             header?: never;
             path: {
                 federation: string;
@@ -1673,6 +1712,8 @@ export interface operations {
                 before?: number;
                 /** @description Of those, the newest so many; all if absent. */
                 limit?: number;
+                /** @description As they were after this event of the journal; as they are, if absent. */
+                at?: number;
             };
             header?: never;
             path: {
@@ -1702,7 +1743,10 @@ export interface operations {
     };
     show_model: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As it was after this event of its journal; as it stands, if absent. */
+                at?: number;
+            };
             header?: never;
             path: {
                 federation: string;
@@ -1797,6 +1841,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                federation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
             };
             "4XX": {
                 headers: {

@@ -4,13 +4,14 @@ import { Link } from 'react-router';
 import type { Line } from '../journal/feed';
 import { Icon } from './icon';
 
-/** A dot and a word in the bar. */
-export function LineSign({ line }: { line: Line }) {
+/** A dot and a word in the bar. What was recorded does not live any more. */
+export function LineSign({ line, recorded }: { line: Line; recorded: boolean }) {
   const { t } = useTranslation();
+  const word = recorded && line.state === 'live' ? t('line.recorded') : t(`line.${line.state}`);
   return (
     <span className={`line ${line.state}`} role="status" data-line={line.state}>
       <span className="dot" aria-hidden="true" />
-      <span>{t(`line.${line.state}`)}</span>
+      <span>{word}</span>
     </span>
   );
 }

@@ -35,7 +35,7 @@ function Followed({ name }: { name: string }) {
       bar={
         <>
           <span className="here">{name}</span>
-          <LineSign line={now.line} />
+          <LineSign line={now.line} recorded={system?.read_only === true} />
         </>
       }
       nav={<Nav name={name} past={at !== undefined} onPast={() => setAt(at === undefined ? sequence : undefined)} />}
