@@ -20,3 +20,4 @@ mod proxy;
 mod resources;
 mod serving;
 mod trace;
+mod view;
