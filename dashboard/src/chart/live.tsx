@@ -1,7 +1,6 @@
 // A figure over the last minutes, as it comes: small, and with its value now.
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { duration } from '../format';
 import { current, SPAN_MS, top, type Point } from '../meter';
 
 interface Props {
@@ -14,33 +13,35 @@ interface Props {
 }
 
 const [WIDTH, HEIGHT] = [300, 72];
-/** A chart shows a minute at least. */
-const LEAST_MS = 60_000;
+const MINUTE_MS = 60_000;
 
 export function LiveChart({ label, points, format, least, under }: Props) {
   const { t, i18n } = useTranslation();
   const value = current(points);
   const now = value === undefined ? '–' : format(value);
   const [first, last] = [points[0]?.at ?? 0, points.at(-1)?.at ?? 0];
-  const span = Math.min(SPAN_MS, Math.max(LEAST_MS, last - first));
+  // Whole minutes, and one at least.
+  const minutes = Math.max(1, Math.ceil(Math.min(SPAN_MS, last - first) / MINUTE_MS));
+  const span = minutes * MINUTE_MS;
+  const since = new Intl.NumberFormat(i18n.language, { style: 'unit', unit: 'minute', unitDisplay: 'short' }).format(minutes);
   const most = top(points, least);
   const drawn = pieces(points).map((piece) => piece.map(({ at, value }) => ({ x: WIDTH * (1 - (last - at) / span), y: HEIGHT * (1 - value / most) })));
   return (
-    <figure className="live">
+    <figure className="meter">
       <figcaption>
         <span>{label}</span>
         <strong>{now}</strong>
         <small>{under}</small>
       </figcaption>
-      <div className="live-plot">
-        <span className="live-top">{format(most)}</span>
+      <div className="meter-plot">
+        <span className="meter-top">{format(most)}</span>
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t('system.chart', { figure: label, value: now, top: format(most) })} data-points={points.length}>
-          <path className="live-grid" d={`M0 .5H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 0.5}H${WIDTH}`} />
-          <path className="live-area" d={drawn.map((piece) => `${line(piece)}L${x(piece.at(-1))} ${HEIGHT}L${x(piece[0])} ${HEIGHT}Z`).join('')} />
-          <path className="live-line" d={drawn.map(line).join('')} />
+          <path className="meter-grid" d={`M0 .5H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 0.5}H${WIDTH}`} />
+          <path className="meter-area" d={drawn.map((piece) => `${line(piece)}L${x(piece.at(-1))} ${HEIGHT}L${x(piece[0])} ${HEIGHT}Z`).join('')} />
+          <path className="meter-line" d={drawn.map(line).join('')} />
         </svg>
-        <span className="live-since">{t('system.ago', { time: duration(span, i18n.language) })}</span>
-        <span className="live-now">{t('system.now')}</span>
+        <span className="meter-since">{t('system.ago', { time: since })}</span>
+        <span className="meter-now">{t('system.now')}</span>
       </div>
     </figure>
   );

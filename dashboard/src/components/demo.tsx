@@ -1,6 +1,6 @@
 // The agents of a demo, and a button that kills one: to see that a round goes on. No other server has them.
 import { useTranslation } from 'react-i18next';
-import { post, under } from '../api/client';
+import { send, under } from '../api/client';
 import type { ClientView, DemoAgent, SystemView } from '../api/types';
 import { useHere } from '../federation';
 import { useAction, useResource } from '../use';
@@ -37,14 +37,16 @@ function Agent({ agent, lost, onKilled }: { agent: DemoAgent; lost: number; onKi
   const { t } = useTranslation();
   const { name, clients, running } = agent;
   const kill = useAction(async () => {
-    await post(`/v1/demo/${encodeURIComponent(name)}/kill`);
+    await send('POST', `/v1/demo/${encodeURIComponent(name)}/kill`);
     onKilled();
   });
   return (
     <li data-agent={name} data-running={running} data-lost={lost}>
       <span className="demo-agent">
         <strong>{name}</strong>
-        <span className="muted">{t('demo.clients', { count: clients.length, first: clients[0], last: clients.at(-1) })}</span>
+        <span className="muted">
+          {t('demo.clients', { count: clients.length })} <span>{[clients[0], clients.at(-1)].join(' – ')}</span>
+        </span>
       </span>
       <span className="demo-state">
         {lost > 0 && <Badge tone="bad">{t('demo.lost', { count: lost })}</Badge>}

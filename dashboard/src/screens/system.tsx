@@ -41,7 +41,6 @@ function Tiles({ view }: { view: SystemView }) {
       <Tile label={t('system.uptime')} value={duration(Math.floor(view.uptime_s) * 1000, i18n.language)} />
       <Tile label={t('system.connections')} value={number(view.connections)} under={t('system.of', { most: number(view.max_connections) })} />
       <Tile label={t('system.followers')} value={number(view.federations.reduce((sum, { followers }) => sum + followers, 0))} />
-      <Tile label={t('system.peak')} value={size(view.memory_peak_bytes)} />
       <Tile label={t('system.disk')} value={size(view.disk_free_bytes)} under={view.disk_bytes == null ? undefined : t('system.of', { most: size(view.disk_bytes) })} />
     </dl>
   );
@@ -59,9 +58,9 @@ function Charts({ samples, view }: { samples: readonly Sample[]; view: SystemVie
   const queue = gauge(samples, ({ federations }) => federations.reduce((sum, { queue }) => sum + queue, 0));
   const most = view.federations.reduce((sum, { max_queue }) => sum + max_queue, 0);
   return (
-    <div className="lives">
+    <div className="meters">
       <Told told={view.memory_bytes != null} label={t('system.memory')}>
-        <LiveChart label={t('system.memory')} points={gauge(samples, ({ memory_bytes }) => memory_bytes)} format={size} least={1e6} />
+        <LiveChart label={t('system.memory')} points={gauge(samples, ({ memory_bytes }) => memory_bytes)} format={size} least={1e6} under={view.memory_peak_bytes == null ? undefined : t('system.peak', { most: size(view.memory_peak_bytes) })} />
       </Told>
       <Told told={view.cpu_s != null} label={t('system.cpu')}>
         <LiveChart label={t('system.cpu')} points={cpu} format={share} least={1} under={t('system.of_cores', { count: view.cores })} />
@@ -87,7 +86,7 @@ function Told({ told, label, children }: { told: boolean; label: string; childre
   const { t } = useTranslation();
   if (told) return children;
   return (
-    <figure className="live">
+    <figure className="meter">
       <figcaption>
         <span>{label}</span>
         <strong>–</strong>

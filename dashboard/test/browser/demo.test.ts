@@ -68,6 +68,7 @@ describe('the demo', () => {
     expect(await agent('agent-2').getByRole('button').isDisabled()).toBe(true);
     const lost = await until('its clients are lost', async () => Number(await agent('agent-2').getAttribute('data-lost')) || undefined);
     expect(lost).toBe(8);
+    expect(await agent('agent-2').getByRole('alert').count()).toBe(0);
     await shot(page, 'demo-killed');
     await accessible(page, 'the clients of a demo');
     const rounds = async () => ((await api('jobs/1')) as { completed: number }).completed;
@@ -99,7 +100,8 @@ describe('the demo', () => {
   });
 
   it('comes to the same bits all the same, stays, and leaves nothing behind', async () => {
-    await until('the job is over', () => Promise.resolve(said.includes('stay until Ctrl-C')));
+    await until('training is over', async () => ((await api('jobs/1')) as { status: string }).status === 'completed');
+    await until('all of it is', () => Promise.resolve(said.includes('stay until Ctrl-C')));
     expect(said).toContain('           the same bits\n');
     expect(said).toContain('kill -9 of agent-2');
     await page.getByRole('button', { name: 'Kill agent-1' }).click();
@@ -108,7 +110,7 @@ describe('the demo', () => {
     await ended(demo, 'SIGINT');
     expect(demo.exitCode).toBe(0);
     expect(readdirSync(folder)).toEqual([]);
-  });
+  }, 150_000);
 });
 
 async function api(path: string): Promise<unknown> {

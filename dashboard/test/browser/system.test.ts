@@ -30,7 +30,7 @@ async function signIn(target: Page): Promise<void> {
   await target.waitForURL('**/system');
 }
 
-const chart = (target: Page, label: string) => target.locator('.live', { has: target.getByText(label, { exact: true }) });
+const chart = (target: Page, label: string) => target.locator('.meter', { has: target.getByText(label, { exact: true }) });
 const now = (target: Page, label: string) => chart(target, label).locator('strong').innerText();
 
 async function system(): Promise<SystemView> {
@@ -44,8 +44,8 @@ describe('the system screen', () => {
     await until('there is a rate', async () => (await now(page, 'Requests')) !== '–');
     world.dure('job', 'start', 'fitbit', 'rounds=100000', 'refit=false', 'training.epochs=40');
     await until('events come', async () => Number.parseFloat(await now(page, 'Events')) > 5);
-    await until('models go out', async () => /[1-9].*\/s/.test(await now(page, 'Models sent')));
-    await until('appends are timed', async () => /^[\d.]+ ms$/.test(await now(page, 'Writing a batch')));
+    await until('models go out', async () => /[1-9].*\/s/.test(await now(page, 'Models out')));
+    await until('appends are timed', async () => /^[\d.]+ ms$/.test(await now(page, 'Append time')));
     expect(await now(page, 'Memory')).toMatch(/^\d+(\.\d)? MB$/);
     expect(await now(page, 'CPU')).toMatch(/^\d+(\.\d)?%$/);
     const points = async () => Number(await chart(page, 'Memory').locator('svg').getAttribute('data-points'));

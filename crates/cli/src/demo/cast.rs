@@ -104,10 +104,10 @@ impl Cast {
         Some(name)
     }
 
-    /// Lets somebody who was killed enter again.
+    /// Lets somebody who was killed enter again, unless another has.
     pub fn again(&self, at: usize) -> Result<(), Fail> {
         let mut players = self.lock();
-        let Some(player) = players.get_mut(at) else { return Ok(()) };
+        let Some(player) = players.get_mut(at).filter(|player| !player.alive) else { return Ok(()) };
         player.child = player.part.start()?;
         player.alive = true;
         if let Some(out) = player.child.stdout.take().filter(|_| at == 0) {
