@@ -9,8 +9,8 @@ import { Icon } from './icon';
 import { Badge, Failure, Panel } from './pieces';
 
 export function DemoPanel() {
-  const { snapshot } = useHere();
-  const { data } = useResource<SystemView>('/v1/system', snapshot.line.state);
+  const { snapshot, mayAct } = useHere();
+  const { data } = useResource<SystemView>(mayAct ? '/v1/system' : undefined, snapshot.line.state);
   return data?.demo == null || data.demo.length === 0 ? null : <Agents first={data.demo} />;
 }
 

@@ -13,7 +13,8 @@ use crate::harness::{Api, block_on, dure, said, until};
 #[test]
 fn the_demo_comes_to_the_simulators_bits_and_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = said(dure().arg("demo").env("TMPDIR", folder.path()));
+    // Nobody looks who has no terminal, whatever there is to look at.
+    let printed = said(dure().arg("demo").env("TMPDIR", folder.path()).env("DISPLAY", ":0"));
     for part in ["33 made-up people", "federated, personalised", "           the same bits\n", "its agents have ended"]
     {
         assert!(printed.contains(part), "{part}: {printed}");
