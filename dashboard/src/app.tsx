@@ -11,6 +11,7 @@ import { Missing } from './screens/missing';
 import { Overview } from './screens/overview';
 import { Round } from './screens/round';
 import { SignIn } from './screens/sign-in';
+import { System } from './screens/system';
 
 const router = createBrowserRouter([
   { path: '/', element: <Navigate to="/federations" replace /> },
@@ -27,6 +28,7 @@ const router = createBrowserRouter([
       { path: 'rounds/:round', element: <Round /> },
       { path: 'models', element: <Models /> },
       { path: 'journal', element: <Journal /> },
+      { path: 'system', element: <System /> },
       { path: '*', element: <Missing /> },
     ],
   },

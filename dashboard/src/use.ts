@@ -75,12 +75,12 @@ function failed<T>(before: State<T>, path: string, error: Error): State<T> {
 
 /**
  * What is at `present` (nothing, if that is undefined): fetched anew when `version` changes, and every `everyMs`. Meanwhile, and if that
- * fails, what was there stays. In the past it is what was there then, and no more is fetched anew.
+ * fails, what was there stays. In the past what is of a federation is what was there then, and no more is fetched anew.
  */
 export function useResource<T>(present: string | undefined, version: unknown = 0, presentEveryMs?: number, read: Read<T> = get): Resource<T> {
   const { at } = useHere();
   const path = present === undefined ? undefined : asOf(present, at);
-  const everyMs = at === undefined ? presentEveryMs : undefined;
+  const everyMs = path === present ? presentEveryMs : undefined;
   const [state, setState] = useState<State<T>>({});
   const loader = useRef<Loader<T>>(undefined);
 

@@ -1,29 +1,36 @@
-//! `dure demo`: a server and a few agents as real processes on this machine, training on made-up people.
+//! `dure demo`: a server and a few agents as real processes on this machine, training on made-up people, for all to see in the
+//! terminal and in the dashboard.
 
+mod cast;
 pub mod chaos;
 
 use std::{
     ffi::OsStr,
     fs::{DirEntry, File},
-    io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, anyhow};
-use dure_wire::api::{ClientState, FederationView};
+use dure_wire::api::{ClientState, FederationView, SystemView};
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::{
-    args::{Demo, Job, JobCommand, RemoteArgs, ServerArgs, Start},
+    args::{self, DataArgs, Demo, Job, JobCommand, RecipeArgs, RemoteArgs, ServerArgs, Start},
+    browser,
     fail::Fail,
-    job, process,
+    job, join, process,
     remote::Remote,
+    source,
 };
+use cast::{AWAY, Cast, Part};
 
 /// How the names of the demos' folders begin.
 const FOLDER: &str = "dure-demo-";
@@ -37,24 +44,75 @@ const SERVER: &str = "server";
 /// How many agents there are, each with its part of the people.
 pub const AGENTS: usize = 4;
 
-/// What the job has in place of the recipe's own keys.
-const KEYS: [&str; 3] = ["rounds=40", "training.epochs=3", "cohort.min_clients=33"];
+/// What the job has in place of the recipe's own keys: it is over in seconds, and every round has everybody.
+const KEYS: &[&str] = &["rounds=40", "training.epochs=3", "cohort.min_clients=33"];
+
+/// The same where the dashboard is looked at: there is time to look, and rounds go on without an agent or two.
+const LONG_KEYS: &[&str] = &[
+    "rounds=200",
+    "training.epochs=3",
+    "training.optimizer.learning_rate=0.0001",
+    "cohort.min_clients=16",
+    "cohort.quorum=16",
+];
+
+/// For how long a client that is not heard of stays, where the dashboard is looked at: shorter than an agent is away, who is then
+/// seen to be lost, and long enough for a busy machine: agents renew it every third of that.
+const LEASE_S: u64 = 4;
+const _: () = assert!(LEASE_S < AWAY.as_secs());
+
+/// How long the agents wait for somebody who looks: a browser that is open has the page by then.
+const CURTAIN: Duration = Duration::from_secs(1);
 
 /// How long anything may take to be there.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// For whom it is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Nobody: nothing is said.
+    Nobody,
+    /// Readers of the terminal. It is over in seconds.
+    Terminal,
+    /// Those who look at the dashboard, too, in a browser that is opened for them or in their own. It is over when they say so.
+    Dashboard {
+        /// Whether a browser is opened.
+        open: bool,
+    },
+}
+
+impl Audience {
+    fn of(args: &Demo) -> Self {
+        let open = !args.no_browser && browser::is_there();
+        if open || args.stay { Self::Dashboard { open } } else { Self::Terminal }
+    }
+
+    /// Whether there is time to look, and an end only when it is asked for.
+    fn stays(self) -> bool {
+        matches!(self, Self::Dashboard { .. })
+    }
+}
+
 /// Shows a federation at work: each command that is run, and the job, live. Everything is gone at the end.
 pub fn run(args: &Demo) -> Result<String, Fail> {
-    let (stage, remote) = Stage::set(args.seed, false)?;
-    if args.chaos {
-        chaos::watch(&stage)?
-    } else {
-        stage.watch()?
+    let (stage, remote) = Stage::set(args.seed, Audience::of(args))?;
+    let played = play(&stage, args.chaos);
+    if stage.audience.stays() {
+        return stage.stay(played);
     }
-    stage.compare()?;
+    played?;
     let events = remote.get::<FederationView>("")?.journal.sequence;
     stage.curtain();
     Ok(format!("\nThe server and its agents have ended; the journal had {events} events. Nothing is left behind.\n"))
+}
+
+fn play(stage: &Stage, chaos: bool) -> Result<(), Fail> {
+    if chaos {
+        chaos::watch(stage)?
+    } else {
+        stage.watch()?
+    }
+    stage.compare()
 }
 
 /// A folder with everything, and who runs in it.
@@ -63,96 +121,110 @@ pub struct Stage {
     /// Held as long as this process lives; see [`clear`].
     _lock: File,
     seed: u64,
-    /// Whether nobody looks on.
-    quiet: bool,
+    audience: Audience,
     /// The server's URL, once there is one.
     server: String,
-    /// Who plays, in the order in which they came.
-    cast: Arc<Mutex<Vec<Player>>>,
-}
-
-/// A process that ends when its standard input does: also when this one is killed.
-struct Player {
-    part: Part,
-    child: Child,
-}
-
-/// What somebody plays, also when it has to enter again.
-#[derive(Clone)]
-struct Part {
-    name: String,
-    args: Vec<String>,
-    invitation: Option<String>,
+    cast: Cast,
+    /// Whether there is no more to come: an end is no interruption.
+    over: Arc<AtomicBool>,
 }
 
 impl Stage {
-    /// Everybody is there, and no job has begun. If `quiet`, nothing is said.
-    pub fn set(seed: u64, quiet: bool) -> Result<(Self, Remote), Fail> {
-        let (mut stage, text) = (Self::new(seed, quiet)?, seed.to_string());
+    /// Everybody is there, and no job has begun.
+    pub fn set(seed: u64, audience: Audience) -> Result<(Self, Remote), Fail> {
+        let (mut stage, text) = (Self::new(seed, audience)?, seed.to_string());
         stage.say(
             "33 made-up people wear a tracker. Each keeps the rows of its days; together they train one model that tells the\n\
              calories of a day. What leaves a person is an update of the model, never a row.\n\n",
         )?;
-        stage.alone(&["data", "generate", "fitbit", "--seed", &text, "--out", "people"])?;
         stage.server = stage.serve()?;
+        let link = stage.link()?;
+        stage.say(&format!("  the dashboard: {link}\n"))?;
         stage.dure(&["federation", "create", "fitbit"])?;
-        let invitation = stage.invite()?;
+        if audience == (Audience::Dashboard { open: true })
+            && let Err(error) = browser::open(&link)
+        {
+            stage.say(&format!("  no browser can be opened ({error}); open that address\n"))?;
+        }
+        stage.alone(&["data", "generate", "fitbit", "--seed", &text, "--out", "people"])?;
+        if audience.stays() {
+            stage.until_looked_at()?;
+        }
+        let (invitation, names) = (stage.invite()?, stage.names()?);
         for i in 1..=AGENTS {
-            stage.join(&invitation, i)?;
+            let part = args::Part { i, n: AGENTS };
+            stage.join(&invitation, i, join::part_of(names.clone(), Some(part)))?;
         }
         let (remote, _) = Remote::federation(&stage.remote_args())?;
         stage.until_ready(&remote)?;
         Ok((stage, remote))
     }
 
-    fn new(seed: u64, quiet: bool) -> Result<Self, Fail> {
+    fn new(seed: u64, audience: Audience) -> Result<Self, Fail> {
         clear(&std::env::temp_dir());
         let folder = tempfile::Builder::new().prefix(FOLDER).tempdir().context("a temporary folder")?;
         let lock = File::create(folder.path().join(LOCK)).context("a lock")?;
         lock.try_lock().map_err(std::io::Error::from).context("a lock")?;
-        let stage = Self { folder, _lock: lock, seed, quiet, server: String::new(), cast: Arc::default() };
+        let (server, cast, over) = (String::new(), Cast::default(), Arc::default());
+        let stage = Self { folder, _lock: lock, seed, audience, server, cast, over };
         stage.heed_signals()?;
         Ok(stage)
     }
 
     /// Says it to those who look on, at once.
     fn say(&self, text: &str) -> Result<(), Fail> {
-        if self.quiet {
-            return Ok(());
-        }
-        let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
-        Ok(())
+        if self.audience == Audience::Nobody { Ok(()) } else { cast::say(text) }
     }
 
-    /// Told to stop in the middle, everybody goes home first, and the folder is removed.
+    /// Told to stop, everybody goes home first, and the folder is removed.
     fn heed_signals(&self) -> Result<(), Fail> {
-        let (cast, folder) = (self.cast.clone(), self.folder.path().to_owned());
+        let (cast, folder, over) = (self.cast.clone(), self.folder.path().to_owned(), self.over.clone());
         let runtime = process::runtime(false)?;
         let stopped = runtime.block_on(async { process::stopped(false) })?;
         std::thread::spawn(move || {
             runtime.block_on(stopped);
-            go_home(&cast);
+            cast.go_home();
             drop(std::fs::remove_dir_all(folder));
             eprintln!("\nstopped: the server and its agents have ended, and nothing is left behind");
-            std::process::exit(130);
+            std::process::exit(if over.load(Ordering::Relaxed) { 0 } else { 130 });
         });
         Ok(())
     }
 
     /// Everybody goes home.
     pub fn curtain(&self) {
-        go_home(&self.cast);
+        self.cast.go_home();
+    }
+
+    /// Serves on, for those who look around, until it is told to stop. `played` is told of before.
+    fn stay(&self, played: Result<(), Fail>) -> Result<String, Fail> {
+        if let Err(fail) = played {
+            eprintln!("dure: {fail}");
+        }
+        self.say(&format!(
+            "\nThe server and its agents stay until Ctrl-C, for you to look around. The dashboard:\n  {}\n",
+            self.link()?
+        ))?;
+        self.over.store(true, Ordering::Relaxed);
+        loop {
+            std::thread::park();
+        }
     }
 
     /// Kills an agent, who does not come back.
     pub fn kill_for_good(&self, agent: usize) {
-        let mut cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner);
-        cast.get_mut(agent).into_iter().for_each(Player::die);
+        self.cast.kill(agent);
     }
 
-    fn enters(&self, part: Part, child: Child) {
-        self.cast.lock().unwrap_or_else(PoisonError::into_inner).push(Player { part, child });
+    /// The address that shows the federation and signs in by itself.
+    fn link(&self) -> Result<String, Fail> {
+        let token = std::fs::read_to_string(self.path("token")).context("the operator's token")?;
+        Ok(browser::link(&self.server, "/federations/fitbit", token.trim()))
+    }
+
+    /// What the job has in place of the recipe's own keys.
+    fn keys(&self) -> &'static [&'static str] {
+        if self.audience.stays() { LONG_KEYS } else { KEYS }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -161,9 +233,8 @@ impl Stage {
 
     /// This binary, in the folder, as the operator.
     fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Result<Command, Fail> {
-        let mut command = Command::new(std::env::current_exe().context("this program")?);
-        command.args(args).current_dir(self.folder.path()).env_remove("DURE_DATA").env_remove("DURE_FEDERATION");
-        command.env("DURE_SERVER", &self.server).env_remove("DURE_TOKEN");
+        let mut command = cast::dure(self.folder.path())?;
+        command.args(args).env("DURE_SERVER", &self.server);
         Ok(command)
     }
 
@@ -188,22 +259,17 @@ impl Stage {
         }
     }
 
-    /// Starts a command that runs for long. Its log is a file in the folder.
-    fn start(&self, part: &Part) -> Result<Child, Fail> {
-        let log = File::options().create(true).append(true).open(self.path(&format!("{}.log", part.name)));
-        let mut command = self.command(&part.args)?;
-        command.arg("--until-stdin-ends").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.context("a log")?);
-        command.envs(part.invitation.iter().map(|text| ("DURE_INVITATION", text)));
-        Ok(command.spawn().with_context(|| format!("dure {}", part.args.join(" ")))?)
-    }
-
-    /// As above, for all to see.
-    fn show(&self, name: &str, args: &[&str], invitation: Option<&str>) -> Result<(Part, Child), Fail> {
+    /// A command that runs for long, for all to see.
+    fn part(&self, name: &str, args: &[&str]) -> Result<Part, Fail> {
         self.say(&format!("$ dure {} &\n", args.join(" ")))?;
-        let (args, invitation) = (args.iter().map(|&arg| arg.to_owned()).collect(), invitation.map(str::to_owned));
-        let part = Part { name: name.to_owned(), args, invitation };
-        let child = self.start(&part)?;
-        Ok((part, child))
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Ok(Part {
+            name: name.to_owned(),
+            args,
+            invitation: None,
+            clients: vec![],
+            folder: self.folder.path().to_owned(),
+        })
     }
 
     fn serve(&self) -> Result<String, Fail> {
@@ -211,20 +277,25 @@ impl Stage {
         struct Told {
             listening: String,
         }
-        let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "server", "--token-file", "token", "--json"];
-        let (mut part, mut child) = self.show(SERVER, &args, None)?;
-        let out = child.stdout.take().context("the server's output")?;
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).context("the server's output")?;
-        let told = serde_json::from_str(&line);
-        if let Ok(Told { listening }) = &told {
-            // The next time it listens where the others know it to be.
-            part.args[2] = listening.trim_start_matches("http://").to_owned();
+        let lease = format!("{LEASE_S}s");
+        let mut args =
+            vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", "server", "--token-file", "token", "--json"];
+        if self.audience.stays() {
+            args.extend(["--lease", &lease]);
         }
-        self.enters(part, child);
-        let told = told.map_err(|_| anyhow!("{}", self.log("server.log")))?;
-        self.say(&format!("  listening on {}\n", told.listening))?;
-        Ok(told.listening)
+        let mut part = self.part(SERVER, &args)?;
+        part.args.push("--demo".into());
+        let mut listening = None;
+        self.cast.enter_server(part, |line, part| {
+            if let Ok(told) = serde_json::from_str::<Told>(line) {
+                // The next time it listens where the others know it to be.
+                part.args[2] = told.listening.trim_start_matches("http://").to_owned();
+                listening = Some(told.listening);
+            }
+        })?;
+        let listening = listening.ok_or_else(|| anyhow!("{}", self.log("server.log")))?;
+        self.say(&format!("  listening on {listening}\n"))?;
+        Ok(listening)
     }
 
     fn invite(&self) -> Result<String, Fail> {
@@ -234,12 +305,18 @@ impl Stage {
         Ok(said.trim().to_owned())
     }
 
-    fn join(&self, invitation: &str, i: usize) -> Result<(), Fail> {
+    fn join(&self, invitation: &str, i: usize, clients: Vec<String>) -> Result<(), Fail> {
         let (part, state) = (format!("{i}/{AGENTS}"), format!("agent-{i}"));
         let args = ["join", "--data", "people", "--part", &part, "--state-dir", &state];
-        let (part, child) = self.show(&state, &args, Some(invitation))?;
-        self.enters(part, child);
-        Ok(())
+        let part = self.part(&state, &args)?;
+        self.cast.enter(Part { invitation: Some(invitation.to_owned()), clients, ..part })
+    }
+
+    /// What the made-up people are called, in their order.
+    fn names(&self) -> Result<Vec<String>, Fail> {
+        let found = source::recipe(&RecipeArgs { recipe: "fitbit".into(), overrides: vec![], smoke: false })?;
+        let data = source::data(&found, &DataArgs { data: Some(self.path("people")), seed: self.seed })?;
+        Ok(data.clients.iter().map(|client| client.name.to_string()).collect())
     }
 
     fn remote_args(&self) -> RemoteArgs {
@@ -250,6 +327,19 @@ impl Stage {
             insecure_http: false,
         };
         RemoteArgs { server, federation: Some("fitbit".into()) }
+    }
+
+    /// Waits until somebody follows the federation's events, if anybody is to: so joining is seen.
+    fn until_looked_at(&self) -> Result<(), Fail> {
+        let (remote, began) = (Remote::open(&self.remote_args().server)?, Instant::now());
+        while began.elapsed() < CURTAIN {
+            let view: SystemView = remote.get("system")?;
+            if view.federations.iter().any(|federation| federation.followers > 0) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Waits until everybody takes part.
@@ -270,18 +360,25 @@ impl Stage {
 
     /// The job, live. In this process: one of its own would outlive a demo that is killed.
     fn watch(&self) -> Result<(), Fail> {
-        self.say(&format!("$ dure job start fitbit {} --seed {} --watch\n\n", KEYS.join(" "), self.seed))?;
-        let (what, overrides) = ("fitbit".into(), KEYS.map(str::to_owned).into());
+        let keys = self.keys();
+        self.say(&format!("$ dure job start fitbit {} --seed {} --watch\n\n", keys.join(" "), self.seed))?;
+        let (what, overrides) = ("fitbit".into(), keys.iter().map(|&key| key.to_owned()).collect());
         let start = Start { what, overrides, seed: Some(self.seed), rounds: None, watch: true, json: false };
         job::run(&Job { command: JobCommand::Start(start), remote: self.remote_args() })?;
         Ok(())
     }
 
-    /// Whether the simulator comes to the same bits.
+    /// Whether the simulator comes to the same bits: by itself or, where clients may have come and gone, by what the journal says of
+    /// who answered.
     fn compare(&self) -> Result<(), Fail> {
         let served = digest(&self.dure(&["model", "show", "--json"])?, &["sha256"])?;
-        let seed = self.seed.to_string();
-        let simulate = [&["simulate", "fitbit"][..], &KEYS, &["--seed", &seed, "--data", "people", "--json"]].concat();
+        let (data, seed) = (["--data", "people", "--json"], self.seed.to_string());
+        let simulate = if self.audience.stays() {
+            self.dure(&["federation", "export", "--out", "journal.jsonl"])?;
+            [&["simulate", "fitbit", "--replay", "journal.jsonl"][..], &data].concat()
+        } else {
+            [&["simulate", "fitbit"][..], KEYS, &["--seed", &seed], &data].concat()
+        };
         let simulated = digest(&self.alone(&simulate)?, &["model", "sha256"])?;
         let verdict = if served == simulated { "the same bits" } else { "OTHER bits: please report it" };
         self.say(&format!("\nserved     {served}\nsimulated  {simulated}\n           {verdict}\n"))
@@ -314,40 +411,9 @@ fn clear(folder: &Path) {
     }
 }
 
-/// The last who came goes first: the server hears everybody's goodbye.
-fn go_home(cast: &Mutex<Vec<Player>>) {
-    let mut cast = cast.lock().unwrap_or_else(PoisonError::into_inner);
-    while let Some(player) = cast.pop() {
-        drop(player);
-    }
-}
-
 impl Drop for Stage {
     fn drop(&mut self) {
         self.curtain();
-    }
-}
-
-impl Player {
-    /// As by `kill -9`.
-    fn die(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(15) {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        // It had its time.
-        self.die();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use dure_machine::usage;
 use serde_json::{Map, Value};
 
 /// How finely memory and disk are said, in megabytes: a little more or less is no news.
@@ -14,13 +15,12 @@ pub fn of_this_machine(folder: &Path) -> Map<String, Value> {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let memory = read("/proc/meminfo");
     for (fact, field) in [("memory_mb", "MemTotal:"), ("free_memory_mb", "MemAvailable:")] {
-        if let Some(kib) = field_of(&memory, field) {
-            facts.insert(fact.into(), stepped(kib * 1024).into());
+        if let Some(bytes) = usage::field(&memory, field) {
+            facts.insert(fact.into(), stepped(bytes).into());
         }
     }
-    #[cfg(unix)]
-    if let Ok(disk) = rustix::fs::statvfs(folder) {
-        facts.insert("free_disk_mb".into(), stepped(disk.f_bavail * disk.f_frsize).into());
+    if let Ok(space) = usage::space(folder) {
+        facts.insert("free_disk_mb".into(), stepped(space.free).into());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if let Some(busy) = read("/proc/loadavg").split(' ').next().and_then(|load| load.parse::<f64>().ok()) {
@@ -33,19 +33,13 @@ fn stepped(bytes: u64) -> u64 {
     bytes / 1_000_000 / STEP_MB * STEP_MB
 }
 
-/// A field of `/proc/meminfo`, in KiB.
-fn field_of(text: &str, field: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(field))?.trim().strip_suffix(" kB")?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_linux_machine_says_all_of_it() {
-        assert_eq!(field_of("MemTotal:       24046648 kB\nMemFree: 1 kB", "MemTotal:"), Some(24_046_648));
-        assert_eq!((field_of("", "MemTotal:"), stepped(130_000_000)), (None, 128));
+        assert_eq!(stepped(130_000_000), 128);
         let facts = of_this_machine(Path::new("/"));
         if cfg!(target_os = "linux") {
             let told: Vec<&str> = facts.keys().map(String::as_str).collect();

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use dure_agent::{AgentConfig, AgentError, Ended, Invitation, Policy, RECIPE_FILE, federation_when_there, run};
 use dure_core::name::ClientName;
-use dure_learn::data::{ClientRows, DataSet, table::read_bounded};
+use dure_learn::data::{ClientRows, table::read_bounded};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -173,14 +173,14 @@ fn clients(args: &Join, found: &Found) -> Result<Vec<ClientRows>, Fail> {
     if let Some(name) = &args.name {
         rename(&mut data.clients, name, &found.recipe.site.prefix, found.recipe.site.public)?;
     }
-    Ok(part_of(data, args.part))
+    Ok(part_of(data.clients, args.part))
 }
 
-fn part_of(data: DataSet, part: Option<Part>) -> Vec<ClientRows> {
+/// Those of all that are in a part.
+pub fn part_of<T>(all: Vec<T>, part: Option<Part>) -> Vec<T> {
     let Part { i, n } = part.unwrap_or(Part { i: 1, n: 1 });
-    let all = data.clients.len();
-    let (begin, end) = (all * (i - 1) / n, all * i / n);
-    data.clients.into_iter().skip(begin).take(end - begin).collect()
+    let (begin, end) = (all.len() * (i - 1) / n, all.len() * i / n);
+    all.into_iter().skip(begin).take(end - begin).collect()
 }
 
 /// Calls one client `name`, and several `name-` and their numbers. Nobody is called as somebody in the file.

@@ -55,17 +55,31 @@ pub fn open_files() -> usize {
     now.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
-/// Ends when the process is told to stop: by SIGTERM, by Ctrl-C, or, with `stdin`, when its standard input ends. Signals
-/// count from this call on.
+/// What reads standard input until that ends.
+pub type Read = Box<dyn FnOnce() + Send>;
+
+/// Reads standard input and does nothing with it.
+pub fn drain() {
+    drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+}
+
+/// As [`stopped_after`], with nothing on standard input that is of interest.
 pub fn stopped(stdin: bool) -> Result<impl Future<Output = ()>, Fail> {
+    stopped_after(stdin.then(|| Box::new(drain) as Read))
+}
+
+/// Ends when the process is told to stop: by SIGTERM, by Ctrl-C, or, if it is to `read` it, when its standard input ends. Signals
+/// count from this call on.
+pub fn stopped_after(read: Option<Read>) -> Result<impl Future<Output = ()>, Fail> {
     let mut term = signal::unix::signal(signal::unix::SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt()).context("SIGINT")?;
     let (ended, end) = oneshot::channel::<()>();
     let mut never = Some(ended);
-    if let Some(ended) = never.take_if(|_| stdin) {
+    if let Some(read) = read {
+        let ended = never.take();
         // A thread of its own: nothing waits for it when the process ends otherwise. Its end of the channel goes with it.
         std::thread::spawn(move || {
-            drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+            read();
             drop(ended);
         });
     }

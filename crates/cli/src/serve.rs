@@ -1,16 +1,20 @@
 //! `dure serve`
 
-use std::{io::Write as _, path::absolute};
+use std::{
+    io::Write as _,
+    path::absolute,
+    sync::{Arc, mpsc::Receiver},
+};
 
 use anyhow::Context as _;
-use dure_server::{Config, Server, config::Tls};
+use dure_server::{Config, Server, config::Tls, demo::Demo};
 use serde_json::json;
 
 use crate::{
     args::Serve,
     fail::Fail,
     page,
-    process::{self, PrivateFile},
+    process::{self, PrivateFile, Read},
 };
 
 /// Serves until it is told to stop.
@@ -19,13 +23,18 @@ pub fn run(args: &Serve) -> Result<String, Fail> {
     process::log();
     process::close_files();
     process::runtime(true)?.block_on(async {
-        let until = process::stopped(args.until_stdin_ends)?;
+        let (demo, wishes) = if args.demo { Some(Demo::new()).unzip() } else { (None, None) };
+        let demo = demo.map(Arc::new);
+        let hear = demo.clone().map(|demo| Box::new(move || hear(&demo)) as Read);
+        let until = process::stopped_after(hear.or(args.until_stdin_ends.then_some(Box::new(process::drain))))?;
         let token_file = token_file(args)?;
-        let mut server = Server::open(config(args)).await?;
+        let mut server = Server::open(Config { demo, ..config(args) }).await?;
         if args.new_token && server.new_token.is_none() {
             server.renew_token().await.map_err(dure_server::ServeError::from)?;
         }
         announce(args, &server, token_file)?;
+        // After the first line, for which whoever started it waits.
+        wishes.into_iter().for_each(|wishes| drop(std::thread::spawn(move || wish(&wishes))));
         server.run(until).await?;
         Ok(String::new())
     })
@@ -43,6 +52,25 @@ fn config(args: &Serve) -> Config {
         max_connections: connections(args.max_connections as usize, process::open_files()),
         page: page::built(),
         reports: None,
+        demo: None,
+    }
+}
+
+/// Hears which agents a demo has, until standard input ends.
+fn hear(demo: &Demo) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(agents) => demo.set(agents),
+            Err(error) => tracing::warn!("a line of standard input says no agents: {error}"),
+        }
+    }
+}
+
+/// Says which of them are to be killed.
+fn wish(kills: &Receiver<String>) {
+    for name in kills {
+        let mut out = std::io::stdout().lock();
+        drop(writeln!(out, "{}", json!({"kill": name})).and_then(|()| out.flush()));
     }
 }
 

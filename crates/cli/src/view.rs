@@ -63,6 +63,7 @@ fn config(args: &View, data_dir: PathBuf, reports: BTreeMap<String, String>) -> 
         max_connections: CONNECTIONS,
         page: page::built(),
         reports: Some(reports),
+        demo: None,
     }
 }
 

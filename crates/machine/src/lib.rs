@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod files;
 pub mod kill;
+pub mod usage;
 
 use std::{sync::Arc, time::Duration};
 

@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dure_core::{
@@ -11,11 +12,15 @@ use dure_core::{
     federation::{Command, Standing},
     name::ClientName,
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     auth::{Bearers, Caller},
     config::Config,
+    demo::Demo,
     driver::{Driver, ReplayError, Writer},
     frames::Frames,
     metrics::Metrics,
@@ -50,6 +55,16 @@ pub struct Inner {
     pub read_only: bool,
     /// By federation, what its simulation came to.
     pub reports: BTreeMap<String, String>,
+    /// The demo that has started the server, if one has.
+    pub demo: Option<Arc<Demo>>,
+    /// Where the stores are.
+    pub data_dir: PathBuf,
+    /// When it was started.
+    pub started: Instant,
+    /// How many connections may be open at a time.
+    pub max_connections: usize,
+    /// A place for each of them; one that is open holds its own.
+    pub places: Arc<Semaphore>,
     lease: Duration,
     drivers: RwLock<BTreeMap<String, Driver>>,
     writers: Mutex<Vec<JoinHandle<()>>>,
@@ -74,6 +89,7 @@ impl App {
             invitations: store.invitations().await?.into_iter().map(|i| (i.sha256, i)).collect(),
         };
         let names = store.federations().await?;
+        let max_connections = config.max_connections.min(Semaphore::MAX_PERMITS);
         let app = Self(Arc::new(Inner {
             store,
             metrics: Arc::default(),
@@ -85,6 +101,11 @@ impl App {
             page: config.page,
             read_only: config.reports.is_some(),
             reports: config.reports.clone().unwrap_or_default(),
+            demo: config.demo.clone(),
+            data_dir: config.data_dir.clone(),
+            started: Instant::now(),
+            max_connections,
+            places: Arc::new(Semaphore::new(max_connections)),
             lease: config.lease,
             drivers: RwLock::default(),
             writers: Mutex::default(),

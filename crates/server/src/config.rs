@@ -1,8 +1,8 @@
 //! What a server is told when it starts.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::page::Page;
+use crate::{demo::Demo, page::Page};
 
 /// What a server is told when it starts.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub page: Page,
     /// By federation, what its simulation came to (`result.json`), if the server only shows what was. It then changes nothing.
     pub reports: Option<BTreeMap<String, String>>,
+    /// The demo that starts it, if one does.
+    pub demo: Option<Arc<Demo>>,
 }
 
 /// A certificate chain and its key, as PEM.

@@ -88,9 +88,9 @@ pub struct Door<A> {
 }
 
 impl<A> Door<A> {
-    /// A door with so many places behind it.
-    pub fn new(inner: A, places: usize) -> Self {
-        Self { inner, places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))) }
+    /// A door with these places behind it.
+    pub fn new(inner: A, places: Arc<Semaphore>) -> Self {
+        Self { inner, places }
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
     #[tokio::test]
     async fn there_are_so_many_places() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let door = Door::new(DefaultAcceptor::new(), 1);
+        let door = Door::new(DefaultAcceptor::new(), Arc::new(Semaphore::new(1)));
         let address = listener.local_addr().unwrap();
         let connect = async || {
             let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());

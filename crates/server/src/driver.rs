@@ -174,6 +174,12 @@ impl Driver {
         Ok((Self { shared, inbox }, writer))
     }
 
+    /// How many commands wait for the writer, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        let most = self.inbox.max_capacity();
+        (most - self.inbox.capacity(), most)
+    }
+
     /// Does a command. On return it is durable.
     pub async fn command(&self, command: Command) -> Result<Vec<Event>, CommandError> {
         self.ask(command, None, None).await.map(|done| done.events)

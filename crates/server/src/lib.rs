@@ -23,6 +23,7 @@ mod problem;
 mod secrets;
 mod view;
 
+pub mod demo;
 mod frames;
 mod metrics;
 mod openapi;

@@ -1,6 +1,6 @@
 //! What Prometheus reads at `/metrics`.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -10,6 +10,23 @@ use prometheus_client::{
 
 use crate::{app::App, view};
 
+/// What was counted since the process was started, over all federations and routes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Requests answered.
+    pub requests: u64,
+    /// Events made durable.
+    pub events: u64,
+    /// In how many batches.
+    pub appends: u64,
+    /// How long that took, in seconds.
+    pub append_s: f64,
+    /// Bytes of updates received.
+    pub received_bytes: u64,
+    /// Bytes of models sent.
+    pub sent_bytes: u64,
+}
+
 /// Counters and histograms; what can be read off the state is read off it when somebody asks.
 pub struct Metrics {
     registry: Registry,
@@ -18,6 +35,18 @@ pub struct Metrics {
     append: Histogram,
     bytes_up: Family<FederationLabels, Counter>,
     bytes_down: Family<FederationLabels, Counter>,
+    /// The same without labels: a [`Family`] does not add up, and a [`Histogram`] tells nobody but Prometheus.
+    all: All,
+}
+
+#[derive(Default)]
+struct All {
+    requests: Counter,
+    events: Counter,
+    appends: Counter,
+    append_s: Counter<f64, AtomicU64>,
+    received: Counter,
+    sent: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -35,9 +64,9 @@ struct FederationLabels {
 impl Default for Metrics {
     fn default() -> Self {
         let append = Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0]);
-        let (requests, events, bytes_up, bytes_down) = Default::default();
-        let mut metrics =
-            Self { registry: Registry::with_prefix("dure"), requests, events, append, bytes_up, bytes_down };
+        let (requests, events, bytes_up, bytes_down, all) = Default::default();
+        let registry = Registry::with_prefix("dure");
+        let mut metrics = Self { registry, requests, events, append, bytes_up, bytes_down, all };
         metrics.register();
         metrics
     }
@@ -60,22 +89,40 @@ impl Metrics {
     pub fn answered(&self, method: &str, route: &str, status: u16) {
         let labels = RequestLabels { method: method.into(), route: route.into(), status };
         self.requests.get_or_create(&labels).inc();
+        self.all.requests.inc();
     }
 
     /// Events were made durable.
     pub fn appended(&self, federation: &str, events: usize, took: Duration) {
         self.events.get_or_create(&of(federation)).inc_by(events as u64);
+        self.all.events.inc_by(events as u64);
         self.append.observe(took.as_secs_f64());
+        self.all.appends.inc();
+        self.all.append_s.inc_by(took.as_secs_f64());
     }
 
     /// An update came in.
     pub fn received(&self, federation: &str, bytes: usize) {
         self.bytes_up.get_or_create(&of(federation)).inc_by(bytes as u64);
+        self.all.received.inc_by(bytes as u64);
     }
 
     /// A model went out.
     pub fn sent(&self, federation: &str, bytes: usize) {
         self.bytes_down.get_or_create(&of(federation)).inc_by(bytes as u64);
+        self.all.sent.inc_by(bytes as u64);
+    }
+
+    /// What was counted.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            requests: self.all.requests.get(),
+            events: self.all.events.get(),
+            appends: self.all.appends.get(),
+            append_s: self.all.append_s.get(),
+            received_bytes: self.all.received.get(),
+            sent_bytes: self.all.sent.get(),
+        }
     }
 
     /// The text that Prometheus reads.
@@ -115,4 +162,26 @@ fn gauges(text: &mut String, app: &App) {
 
 fn of(federation: &str) -> FederationLabels {
     FederationLabels { federation: federation.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_over_all_routes_and_federations() {
+        let metrics = Metrics::default();
+        metrics.answered("GET", "/a", 200);
+        metrics.answered("PUT", "/b", 404);
+        metrics.appended("x", 3, Duration::from_millis(250));
+        metrics.appended("y", 4, Duration::from_millis(500));
+        metrics.received("x", 10);
+        metrics.received("y", 5);
+        metrics.sent("x", 7);
+        let (append_s, received_bytes, sent_bytes) = (0.75, 15, 7);
+        assert_eq!(
+            metrics.totals(),
+            Totals { requests: 2, events: 7, appends: 2, append_s, received_bytes, sent_bytes }
+        );
+    }
 }

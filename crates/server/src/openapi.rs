@@ -25,7 +25,7 @@ use crate::{auth::COOKIE, routes::*};
         aliases::list, aliases::set,
         events::stream, events::journal,
         session::begin, session::end,
-        system::show,
+        system::show, demo::kill,
         health::healthz, health::readyz, health::metrics, health::openapi,
     ),
     components(schemas(dure_wire::api::JobAction)),

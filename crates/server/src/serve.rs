@@ -53,7 +53,6 @@ pub struct Server {
     app: App,
     listener: TcpListener,
     tls: Option<RustlsConfig>,
-    max_connections: usize,
     stop: watch::Sender<bool>,
 }
 
@@ -114,7 +113,7 @@ impl Server {
         if let Some(token) = &new_token {
             app.set_operator(Digest::of(token.as_bytes())).await?;
         }
-        Ok(Self { address, new_token, app, listener, tls, max_connections: config.max_connections, stop })
+        Ok(Self { address, new_token, app, listener, tls, stop })
     }
 
     /// Makes a new operator's token; the old one is worth nothing from now on.
@@ -127,19 +126,20 @@ impl Server {
 
     /// Serves until `until`, then lets what is under way end.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { app, listener, tls, stop, max_connections, .. } = self;
+        let Self { app, listener, tls, stop, .. } = self;
         let handle = Handle::new();
         let service = router(app.clone()).into_make_service();
         let threshold = Threshold::new(tokio::net::TcpListener::from_std(listener)?);
         let mut server = axum_server::Server::<Origin>::from_listener(threshold).handle(handle.clone());
         limit(server.http_builder());
+        let places = app.places.clone();
         let serving = match tls {
             Some(tls) => {
                 let tls = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE);
-                tokio::spawn(server.acceptor(Door::new(tls, max_connections)).serve(service))
+                tokio::spawn(server.acceptor(Door::new(tls, places)).serve(service))
             }
             None => {
-                let door = Door::new(DefaultAcceptor::new(), max_connections);
+                let door = Door::new(DefaultAcceptor::new(), places);
                 tokio::spawn(server.acceptor(door).serve(service))
             }
         };

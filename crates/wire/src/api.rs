@@ -42,13 +42,72 @@ pub struct Problem {
     pub detail: String,
 }
 
-/// A server, as its operator sees it.
+/// A server, as its operator sees it. What is counted is counted since the process was started; what its system does not tell is
+/// absent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SystemView {
     /// The version of the program.
     pub version: String,
     /// Whether it only shows what was: nothing can be changed.
     pub read_only: bool,
+    /// The agents of the demo that has started this server, if one has.
+    pub demo: Option<Vec<DemoAgent>>,
+    /// How long the server runs, in seconds.
+    pub uptime_s: f64,
+    /// Memory that the process uses, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// The most memory that it ever used, in bytes.
+    pub memory_peak_bytes: Option<u64>,
+    /// How long its threads have worked, together, in seconds.
+    pub cpu_s: Option<f64>,
+    /// Processors that it may use.
+    pub cores: usize,
+    /// Open connections.
+    pub connections: usize,
+    /// The most that may be open.
+    pub max_connections: usize,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Events that were made durable.
+    pub events: u64,
+    /// In how many batches.
+    pub appends: u64,
+    /// How long that took, together, in seconds.
+    pub append_s: f64,
+    /// Bytes of updates that were received, as they travelled.
+    pub received_bytes: u64,
+    /// Bytes of models that were sent, as they travelled.
+    pub sent_bytes: u64,
+    /// Bytes that are free on the disk of the data directory.
+    pub disk_free_bytes: Option<u64>,
+    /// All bytes of that disk.
+    pub disk_bytes: Option<u64>,
+    /// Each federation's load.
+    pub federations: Vec<LoadView>,
+}
+
+/// What a federation asks of its server now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LoadView {
+    /// The federation.
+    pub federation: String,
+    /// Commands that wait for the writer of its journal.
+    pub queue: usize,
+    /// The most that may wait; who comes later waits with its connection.
+    pub max_queue: usize,
+    /// How many follow its events.
+    pub followers: usize,
+}
+
+/// A process of a demo, with clients in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DemoAgent {
+    /// What it is called.
+    pub name: String,
+    /// Its clients.
+    pub clients: Vec<String>,
+    /// Whether it runs; one that was killed is started again.
+    pub running: bool,
 }
 
 /// A federation to be.

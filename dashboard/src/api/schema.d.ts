@@ -69,6 +69,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/demo/{agent}/kill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Kills an agent of the demo, which is started again after a moment. Nothing happens to one that is dead already. */
+        post: operations["kill_demo_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/federations": {
         parameters: {
             query?: never;
@@ -497,7 +514,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The server. */
+        /** The server: what it does, what it uses of its machine, and what waits. */
         get: operations["show_system"];
         put?: never;
         post?: never;
@@ -601,6 +618,15 @@ export interface components {
         Decline: {
             /** @description Why, for the operator to read. */
             reason: string;
+        };
+        /** @description A process of a demo, with clients in it. */
+        DemoAgent: {
+            /** @description Its clients. */
+            clients: string[];
+            /** @description What it is called. */
+            name: string;
+            /** @description Whether it runs; one that was killed is started again. */
+            running: boolean;
         };
         /** @description A federation to be. */
         FederationSpec: {
@@ -774,6 +800,17 @@ export interface components {
             /** @description 64 hexadecimal digits that the client has drawn itself: its bearer from now on. */
             secret: string;
         };
+        /** @description What a federation asks of its server now. */
+        LoadView: {
+            /** @description The federation. */
+            federation: string;
+            /** @description How many follow its events. */
+            followers: number;
+            /** @description The most that may wait; who comes later waits with its connection. */
+            max_queue: number;
+            /** @description Commands that wait for the writer of its journal. */
+            queue: number;
+        };
         /** @description The body of every error: RFC 9457 <https://www.rfc-editor.org/rfc/rfc9457>, `application/problem+json`. */
         Problem: {
             /** @description This one's cause, and what to do about it. */
@@ -822,10 +859,83 @@ export interface components {
             /** @description The operator's token. */
             token: string;
         };
-        /** @description A server, as its operator sees it. */
+        /**
+         * @description A server, as its operator sees it. What is counted is counted since the process was started; what its system does not tell is
+         *     absent.
+         */
         SystemView: {
+            /**
+             * Format: double
+             * @description How long that took, together, in seconds.
+             */
+            append_s: number;
+            /**
+             * Format: int64
+             * @description In how many batches.
+             */
+            appends: number;
+            /** @description Open connections. */
+            connections: number;
+            /** @description Processors that it may use. */
+            cores: number;
+            /**
+             * Format: double
+             * @description How long its threads have worked, together, in seconds.
+             */
+            cpu_s?: number | null;
+            /** @description The agents of the demo that has started this server, if one has. */
+            demo?: components["schemas"]["DemoAgent"][] | null;
+            /**
+             * Format: int64
+             * @description All bytes of that disk.
+             */
+            disk_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that are free on the disk of the data directory.
+             */
+            disk_free_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Events that were made durable.
+             */
+            events: number;
+            /** @description Each federation's load. */
+            federations: components["schemas"]["LoadView"][];
+            /** @description The most that may be open. */
+            max_connections: number;
+            /**
+             * Format: int64
+             * @description Memory that the process uses, in bytes.
+             */
+            memory_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description The most memory that it ever used, in bytes.
+             */
+            memory_peak_bytes?: number | null;
             /** @description Whether it only shows what was: nothing can be changed. */
             read_only: boolean;
+            /**
+             * Format: int64
+             * @description Bytes of updates that were received, as they travelled.
+             */
+            received_bytes: number;
+            /**
+             * Format: int64
+             * @description Requests that were answered.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Bytes of models that were sent, as they travelled.
+             */
+            sent_bytes: number;
+            /**
+             * Format: double
+             * @description How long the server runs, in seconds.
+             */
+            uptime_s: number;
             /** @description The version of the program. */
             version: string;
         };
@@ -1007,6 +1117,33 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+        };
+    };
+    kill_demo_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

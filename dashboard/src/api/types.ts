@@ -11,6 +11,7 @@ export type InvitationView = Schemas['InvitationView'];
 export type AliasView = Schemas['AliasView'];
 export type RoundView = Schemas['RoundView'];
 export type SystemView = Schemas['SystemView'];
+export type DemoAgent = Schemas['DemoAgent'];
 
 /** Figures by name: `mae`, `accuracy` … */
 export type Metrics = Record<string, number>;

@@ -6,6 +6,8 @@ const PATHS = {
   jobs: 'M4 19V9M10 19V5M16 19v-7M22 19H2',
   models: 'M12 3 3.5 7.5v9L12 21l8.5-4.5v-9zM3.5 7.5 12 12l8.5-4.5M12 12v9',
   journal: 'M5 3h11l3 3v15H5zM9 9h6M9 13h6M9 17h4',
+  system: 'M3 5h18v11H3zM8 20h8M12 16v4M6.5 11h2.5l1.5-3 2.5 5 1.5-2h3',
+  bolt: 'M13 3 5 14h6l-1 7 8-11h-6z',
   search: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14ZM20.5 20.5 16 16',
   down: 'm6 9 6 6 6-6',
   cross: 'M6 6l12 12M18 6 6 18',

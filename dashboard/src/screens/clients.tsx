@@ -5,6 +5,7 @@ import { useSearchParams } from 'react-router';
 import { under } from '../api/client';
 import type { ClientState, ClientView } from '../api/types';
 import { Button, SearchField, Select } from '../components/controls';
+import { DemoPanel } from '../components/demo';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';
 import { Empty, Panel, Table, Top } from '../components/pieces';
@@ -39,6 +40,7 @@ export function Clients() {
   return (
     <>
       <Top title={t('nav.clients')} under={view === undefined ? undefined : t('clients.under', { present: present(view), count: total(view) })} actions={invite} />
+      <DemoPanel />
       {view !== undefined && total(view) === 0 ? (
         <Empty icon="clients" title={t('clients.none')}>
           <p>{t('clients.none_hint')}</p>

@@ -59,6 +59,7 @@ const SCREENS = [
   { to: ['jobs'], name: 'jobs' },
   { to: ['models'], name: 'models' },
   { to: ['journal'], name: 'journal' },
+  { to: ['system'], name: 'system' },
 ] as const;
 
 function Nav({ name, past, onPast }: { name: string; past: boolean; onPast: () => void }) {

@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 import { ready, under } from '../api/client';
 import type { JobView } from '../api/types';
 import { JobChart } from '../chart/job-chart';
+import { DemoPanel } from '../components/demo';
 import { EventList } from '../components/event-list';
 import { Badge, Empty, Panel, Progress, Tile, Top } from '../components/pieces';
 import { JobBadge } from '../components/state';
@@ -31,6 +32,7 @@ export function Overview() {
           {job !== undefined && <Curve job={job.job} />}
         </div>
         <div className="column">
+          <DemoPanel />
           <Trouble />
           <Panel title={t('overview.events')} actions={<Link to="journal">{t('overview.all_events')}</Link>}>
             <EventList entries={snapshot.entries.slice(-12).reverse()} />

@@ -1,12 +1,13 @@
 // Signing in: the operator's token is exchanged for a cookie that no script can read, and is kept nowhere.
-import { useEffect, useState, type SubmitEvent } from 'react';
+import { useEffect, useRef, useState, type SubmitEvent } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useNavigate, useSearchParams } from 'react-router';
+import { useLocation, useNavigate, useSearchParams } from 'react-router';
 import { post, Refused } from '../api/client';
 import { Button, Field } from '../components/controls';
 import { Mark } from '../components/mark';
 import { Failure } from '../components/pieces';
 import { LanguageSwitch, ThemeSwitch } from '../components/shell';
+import { tokenIn } from '../link';
 import { useAction, useTitle } from '../use';
 
 export function SignIn() {
@@ -25,18 +26,11 @@ export function SignIn() {
     // Only to a screen of this page.
     await navigate(/^\/(federations|compare)/.test(back) ? back : '/federations', { replace: true });
   });
-  useEffect(() => {
-    // Whoever starts a demo or looks at simulations comes with the token in the fragment, which is sent nowhere and stays nowhere.
-    const given = /^#token=([0-9a-f]{64})$/.exec(location.hash)?.[1];
-    if (given === undefined) return;
-    history.replaceState(history.state, '', location.pathname + location.search);
-    void begin.run(given);
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     void begin.run(token);
   };
+  useLinkedToken((token) => void begin.run(token));
   return (
     <main className="sign-in">
       <div className="sign-in-box">
@@ -59,4 +53,17 @@ export function SignIn() {
       </div>
     </main>
   );
+}
+
+/** Takes a token out of the address, its history included, and gives it to `use`, once. */
+function useLinkedToken(use: (token: string) => void): void {
+  const { hash, pathname, search } = useLocation();
+  const taken = useRef<string>(undefined);
+  useEffect(() => {
+    const token = tokenIn(hash);
+    if (token === undefined || token === taken.current) return;
+    taken.current = token;
+    window.history.replaceState(window.history.state, '', pathname + search);
+    use(token);
+  }, [hash, pathname, search, use]);
 }

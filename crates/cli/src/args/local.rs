@@ -80,6 +80,11 @@ pub struct View {
 }
 
 #[derive(Debug, Arguments)]
+#[command(after_help = "\
+Where there is a terminal and a display, the dashboard is opened in a browser; its address, which signs in by itself, is printed
+anyway. The job then has rounds for some time, the dashboard has a button that kills an agent, rounds go on without it, and
+everything stays until Ctrl-C, so that you can look around. Without a browser it is over in seconds; with --stay it is as if there
+were one. At the end the simulator repeats what was served and comes to the same bits.")]
 pub struct Demo {
     /// From which everybody is made up
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -87,6 +92,12 @@ pub struct Demo {
     /// Kill the server and the agents at random while they train, and start them again
     #[arg(long)]
     pub chaos: bool,
+    /// Open no browser. The command line of one shows the address to whoever sees this machine's processes
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Train for some time, and stay until Ctrl-C, for those who open the dashboard themselves
+    #[arg(long)]
+    pub stay: bool,
 }
 
 #[derive(Debug, Arguments)]

@@ -52,6 +52,9 @@ pub struct Serve {
     /// Print where it listens, and a new token, as a line of JSON
     #[arg(long)]
     pub json: bool,
+    /// Let a demo's dashboard kill its agents: lines of standard input say which there are, of standard output which to kill
+    #[arg(long, hide = true, requires = "until_stdin_ends")]
+    pub demo: bool,
 }
 
 #[derive(Debug, Arguments)]

@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use super::{Peer, Row, median};
 use crate::{
     demo::{
-        AGENTS, Stage,
+        AGENTS, Audience, Stage,
         chaos::{kill, until_versions, versions},
     },
     fail::Fail,
@@ -65,7 +65,7 @@ impl Times {
 
 /// A job that has begun.
 fn begin(keys: &[&str]) -> Result<(Stage, Remote), Fail> {
-    let (stage, remote) = Stage::set(0, true)?;
+    let (stage, remote) = Stage::set(0, Audience::Nobody)?;
     stage.dure(&[&["job", "start", "fitbit"][..], &KEYS, keys].concat())?;
     if !until_versions(&remote, 5, &AtomicBool::new(false)) {
         return Err(anyhow!("the job does not begin").into());

@@ -1,10 +1,7 @@
 //! Somebody is killed again and again while a job trains, and started again at once.
 
 use std::{
-    sync::{
-        PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -61,14 +58,9 @@ fn kill_until(stage: &Stage, over: &AtomicBool) -> Result<Vec<Death>, Fail> {
 /// was not over before.
 pub fn kill(stage: &Stage, remote: &Remote, victim: usize, over: &AtomicBool) -> Result<Option<Duration>, Fail> {
     let (before, began) = (versions(remote).unwrap_or_default(), Instant::now());
-    let name = {
-        let mut cast = stage.cast.lock().unwrap_or_else(PoisonError::into_inner);
-        // Everybody may have gone home.
-        let Some(player) = cast.get_mut(victim) else { return Ok(None) };
-        player.die();
-        player.child = stage.start(&player.part)?;
-        player.part.name.clone()
-    };
+    // Everybody may have gone home.
+    let Some(name) = stage.cast.kill(victim) else { return Ok(None) };
+    stage.cast.again(victim)?;
     let shown = if name == SERVER { "the server".to_owned() } else { name };
     stage.say(&format!("\r  kill -9 of {shown}; it is started again\n"))?;
     Ok(until_versions(remote, before + 1, over).then(|| began.elapsed()))

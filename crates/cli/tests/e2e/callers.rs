@@ -54,6 +54,8 @@ const ROUTES: &[(&str, &str, May)] = &[
     ("get", "/v1/federations/{federation}/journal", May::Operator),
     ("post", "/v1/session", May::Anybody),
     ("delete", "/v1/session", May::Operator),
+    ("get", "/v1/system", May::Operator),
+    ("post", "/v1/demo/{agent}/kill", May::Operator),
     ("get", "/metrics", May::Operator),
     ("get", "/healthz", May::Anybody),
     ("get", "/readyz", May::Anybody),
@@ -71,6 +73,7 @@ fn filled(path: &str) -> String {
         ("{action}", "pause"),
         ("{version}", "1"),
         ("{alias}", "production"),
+        ("{agent}", "agent-1"),
     ];
     things.iter().fold(path.to_owned(), |path, (name, thing)| path.replace(name, thing))
 }

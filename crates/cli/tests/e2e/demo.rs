@@ -6,12 +6,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::harness::{block_on, dure, said, until};
+use serde_json::{Value, json};
+
+use crate::harness::{Api, block_on, dure, said, until};
 
 #[test]
 fn the_demo_comes_to_the_simulators_bits_and_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = said(dure().arg("demo").env("TMPDIR", folder.path()));
+    // Nobody looks who has no terminal, whatever there is to look at.
+    let printed = said(dure().arg("demo").env("TMPDIR", folder.path()).env("DISPLAY", ":0"));
     for part in ["33 made-up people", "federated, personalised", "           the same bits\n", "its agents have ended"]
     {
         assert!(printed.contains(part), "{part}: {printed}");
@@ -42,6 +45,46 @@ fn a_demo_that_is_killed_leaves_no_process() {
         demo.kill().unwrap();
         demo.wait().unwrap();
         until("they have all ended", async || children.iter().all(|pid| is_over(*pid)).then_some(())).await;
+    });
+}
+
+#[test]
+fn an_agent_that_is_killed_from_the_dashboard_comes_again_and_rounds_go_on_without_it() {
+    block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = dure();
+        command.args(["demo", "--stay", "--no-browser"]).env("TMPDIR", folder.path());
+        let mut demo = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let link = lines.find_map(|line| Some(line.split_once("the dashboard: ")?.1.to_owned())).unwrap();
+        let (url, token) = link.split_once("/sign-in?back=/federations/fitbit#token=").unwrap();
+        assert!(lines.any(|line| line.contains("are ready")));
+        let operator = Api::new(url, token);
+        let agent = async |at: usize| operator.get("/v1/system").await.ok()["demo"][at].clone();
+        let clients = async |state: &str| {
+            let list = operator.get(&format!("/v1/federations/fitbit/clients?state={state}")).await.ok();
+            list.as_array().unwrap().iter().map(|client| client["client"].clone()).collect::<Vec<Value>>()
+        };
+        let job = async || operator.get("/v1/federations/fitbit/jobs/1").await;
+        until("the job begins", async || (job().await.body["completed"].as_u64()? > 0).then_some(())).await;
+        let second = agent(1).await;
+        assert_eq!((&second["name"], &second["running"]), (&json!("agent-2"), &json!(true)));
+
+        assert_eq!(operator.post("/v1/demo/agent-2/kill", Value::Null).await.status, 202);
+        operator.post("/v1/demo/agent-5/kill", Value::Null).await.refused(404, "not-found");
+        until("it is dead", async || (agent(1).await["running"] == false).then_some(())).await;
+        until("its clients are lost", async || (json!(clients("lost").await) == second["clients"]).then_some(())).await;
+        let before = job().await.ok()["completed"].as_u64();
+        until("rounds go on", async || (job().await.ok()["completed"].as_u64() > before).then_some(())).await;
+        assert_eq!(agent(1).await["running"], false, "without it");
+        until("it is back", async || (agent(1).await["running"] == true).then_some(())).await;
+        until("nobody is lost", async || clients("lost").await.is_empty().then_some(())).await;
+
+        let rest: Vec<String> = lines.by_ref().take_while(|line| !line.contains("stay until Ctrl-C")).collect();
+        assert!(rest.iter().any(|line| line.trim() == "the same bits"), "{rest:#?}");
+        assert!(Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap().success());
+        assert!(demo.wait().unwrap().success());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "its folder is gone");
     });
 }
 

@@ -15,6 +15,7 @@ use crate::{app::App, driver::Driver, page, problem::Refused, view::Moment};
 
 pub mod aliases;
 pub mod clients;
+pub mod demo;
 pub mod events;
 pub mod federations;
 pub mod health;
@@ -60,6 +61,7 @@ pub fn router(app: App) -> Router {
         .nest("/v1/federations/{federation}", federation)
         .route("/v1/session", post(session::begin).delete(session::end))
         .route("/v1/system", get(system::show))
+        .route("/v1/demo/{agent}/kill", post(demo::kill))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
