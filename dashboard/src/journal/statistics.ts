@@ -9,7 +9,7 @@ export interface Moments {
 }
 
 /** Moments of columns; of a classification, counts of classes beside them. */
-export type Sums = { counts?: Record<string, readonly number[]> } & { [column: string]: Moments | Record<string, readonly number[]> | undefined };
+export type Sums = { counts?: Record<string, readonly number[]> } & Record<string, Moments | Record<string, readonly number[]> | undefined>;
 
 /** Bins of the log-odds that a class was given. */
 const BINS = 256;

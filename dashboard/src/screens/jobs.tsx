@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate } from 'react-router';
 import { post, under } from '../api/client';
 import type { JobView } from '../api/types';
-import { useFigureName } from '../chart/job-chart';
+import { useFigureName } from '../chart/plot';
 import { Button, Dialog, Field } from '../components/controls';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';

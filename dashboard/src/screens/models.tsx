@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { send, under } from '../api/client';
 import type { AliasView, VersionView } from '../api/types';
-import { useFigureName } from '../chart/job-chart';
+import { useFigureName } from '../chart/plot';
 import { Button, Dialog, Field } from '../components/controls';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';

@@ -21,7 +21,7 @@ function whole(sums: unknown): Sums {
   const { counts, ...moments } = sums as { counts?: Record<string, Sparse> };
   const dense = ({ length, at }: Sparse) => at.reduce<number[]>((all, [i, count]) => all.with(i, count), Array.from({ length }, () => 0));
   const counted = Object.entries(counts ?? {}).map(([name, counts]) => [name, dense(counts)]);
-  return { ...moments, ...(counts === undefined ? {} : { counts: Object.fromEntries(counted) as Record<string, number[]> }) } as Sums;
+  return { ...moments, ...(counts === undefined ? {} : { counts: Object.fromEntries(counted) as Record<string, number[]> }) };
 }
 
 describe("a client's own figures", () => {
