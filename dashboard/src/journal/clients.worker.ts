@@ -1,10 +1,10 @@
 // Beside the page, so that it never stands still: reads the journal, and answers what is asked of a job's clients.
-import { Refused } from '../api/client';
 import type { Spot, Spread } from './clients';
 import { ClientFigures } from './clients';
 import { parseLine } from './entry';
 import type { JournalRecord } from './events';
 import { journalLines } from './export';
+import { pack, type Packed } from './failure';
 
 /** What the page wants to see. */
 export interface Ask {
@@ -39,7 +39,7 @@ export type FromWorker =
   | { told: 'read'; upTo: number }
   | { told: 'said'; said: Said }
   | { told: 'table'; table: Blob }
-  | { told: 'failed'; refused: { status: number; kind: string; detail: string } | undefined };
+  | { told: 'failed'; refused: Packed };
 
 /** Names that are suggested at a time. */
 const SUGGESTED = 8;
@@ -82,8 +82,7 @@ async function read(federation: string, job: number): Promise<void> {
       if (events % TOLD_EVERY === 0) page.postMessage({ told: 'reading', events });
     }
   } catch (error) {
-    const refused = error instanceof Refused ? { status: error.status, kind: error.kind, detail: error.message } : undefined;
-    return page.postMessage({ told: 'failed', refused });
+    return page.postMessage({ told: 'failed', refused: pack(error) });
   }
   figures = fresh;
   page.postMessage({ told: 'read', upTo: events });

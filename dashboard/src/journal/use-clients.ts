@@ -1,8 +1,8 @@
 // The figures of a job's clients, for as long as somebody looks at them.
 import { useEffect, useRef, useState } from 'react';
-import { Refused, Unreachable } from '../api/client';
 import type { Snapshot } from './feed';
 import type { Ask, FromWorker, Said, ToWorker } from './clients.worker';
+import { unpack } from './failure';
 
 export interface Clients {
   said: Said | undefined;
@@ -31,10 +31,7 @@ export function useClients(federation: string, job: number, { entries, story }: 
       if (data.told === 'said') setState({ said: data.said, reading: undefined, failure: undefined });
       if (data.told === 'table') waiting.current.splice(0).forEach((take) => take(data.table));
       if (data.told === 'read') [known.current, busy.current] = [data.upTo, false];
-      if (data.told === 'failed') {
-        const failure = data.refused === undefined ? new Unreachable() : new Refused(data.refused.status, data.refused.kind, data.refused.detail);
-        setState((before) => ({ ...before, reading: undefined, failure }));
-      }
+      if (data.told === 'failed') setState((before) => ({ ...before, reading: undefined, failure: unpack(data.refused) }));
     };
     worker.current = made;
     [known.current, busy.current] = [0, false];
