@@ -42,7 +42,7 @@ export function JobCurves({ job }: { job: Job }) {
   const [search, setSearch] = useState('');
   const wanted = useSettled(search, 150);
   const picked = choice.picked.filter((client) => client !== undefined);
-  const ask = { figure, upTo: points.at(-1)?.round ?? 0, clients: picked, extremes: choice.extremes, search: wanted };
+  const ask = { figure, upTo: points.at(-1)?.round ?? 0, clients: picked, extremes: choice.extremes, search: wanted.trim() };
   const clients = useClients(name, job.job, snapshot, choice.shown ? ask : undefined);
   const said = choice.shown && clients.said?.ask.figure === figure ? clients.said : undefined;
   const baselines = useBaselines(name);
@@ -89,7 +89,7 @@ function ByClient({ job, clients, choice, onChoice, search, onSearch }: Props) {
     const free = choice.picked.indexOf(undefined);
     onChoice({ ...choice, picked: free < 0 ? [...choice.picked, client] : choice.picked.with(free, client) });
   };
-  const options = (said?.found ?? []).filter((client) => !taken.has(client)).map((id) => ({ id, label: id }));
+  const options = (said?.found ?? []).filter((client) => !taken.has(client) && client.includes(search.trim())).map((id) => ({ id, label: id }));
   if (failure !== undefined) return <Failure>{words(failure)}</Failure>;
   return (
     <div className="by-client">
@@ -125,7 +125,7 @@ function ofClients(said: Said | undefined, { band, picked }: Choice, t: T): Seri
       ? []
       : [
           { id: 'spread', name, look: SPREAD, band: sides },
-          { id: 'median', name: t('curves.median'), look: MEDIAN, points: spread.map(({ round, median }) => [round, median] as const) },
+          { id: 'spread-median', name: t('curves.median'), look: MEDIAN, points: spread.map(({ round, median }) => [round, median] as const) },
         ];
   const own = picked.flatMap((client, place): Series[] => (client === undefined ? [] : [{ id: `client ${client}`, name: client, look: otherLook(place), points: curves[client] ?? [] }]));
   const ends = EXTREMES.flatMap((which, i): Series[] => {

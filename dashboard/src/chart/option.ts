@@ -82,7 +82,7 @@ function line(series: Exclude<Series, { band: unknown }>, sides: readonly [numbe
   const data = 'points' in series ? [...series.points] : sides.map((x) => [x, series.level]);
   const color = colours(look.colour);
   return {
-    id, name: plain(name), type: 'line', data, color, symbol: look.mark, symbolSize: 6, z: look === MAIN ? 3 : 2, showSymbol: data.length <= MARKED, sampling: 'lttb',
+    id, name: plain(name), type: 'line', data, color, symbol: look.mark, symbolSize: 6, z: look === MAIN ? 3 : 2, showSymbol: data.length <= MARKED || look.width === 0, sampling: 'lttb',
     lineStyle: { width: look.width, type: look.dash.length === 0 ? 'solid' : [...look.dash] }, emphasis: { disabled: true },
   };
 }

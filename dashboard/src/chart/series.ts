@@ -23,6 +23,7 @@ export interface Look {
   /** Lengths of dashes and gaps; none for a line without gaps. */
   dash: readonly number[];
   mark: 'circle' | 'rect' | 'triangle' | 'diamond' | 'none';
+  /** 0 for marks without a line. */
   width: number;
 }
 

@@ -36,7 +36,7 @@ function lines(versions: readonly Version[], figure: string, t: T): Series[] {
   const newest = [...jobs].slice(-JOBS).map(([job, points]): Series => ({ id: `job ${job}`, name: t('models.validation_of', { job }), look: otherLook(job - 1), points }));
   const tested = [...tests].map(([model, points], i): Series => {
     const mark: Look['mark'] = i === 0 ? 'diamond' : 'rect';
-    return { id: `test ${model}`, name: t('models.test_of', { model: t(`model.${model as 'global'}`, { defaultValue: model }) }), look: { ...MAIN, mark, dash: [2, 4], width: 1 }, points };
+    return { id: `test ${model}`, name: t('models.test_of', { model: t(`model.${model as 'global'}`, { defaultValue: model }) }), look: { ...MAIN, mark, width: 0 }, points };
   });
   return [...newest, ...tested];
 }

@@ -1,4 +1,5 @@
 // A field that suggests what could be meant while somebody types.
+import { useState } from 'react';
 import { ComboBox, Input, ListBox, ListBoxItem, Popover } from 'react-aria-components';
 import { Icon } from './icon';
 
@@ -14,14 +15,21 @@ interface Props {
 
 /** Whatever is chosen is handed over, and the field is empty for the next. */
 export function Combo({ label, text, onText, options, onChoose, disabled = false }: Props) {
+  // The list closes when the value becomes another, so there is one until somebody types again.
+  const [chosen, setChosen] = useState<string | null>(null);
   const choose = (key: unknown) => {
-    const chosen = options.find((option) => option.id === key);
-    if (chosen === undefined) return;
-    onChoose(chosen.id);
+    const option = options.find(({ id }) => id === key);
+    if (option === undefined) return;
+    setChosen(option.id);
+    onChoose(option.id);
     onText('');
   };
+  const type = (text: string) => {
+    setChosen(null);
+    onText(text);
+  };
   return (
-    <ComboBox aria-label={label} inputValue={text} onInputChange={onText} value={null} onChange={choose} items={options.map((option) => ({ ...option }))} menuTrigger="focus" allowsEmptyCollection={false} isDisabled={disabled} defaultFilter={() => true} className="search combo">
+    <ComboBox aria-label={label} inputValue={text} onInputChange={type} value={chosen} onChange={choose} items={options.map((option) => ({ ...option }))} menuTrigger="focus" isDisabled={disabled} defaultFilter={() => true} className="search">
       <Icon name="search" />
       <Input className="input" placeholder={label} />
       <Popover className="popover">

@@ -55,7 +55,7 @@ export function Version() {
         <Tile label={t('models.parent_label')} value={version.parent === null ? '–' : <Link to={address(name, 'models', version.parent)}>{version.parent}</Link>} />
       </dl>
       <Copy text={version.sha256} label="SHA-256" />
-      <Panel title={t('models.with')} actions={<Choose of={version.version} onChoose={(other) => setQuery({ with: String(other) }, { replace: true })} />}>
+      <Panel flush={other !== undefined} title={t('models.with')} actions={<Choose of={version.version} onChoose={(other) => setQuery({ with: String(other) }, { replace: true })} />}>
         {other === undefined ? <p className="muted">{t('models.with_hint')}</p> : <Beside a={version} b={other} />}
       </Panel>
       {other !== undefined && <PlansOf a={version} b={other} />}
@@ -113,7 +113,7 @@ function Beside({ a, b }: { a: VersionStory; b: VersionStory }) {
   const keys = [...new Set([...Object.keys(first ?? {}), ...Object.keys(second ?? {})])];
   const rows = keys.flatMap((set) => namesOf([first?.[set] ?? {}, second?.[set] ?? {}]).map((metric) => ({ set, metric, was: first?.[set]?.[metric], is: second?.[set]?.[metric] })));
   const size = (version: VersionStory) => parameters(layoutOf(story.jobs.get(version.job)?.plan));
-  const signed = (by: number) => `${by > 0 ? '+' : by < 0 ? '−' : ''}${figure(Math.abs(by), i18n.language)}`;
+  const signed = (by: number) => `${by > 0 ? '+' : ''}${figure(by, i18n.language)}`;
   const label = (set: string) => (set === 'validation' ? t('models.evaluate') : t('models.test_of', { model: t(`model.${set as 'global'}`, { defaultValue: set }) }));
   const head = (
     <>

@@ -105,7 +105,7 @@ describe('the curves of a job', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'Best, median, worst' }).click();
     await page.locator('[data-line-of=worst]').waitFor();
-    expect(await lines(page)).toEqual(['global', 'spread', 'median', 'client person-02', 'client person-04', 'best', 'median', 'worst', 'central', 'local']);
+    expect(await lines(page)).toEqual(['global', 'spread', 'spread-median', 'client person-02', 'client person-04', 'best', 'median', 'worst', 'central', 'local']);
     await shot(page, 'job-by-client');
     await accessible(page, 'curves by client');
     await page.getByRole('button', { name: 'Take person-04 out' }).click();
@@ -194,7 +194,7 @@ describe('a model version', () => {
     await page.goto(`${world.url}/federations/fitbit/models/7?with=21`);
     const row = page.locator('[data-figure="validation mae"]');
     await row.getByText(/^Version (7|21)$/).waitFor();
-    const cells = (await row.locator('td.number').allInnerTexts()).map((text) => Number(text.replaceAll(',', '').replace('−', '-')));
+    const cells = (await row.locator('td.number').allInnerTexts()).map((text) => Number(text.replaceAll(',', '')));
     expect((cells[1] ?? 0) - (cells[0] ?? 0)).toBeCloseTo(cells[2] ?? 0, 0);
     await page.locator('[data-key="work.training.optimizer.learning_rate"]').waitFor();
     await shot(page, 'version');
