@@ -16,8 +16,8 @@ export type Baselines = readonly (readonly [Baseline, Metrics])[];
 
 /** The baselines on test rows; none where they are not known. */
 export function useBaselines(federation: string): Baselines {
-  const { data } = useResource<Report>(under(federation, 'report'));
-  return useMemo(() => baselines(data), [data]);
+  const { shown } = useResource<Report>(under(federation, 'report'));
+  return useMemo(() => baselines(shown), [shown]);
 }
 
 export function baselines(report: Report | undefined): Baselines {

@@ -127,11 +127,15 @@ function ofClients(said: Said | undefined, { band, picked }: Choice, t: T): Seri
           { id: 'spread', name, look: SPREAD, band: sides },
           { id: 'spread-median', name: t('curves.median'), look: MEDIAN, points: spread.map(({ round, median }) => [round, median] as const) },
         ];
-  const own = picked.flatMap((client, place): Series[] => (client === undefined ? [] : [{ id: `client ${client}`, name: client, look: otherLook(place), points: curves[client] ?? [] }]));
+  const called = (client: string) => {
+    const which = EXTREMES.find((which) => extremes?.[which] === client);
+    return which === undefined ? client : t(which === 'median' ? 'curves.median_client' : `curves.${which}`, { client });
+  };
+  const own = picked.flatMap((client, place): Series[] => (client === undefined ? [] : [{ id: `client ${client}`, name: called(client), look: otherLook(place), points: curves[client] ?? [] }]));
   const ends = EXTREMES.flatMap((which, i): Series[] => {
     const client = extremes?.[which];
-    if (client === undefined) return [];
-    return [{ id: which, name: t(which === 'median' ? 'curves.median_client' : `curves.${which}`, { client }), look: otherLook(MOST - EXTREMES.length + i), points: curves[client] ?? [] }];
+    if (client === undefined || picked.includes(client)) return [];
+    return [{ id: which, name: called(client), look: otherLook(MOST - EXTREMES.length + i), points: curves[client] ?? [] }];
   });
   return [...bands, ...own, ...ends];
 }

@@ -12,7 +12,7 @@ import { Combo } from '../components/combo';
 import { Differences } from '../components/differences';
 import { Figures } from '../components/figures';
 import { NotYet } from '../components/guard';
-import { Badge, Empty, Panel, Table, Top } from '../components/pieces';
+import { Badge, Empty, Loading, Panel, Table, Top } from '../components/pieces';
 import { Shell } from '../components/shell';
 import { JobBadge } from '../components/state';
 import { address, useHere } from '../federation';
@@ -29,7 +29,7 @@ export function CompareHere() {
   const names = useMemo(() => parseNames(asked.split(',').map((job) => `${name}:${job}`).join(',')).slice(0, MOST), [asked, name]);
   const { jobs } = snapshot.story;
   const found = useMemo(() => compared(names, () => [...jobs.values()].map(outlineOf)), [names, jobs]);
-  return <Compare names={names} jobs={found} />;
+  return snapshot.story.sequence === 0 ? <Loading /> : <Compare names={names} jobs={found} />;
 }
 
 /** Jobs of several federations, as they are when they are read. */
@@ -43,7 +43,7 @@ export function CompareAcross() {
   const all = names.every(({ federation }) => jobs.has(federation));
   return (
     <Shell>
-      {all || failure !== undefined ? null : <p className="muted loading">{t('curves.reading')}</p>}
+      {!all && failure === undefined && <Loading />}
       {failure !== undefined && <NotYet error={failure} />}
       {(all || found.length > 0) && <Compare names={names} jobs={found} across actions={<Button onPress={reload}>{t('compare.reload')}</Button>} />}
     </Shell>
@@ -150,7 +150,7 @@ function Outcomes({ jobs, called, figure }: Props) {
                 {own !== undefined && <span className="muted">{t('job.after_round', { round: own.round })}</span>}
               </td>
               <td className="number">{bytes(outline.bytes, i18n.language)}</td>
-              <td className="number">{duration(took(outline), i18n.language)}</td>
+              <td className="number">{took(outline) === 0 ? '–' : duration(took(outline), i18n.language)}</td>
               <td className="figures">{tests.length === 0 ? '–' : <Figures sets={tests} />}</td>
             </tr>
           );

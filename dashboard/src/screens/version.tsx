@@ -9,7 +9,7 @@ import { Combo } from '../components/combo';
 import { Copy } from '../components/copy';
 import { Differences } from '../components/differences';
 import { Icon } from '../components/icon';
-import { Badge, Empty, Panel, Table, Tile, Top } from '../components/pieces';
+import { Badge, Empty, Loading, Panel, Table, Tile, Top } from '../components/pieces';
 import { address, useHere, useStory } from '../federation';
 import { count, figure, short } from '../format';
 import type { Version as VersionStory } from '../journal/fold';
@@ -27,6 +27,7 @@ export function Version() {
   useTitle(t('models.number', { version: id }), name);
   const [query, setQuery] = useSearchParams();
   const version = story.versions[Number(id) - 1];
+  if (story.sequence === 0) return <Loading />;
   if (version === undefined) return <Empty icon="models" title={t('models.missing', { version: id })} />;
   const other = story.versions[Number(query.get('with') ?? Number.NaN) - 1];
   const aliases = [...story.aliases].filter(([, named]) => named === version.version).map(([alias]) => alias);

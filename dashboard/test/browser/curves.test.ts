@@ -8,6 +8,9 @@ let world: World;
 let browser: Browser;
 let desk: Reader;
 let page: Page;
+/** Where two simulations are shown, and somebody who looks at them. */
+let link = '';
+let viewer: Reader;
 
 const SHORT = ['rounds=6', 'cohort.quorum=2', 'training.epochs=3'];
 
@@ -18,12 +21,15 @@ beforeAll(async () => {
   world.join('agent', world.dure('invite').trim(), world.people(5));
   await train(1, ...SHORT);
   await train(3, ...SHORT, 'training.optimizer.learning_rate=0.01', 'refit=false');
-  // What two runs of the simulator wrote, as a server would hand them out.
-  world.dure('simulate', 'fitbit', '--data', world.people(5), '--out', world.path('run-a'), '--baselines', ...SHORT);
-  world.dure('simulate', 'fitbit', '--data', world.people(5), '--out', world.path('run-b'), ...SHORT, 'training.epochs=1');
+  world.dure('simulate', 'fitbit', '--data', world.people(5), '--out', world.path('runs/run-a'), '--baselines', ...SHORT);
+  world.dure('simulate', 'fitbit', '--data', world.people(5), '--out', world.path('runs/run-b'), ...SHORT, 'training.epochs=1');
+  link = await world.view(world.path('runs'));
   desk = await reader(browser);
   page = desk.page;
   await signIn(page);
+  viewer = await reader(browser);
+  await viewer.page.goto(link);
+  await viewer.page.waitForURL((url) => url.pathname === '/compare');
 });
 
 afterAll(async () => {
@@ -47,15 +53,8 @@ async function signIn(target: Page): Promise<void> {
   await target.waitForURL('**/federations');
 }
 
-/** Hands out the files of simulations, at the addresses where a server has its own. */
-async function simulated(target: Page): Promise<void> {
-  const file = (name: string) => readFileSync(world.path(name), 'utf8');
-  await target.route('**/v1/federations/fitbit/report', (route) => route.fulfill({ contentType: 'application/json', body: file('run-a/result.json') }));
-  for (const run of ['run-a', 'run-b']) {
-    await target.route(`**/v1/federations/${run}/journal`, (route) => route.fulfill({ contentType: 'application/x-ndjson', body: file(`${run}/journal.jsonl`) }));
-  }
-}
-
+/** An address where simulations are shown. */
+const shown = (path: string) => `${new URL(link).origin}${path}`;
 const lines = (target: Page) => target.locator('[data-line-of]').evaluateAll((items) => items.map((item) => item.getAttribute('data-line-of')));
 const drawn = async (target: Page) => Number(await target.locator('.chart').getAttribute('data-series'));
 
@@ -65,25 +64,26 @@ async function saved(name: string): Promise<Buffer> {
 }
 
 describe('the curves of a job', () => {
-  it('have baselines beside them where they are known, and nothing where they are not', async () => {
+  it('stand alone where nothing else is known', async () => {
     await page.goto(`${world.url}/federations/fitbit/jobs/1`);
     await page.locator('.chart canvas').waitFor();
     expect(await drawn(page)).toBe(1);
-    await simulated(page);
-    await page.reload();
+  });
+
+  it('have baselines beside them where they are known', async () => {
+    const { page } = viewer;
+    await page.goto(shown('/federations/run-a/jobs/1'));
     await until('the baselines are there', async () => (await lines(page)).join() === 'global,central,local');
-    const { baselines } = JSON.parse(readFileSync(world.path('run-a/result.json'), 'utf8')) as { baselines: Record<string, Record<string, number>> };
+    const { baselines } = JSON.parse(readFileSync(world.path('runs/run-a/result.json'), 'utf8')) as { baselines: Record<string, Record<string, number>> };
     const written = new Intl.NumberFormat('en', { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
     await page.getByRole('button', { name: `Centralised, test rows ${written.format(baselines['central']?.['mae'] ?? 0)}` }).waitFor();
     expect(await page.locator('.chart').getAttribute('aria-label')).toMatch(/^MAE by Round\. Global: [\d.,]+ at the end; Centralised, test rows: /);
     await shot(page, 'job-baselines');
-    await page.goto(`${world.url}/federations/fitbit/jobs/2`);
-    await page.getByRole('rowheader', { name: 'Local only' }).waitFor();
-    await shot(page, 'job-tested');
+    await accessible(page, 'baselines');
   });
 
   it('have a legend that is a switch, by keyboard', async () => {
-    await page.goto(`${world.url}/federations/fitbit/jobs/1`);
+    const { page } = viewer;
     const local = page.getByRole('button', { name: /^Local only, test rows/ });
     await local.focus();
     await page.keyboard.press('Space');
@@ -91,6 +91,9 @@ describe('the curves of a job', () => {
     await until('the line is gone', async () => (await drawn(page)) === 2);
     await page.keyboard.press('Space');
     await until('the line is back', async () => (await drawn(page)) === 3);
+    await page.goto(shown('/federations/run-a/jobs/2'));
+    await page.getByRole('rowheader', { name: 'Local only' }).waitFor();
+    await shot(page, 'job-tested');
   });
 
   it('are drawn by client: the spread, whoever is chosen, and the best, the worst and the one in the middle', async () => {
@@ -104,11 +107,15 @@ describe('the curves of a job', () => {
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'Best, median, worst' }).click();
-    await page.locator('[data-line-of=worst]').waitFor();
-    expect(await lines(page)).toEqual(['global', 'spread', 'spread-median', 'client person-02', 'client person-04', 'best', 'median', 'worst', 'central', 'local']);
+    await page.getByRole('button', { name: '(worst)' }).first().waitFor();
+    // Whoever was chosen and is the best as well has one line.
+    const all = await lines(page);
+    expect(all.slice(0, 5)).toEqual(['global', 'spread', 'spread-median', 'client person-02', 'client person-04']);
+    const names = await page.locator('[data-line-of]').allInnerTexts();
+    for (const which of ['best', 'median', 'worst']) expect(names.filter((name) => name.includes(`(${which})`)), which).toHaveLength(1);
     await shot(page, 'job-by-client');
     await accessible(page, 'curves by client');
-    await page.getByRole('button', { name: 'Take person-04 out' }).click();
+    await page.locator('[data-line-of="client person-04"]').getByRole('button', { name: /^Take person-04/ }).click();
     await page.locator('[data-line-of="client person-04"]').waitFor({ state: 'detached' });
   });
 
@@ -154,21 +161,23 @@ describe('jobs', () => {
   });
 
   it('of several federations are compared, too', async () => {
-    await page.goto(`${world.url}/compare?of=run-a:1,run-b:1`);
+    const { page } = viewer;
+    await page.goto(link);
     await page.locator('[data-compared="run-b:1"]').waitFor();
     expect(await lines(page)).toEqual(['run-a:1', 'run-b:1']);
     await page.getByRole('rowheader', { name: 'work.training.epochs' }).waitFor();
+    await shot(page, 'compare-across');
     // Nothing takes time in these simulations.
     await page.getByRole('button', { name: 'Horizontal axis' }).click();
     expect(await page.getByRole('option').allInnerTexts()).toEqual(['By round', 'By bytes received']);
     await page.keyboard.press('Escape');
-    await page.getByRole('combobox').fill('fitbit, job 3');
-    await page.getByRole('option', { name: 'fitbit, job 3' }).click();
-    await page.locator('[data-compared="fitbit:3"]').waitFor();
-    await shot(page, 'compare-across');
+    await page.getByRole('combobox').fill('run-b, job 2');
+    await page.getByRole('option', { name: 'run-b, job 2' }).click();
+    await page.locator('[data-compared="run-b:2"]').waitFor();
     await accessible(page, 'a comparison of federations');
     await page.getByRole('button', { name: 'Take run-a, job 1: fitbit out' }).click();
-    await page.locator('[data-compared="run-a:1"]').waitFor({ state: 'detached' });
+    await page.waitForURL('**/federations/run-b/compare?jobs=1,2');
+    await until('both jobs are there', async () => (await lines(page)).join() === 'run-b:1,run-b:2');
   });
 });
 
@@ -202,7 +211,7 @@ describe('a model version', () => {
   });
 
   it('complains of nothing in the console', () => {
-    expect(desk.complaints).toEqual([]);
+    expect([...desk.complaints, ...viewer.complaints]).toEqual([]);
   });
 });
 
@@ -210,29 +219,31 @@ describe('on a phone, in Korean and in the dark', () => {
   it('shows everything, within the window', async () => {
     const phone = await reader(browser, { locale: 'ko-KR', width: 360, height: 740, dark: true });
     await signIn(phone.page);
-    await simulated(phone.page);
-    const look = async (path: string, name: string, there: string) => {
-      await phone.page.goto(`${world.url}${path}`);
+    const look = async (address: string, name: string, there: string) => {
+      await phone.page.goto(address);
       await phone.page.locator(there).first().waitFor();
+      await held(name);
+    };
+    const held = async (name: string) => {
       await shot(phone.page, `phone-${name}`);
       expect(await fits(phone.page), name).toBe(true);
       await accessible(phone.page, name);
     };
-    await look('/federations/fitbit/jobs', 'jobs', '.check');
+    await look(`${world.url}/federations/fitbit/jobs`, 'jobs-tick', '.check');
     await phone.page.locator('.check').first().check();
     await phone.page.locator('.check').last().check();
     await phone.page.getByRole('button', { name: '비교', exact: true }).click();
     await phone.page.locator('[data-compared="fitbit:3"]').waitFor();
-    await look('/federations/fitbit/jobs/1', 'job', '[data-line-of=central]');
+    await look(`${world.url}/federations/fitbit/models/14?with=9`, 'version', '[data-step]');
+    await phone.page.goto(link);
+    await phone.page.locator('[data-compared="run-b:1"]').waitFor();
+    await held('compare');
+    await look(shown('/federations/run-a/jobs/1'), 'job-curves', '[data-line-of=central]');
     await phone.page.getByRole('button', { name: '클라이언트별', exact: true }).click();
     await phone.page.getByRole('button', { name: '최고·중앙·최저' }).click();
     await phone.page.locator('[data-line-of=worst]').waitFor();
     await phone.page.locator('.plot').scrollIntoViewIfNeeded();
-    await shot(phone.page, 'phone-by-client');
-    expect(await fits(phone.page)).toBe(true);
-    await accessible(phone.page, 'curves by client');
-    await look('/compare?of=run-a:1,run-b:1', 'compare', '[data-compared="run-b:1"]');
-    await look('/federations/fitbit/models/14?with=9', 'version', '[data-step]');
+    await held('by-client');
     expect(phone.complaints).toEqual([]);
     await phone.context.close();
   });
