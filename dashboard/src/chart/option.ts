@@ -67,13 +67,13 @@ function tip(hits: Hit[], series: readonly Series[], x: Axis, format: Drawing['f
     const one = series.find(({ id }) => id === seriesId);
     if (one === undefined || data === undefined) return [];
     const values = data.slice(1).map(format).join(' – ');
-    return [series.length === 1 ? values : `${typeof marker === 'string' ? marker : ''}${plain(one.name)}   ${values}`];
+    return [series.length === 1 ? values : `${typeof marker === 'string' ? marker : ''}${plainName(one.name)}   ${values}`];
   });
   return [`${x.name} ${x.format(place)}`, ...lines].join('\n');
 }
 
 /** A name in which ECharts finds no markup of its own. */
-function plain(name: string): string {
+export function plainName(name: string): string {
   return name.replaceAll(/[{}|]/g, ' ');
 }
 
@@ -82,7 +82,7 @@ function line(series: Exclude<Series, { band: unknown }>, sides: readonly [numbe
   const data = 'points' in series ? [...series.points] : sides.map((x) => [x, series.level]);
   const color = colours(look.colour);
   return {
-    id, name: plain(name), type: 'line', data, color, symbol: look.mark, symbolSize: 6, z: look === MAIN ? 3 : 2, showSymbol: data.length <= MARKED || look.width === 0, sampling: 'lttb',
+    id, name: plainName(name), type: 'line', data, color, symbol: look.mark, symbolSize: 6, z: look === MAIN ? 3 : 2, showSymbol: data.length <= MARKED || look.width === 0, sampling: 'lttb',
     lineStyle: { width: look.width, type: look.dash.length === 0 ? 'solid' : [...look.dash] }, emphasis: { disabled: true },
   };
 }
@@ -93,7 +93,7 @@ function area(series: Extract<Series, { band: unknown }>, colours: Colours) {
   const color = colours(look.colour);
   const spots = [...band.map(([x, , high]) => [x, high] as const), ...band.map(([x, low]) => [x, low] as const).reverse()];
   return {
-    id, name: plain(name), type: 'custom', data: band.map((value) => [...value]), encode: { x: 0, y: [1, 2] }, color, clip: true, silent: true, z: 1,
+    id, name: plainName(name), type: 'custom', data: band.map((value) => [...value]), encode: { x: 0, y: [1, 2] }, color, clip: true, silent: true, z: 1,
     renderItem: ({ dataIndex }: { dataIndex: number }, { coord }: { coord: (spot: number[]) => number[] }) =>
       dataIndex > 0 ? undefined : { type: 'polygon', shape: { points: spots.map((spot) => coord([...spot])) }, style: { fill: color, opacity: 0.18 } },
   };

@@ -1,6 +1,7 @@
 // A field that suggests what could be meant while somebody types.
 import { useState } from 'react';
 import { ComboBox, Input, ListBox, ListBoxItem, Popover } from 'react-aria-components';
+import { useTranslation } from 'react-i18next';
 import { Icon } from './icon';
 
 interface Props {
@@ -15,6 +16,7 @@ interface Props {
 
 /** Whatever is chosen is handed over, and the field is empty for the next. */
 export function Combo({ label, text, onText, options, onChoose, disabled = false }: Props) {
+  const { t } = useTranslation();
   // The list closes when the value becomes another, so there is one until somebody types again.
   const [chosen, setChosen] = useState<string | null>(null);
   const choose = (key: unknown) => {
@@ -29,11 +31,11 @@ export function Combo({ label, text, onText, options, onChoose, disabled = false
     onText(text);
   };
   return (
-    <ComboBox aria-label={label} inputValue={text} onInputChange={type} value={chosen} onChange={choose} items={options.map((option) => ({ ...option }))} menuTrigger="focus" isDisabled={disabled} defaultFilter={() => true} className="search">
+    <ComboBox aria-label={label} inputValue={text} onInputChange={type} value={chosen} onChange={choose} items={options.map((option) => ({ ...option }))} menuTrigger="focus" allowsEmptyCollection isDisabled={disabled} defaultFilter={() => true} className="search">
       <Icon name="search" />
       <Input className="input" placeholder={label} />
       <Popover className="popover">
-        <ListBox className="list-box">
+        <ListBox className="list-box" renderEmptyState={() => <p className="muted option">{t('common.nothing')}</p>}>
           {(option: { id: string; label: string }) => (
             <ListBoxItem id={option.id} textValue={option.label} className="option">
               {option.label}

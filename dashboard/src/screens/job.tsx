@@ -25,7 +25,9 @@ export function Job() {
   const { t } = useTranslation();
   const { job: id = '' } = useParams();
   const { name, snapshot } = useHere();
-  const { data: job, error, reload } = useResource<JobView>(under(name, 'jobs', id), `${snapshot.story.changes.jobs} ${snapshot.line.state}`, 2000);
+  const { shown, error, reload } = useResource<JobView>(under(name, 'jobs', id), `${snapshot.story.changes.jobs} ${snapshot.line.state}`, 2000);
+  // While another moment is fetched the one before stays, and with it what was chosen; another job's does not.
+  const job = shown?.job === Number(id) ? shown : undefined;
   const story = snapshot.story.jobs.get(Number(id));
   useTitle(t('jobs.number', { job: id }), name);
   if (job === undefined) return <NotYet error={error} />;

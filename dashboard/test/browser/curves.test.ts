@@ -23,6 +23,8 @@ beforeAll(async () => {
   await train(3, ...SHORT, 'training.optimizer.learning_rate=0.01', 'refit=false');
   world.dure('simulate', 'fitbit', '--data', world.people(5), '--out', world.path('runs/run-a'), '--baselines', ...SHORT);
   world.dure('simulate', 'fitbit', '--data', world.people(5), '--out', world.path('runs/run-b'), ...SHORT, 'training.epochs=1');
+  // More events than the page keeps.
+  world.dure('simulate', 'fitbit', 'rounds=350', 'refit=false', 'training.epochs=1', '--out', world.path('runs/run-c'));
   link = await world.view(world.path('runs'));
   desk = await reader(browser);
   page = desk.page;
@@ -58,10 +60,12 @@ const shown = (path: string) => `${new URL(link).origin}${path}`;
 const lines = (target: Page) => target.locator('[data-line-of]').evaluateAll((items) => items.map((item) => item.getAttribute('data-line-of')));
 const drawn = async (target: Page) => Number(await target.locator('.chart').getAttribute('data-series'));
 
-async function saved(name: string): Promise<Buffer> {
+async function saved(name: string, page: Page = desk.page): Promise<Buffer> {
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name, exact: true }).click()]);
   return readFileSync(await download.path());
 }
+
+const rows = async (page: Page) => (await saved('CSV by client', page)).toString().trim().split('\r\n').slice(1);
 
 describe('the curves of a job', () => {
   it('stand alone where nothing else is known', async () => {
@@ -120,18 +124,41 @@ describe('the curves of a job', () => {
   });
 
   it('are of each client what the journal says of it, and can be taken along', async () => {
-    const rows = (await saved('CSV by client')).toString().trim().split('\r\n').map((row) => row.split(','));
-    expect(rows[0]).toEqual(['round', 'client', 'weight', 'bytes_up', 'train_loss', 'mae', 'pearson_r', 'r2', 'rmse']);
-    expect(rows).toHaveLength(1 + 6 * 5);
+    const written = (await saved('CSV by client')).toString().trim().split('\r\n').map((row) => row.split(','));
+    expect(written[0]).toEqual(['round', 'client', 'weight', 'bytes_up', 'train_loss', 'mae', 'pearson_r', 'r2', 'rmse']);
+    expect(written).toHaveLength(1 + 6 * 5);
     world.dure('federation', 'export', '--out', world.path('journal.jsonl'));
     const journal = readFileSync(world.path('journal.jsonl'), 'utf8').trim().split('\n').map((line) => (JSON.parse(line) as { event: Record<string, unknown> }).event);
     const answer = (round: string) => journal.find((event) => event['round'] === round && event['client'] === 'person-03' && event['type'] === 'answer_accepted')?.['answer'] as {
       update?: { scalars: { train_loss: number } };
       evaluated?: { sums: { global: { absolute_error: { mean: number } } } };
     };
-    const row = rows.find(([round, client]) => round === '6' && client === 'person-03') ?? [];
+    const row = written.find(([round, client]) => round === '6' && client === 'person-03') ?? [];
     expect([Number(row[4]), Number(row[5])]).toEqual([answer('1-train-6-1').update?.scalars.train_loss, answer('1-evaluate-6-1').evaluated?.sums.global.absolute_error.mean]);
     expect((await saved('PNG')).subarray(1, 4).toString()).toBe('PNG');
+  });
+});
+
+describe('the curves of clients', () => {
+  it('come from the journal where the page no longer has a round', async () => {
+    const { page } = viewer;
+    await page.goto(shown('/federations/run-c/jobs/1'));
+    await until('the page has every round', async () => (await page.locator('.chart').getAttribute('data-points')) === '350');
+    await page.getByRole('button', { name: 'By client' }).click();
+    await page.locator('[data-line-of=spread]').waitFor();
+    expect(await rows(page)).toHaveLength(350 * 33);
+    await shot(page, 'job-long');
+  });
+
+  it('are those of the past in the past', async () => {
+    const { page } = viewer;
+    await page.getByRole('button', { name: 'Time travel' }).click();
+    await page.getByRole('slider').focus();
+    for (let i = 0; i < 5; i += 1) await page.keyboard.press('PageDown');
+    const points = async () => Number(await page.locator('.chart').getAttribute('data-points'));
+    await until('half of the rounds are shown', async () => (await points()) < 250);
+    await until('their clients are shown, too', async () => (await rows(page)).length === 33 * (await points()));
+    await page.getByRole('button', { name: 'Back to now' }).click();
   });
 });
 
@@ -144,7 +171,7 @@ describe('jobs', () => {
     await shot(page, 'jobs-ticked');
     await page.getByRole('button', { name: 'Compare', exact: true }).click();
     await page.waitForURL('**/federations/fitbit/compare?jobs=1,3');
-    expect(await lines(page)).toEqual(['fitbit:1', 'fitbit:3']);
+    await until('both jobs are there', async () => (await lines(page)).join() === 'fitbit:1,fitbit:3');
     await page.locator('[data-key="work.training.optimizer.learning_rate"]').waitFor();
     await page.locator('[data-compared="fitbit:1"]').getByText('Personalised').waitFor();
     await shot(page, 'compare');
@@ -162,7 +189,7 @@ describe('jobs', () => {
 
   it('of several federations are compared, too', async () => {
     const { page } = viewer;
-    await page.goto(link);
+    await page.goto(shown('/compare?of=run-a:1,run-b:1'));
     await page.locator('[data-compared="run-b:1"]').waitFor();
     expect(await lines(page)).toEqual(['run-a:1', 'run-b:1']);
     await page.getByRole('rowheader', { name: 'work.training.epochs' }).waitFor();
@@ -190,6 +217,7 @@ describe('a model version', () => {
     await accessible(page, 'the chart of versions');
     await page.locator('[data-version="14"]').getByRole('link', { name: '14', exact: true }).click();
     await page.waitForURL('**/models/14');
+    await page.locator('[data-step]').first().waitFor();
     const steps = await page.locator('[data-step]').evaluateAll((items) => items.map((item) => item.getAttribute('data-step')));
     expect(steps).toEqual(['14', '13', 'between', '9', '8']);
     await page.getByRole('link', { name: 'Job 1 chose how many rounds were trained' }).waitFor();
@@ -246,5 +274,18 @@ describe('on a phone, in Korean and in the dark', () => {
     await held('by-client');
     expect(phone.complaints).toEqual([]);
     await phone.context.close();
+  });
+});
+
+describe('the curves of clients, while a job runs', () => {
+  it('go on as rounds come', async () => {
+    world.dure('job', 'start', 'fitbit', 'rounds=100000', 'refit=false', 'training.epochs=40', 'cohort.quorum=2');
+    await page.goto(`${world.url}/federations/fitbit/jobs/4`);
+    await page.getByRole('button', { name: 'By client' }).click();
+    await page.locator('[data-line-of=spread]').waitFor();
+    const last = async () => Number((await rows(page)).at(-1)?.split(',')[0]);
+    const before = await last();
+    await until('clients have more rounds', async () => (await last()) >= before + 5);
+    await world.api('POST', 'jobs/4/abort');
   });
 });
