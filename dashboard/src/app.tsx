@@ -1,6 +1,7 @@
 // Which screen is at which address.
 import { createBrowserRouter, Navigate, RouterProvider } from 'react-router';
 import { Clients } from './screens/clients';
+import { CompareAcross, CompareHere } from './screens/compare';
 import { Federation } from './screens/federation';
 import { Federations } from './screens/federations';
 import { Job } from './screens/job';
@@ -12,11 +13,13 @@ import { Overview } from './screens/overview';
 import { Round } from './screens/round';
 import { SignIn } from './screens/sign-in';
 import { System } from './screens/system';
+import { Version } from './screens/version';
 
 const router = createBrowserRouter([
   { path: '/', element: <Navigate to="/federations" replace /> },
   { path: '/sign-in', element: <SignIn /> },
   { path: '/federations', element: <Federations /> },
+  { path: '/compare', element: <CompareAcross /> },
   {
     path: '/federations/:federation',
     element: <Federation />,
@@ -25,8 +28,10 @@ const router = createBrowserRouter([
       { path: 'clients', element: <Clients /> },
       { path: 'jobs', element: <Jobs /> },
       { path: 'jobs/:job', element: <Job /> },
+      { path: 'compare', element: <CompareHere /> },
       { path: 'rounds/:round', element: <Round /> },
       { path: 'models', element: <Models /> },
+      { path: 'models/:version', element: <Version /> },
       { path: 'journal', element: <Journal /> },
       { path: 'system', element: <System /> },
       { path: '*', element: <Missing /> },

@@ -102,6 +102,11 @@ export function Select<T extends string>({ label, value, options, onChange, labe
   );
 }
 
+/** A box to tick, whose label is only heard. */
+export function Check({ label, on, onChange, disabled = false }: { label: string; on: boolean; onChange: (on: boolean) => void; disabled?: boolean }) {
+  return <input type="checkbox" className="check" aria-label={label} checked={on} onChange={(event) => onChange(event.target.checked)} disabled={disabled} />;
+}
+
 /** A dialog above the page. It is there while `open`; Escape, the cross and a press beside it close it. */
 export function Dialog({ open, title, onClose, wide = false, children }: { open: boolean; title: string; onClose: () => void; wide?: boolean; children: ReactNode }) {
   const { t } = useTranslation();

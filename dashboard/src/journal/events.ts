@@ -1,5 +1,6 @@
 // The events that a federation's journal has, as `crates/core/src/event.rs` writes them.
 import type { Metrics, Plan } from '../api/types';
+import type { Sums } from './statistics';
 
 /** What every record has. */
 interface Stamped {
@@ -11,7 +12,7 @@ interface Stamped {
 export type Answer =
   | { update: { sha256: string; bytes: string; weight: number; scalars: Record<string, number> } }
   | { measured: unknown }
-  | { evaluated: unknown };
+  | { evaluated: { sums: Record<string, Sums> } };
 
 export type Outcome = 'completed' | 'aborted' | 'gave_up' | 'failed';
 

@@ -158,7 +158,8 @@ function over(error: unknown): Line | undefined {
   return error.status === 404 ? { state: 'over', why: 'missing' } : undefined;
 }
 
-async function* texts(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+/** A body as text, in the pieces in which it comes. */
+export async function* texts(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) yield piece.value;
 }

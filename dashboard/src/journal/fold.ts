@@ -55,20 +55,44 @@ export interface Point {
   reported: number;
   /** From its beginning to its model, in milliseconds of federation time. */
   took: number;
+  /** When its model was published, in milliseconds of federation time. */
+  at: number;
+  /** Bytes of all updates that the job had received by then, also of rounds that came to nothing. */
+  received: number;
   metrics: Metrics;
 }
 
 export interface Job {
   job: number;
   plan: Plan;
+  /** A text, for it has 64 bits. */
+  seed: string;
   refitOf: number | null;
+  /** Federation time at which it was first started, in milliseconds. */
+  began: number | undefined;
   status: 'created' | 'running' | 'paused' | Outcome;
   reason: string;
   trained: string | undefined;
   /** In the order in which they were opened. */
   rounds: readonly Round[];
   points: readonly Point[];
+  /** Of all updates that it has received. */
+  bytes: number;
   /** Of the final model, on test rows: `global`, `personalised`. */
+  tested: Readonly<Record<string, Metrics>>;
+}
+
+/** A model version. */
+export interface Version {
+  version: number;
+  job: number;
+  /** 0 is the initial model. */
+  round: number;
+  sha256: string;
+  parent: number | null;
+  /** On validation rows. */
+  validation: Metrics;
+  /** On test rows: `global`, `personalised`. */
   tested: Readonly<Record<string, Metrics>>;
 }
 
@@ -87,6 +111,10 @@ export interface Story {
   /** Federation time of the last event, in milliseconds. */
   at: number;
   jobs: ReadonlyMap<number, Job>;
+  /** Numbered from 1, without gaps. */
+  versions: readonly Version[];
+  /** The version that each name stands for. */
+  aliases: ReadonlyMap<string, number>;
   /** The newest last, and only the newest. */
   complaints: readonly Complaint[];
   /** How often something happened after which this is another: what is fetched anew when they change. */
@@ -102,6 +130,8 @@ export const EMPTY: Story = {
   hash: '',
   at: 0,
   jobs: new Map(),
+  versions: [],
+  aliases: new Map(),
   complaints: [],
   changes: { clients: 0, jobs: 0, models: 0 },
 };
@@ -121,11 +151,16 @@ type OpenJob = Loose<Job> & { rounds: Round[]; points: Point[] };
 
 /** A story in the making. What it changes it copies first, once: readers of the story before see nothing of it. */
 class Draft {
-  readonly story: Omit<Loose<Story>, 'jobs' | 'complaints' | 'changes'> & { jobs: Map<number, Job>; complaints: Complaint[]; changes: Loose<Story['changes']> };
+  readonly story: Omit<Loose<Story>, 'jobs' | 'versions' | 'complaints' | 'changes'> & {
+    jobs: Map<number, Job>;
+    versions: Version[];
+    complaints: Complaint[];
+    changes: Loose<Story['changes']>;
+  };
   private readonly own = new Set<unknown>();
 
   constructor(story: Story) {
-    this.story = { ...story, jobs: new Map(story.jobs), complaints: [...story.complaints], changes: { ...story.changes } };
+    this.story = { ...story, jobs: new Map(story.jobs), versions: [...story.versions], complaints: [...story.complaints], changes: { ...story.changes } };
   }
 
   take({ sequence, hash, record }: Entry): void {
@@ -172,8 +207,10 @@ class Draft {
 
   private ofJobs(record: JournalRecord): void {
     if (record.type === 'job_created') {
-      const { job, plan, refit_of: refitOf } = record;
-      this.story.jobs.set(job, { job, plan, refitOf, status: 'created', reason: '', trained: undefined, rounds: [], points: [], tested: {} });
+      const { job, plan, seed, refit_of: refitOf } = record;
+      this.story.jobs.set(job, {
+        job, plan, seed, refitOf, began: undefined, status: 'created', reason: '', trained: undefined, rounds: [], points: [], bytes: 0, tested: {},
+      });
       this.story.changes.jobs += 1;
       return;
     }
@@ -181,6 +218,7 @@ class Draft {
     const job = changed && 'job' in record ? this.job(record.job) : undefined;
     if (changed === undefined || job === undefined) return;
     Object.assign(job, changed);
+    if (record.type === 'job_started' || record.type === 'job_stepped') job.began ??= Number(record.at);
     this.story.changes.jobs += 1;
     const last = job.rounds.at(-1);
     if (record.type === 'job_ended' && last?.outcome === 'open') this.end(last.id, 'abandoned', Number(record.at));
@@ -243,6 +281,8 @@ class Draft {
     round.answers.set(record.client, answer);
     round.reported = round.answers.size;
     round.bytes += bytes;
+    const job = this.job(round.job);
+    if (job) job.bytes += bytes;
     round.losses = plus(plus(round.losses, answer, 1), before, -1);
     round.loss = round.losses.weight > 0 ? round.losses.sum / round.losses.weight : undefined;
   }
@@ -256,22 +296,26 @@ class Draft {
   private ofModels(record: JournalRecord): void {
     if (record.type === 'model_published') this.publish(record);
     if (record.type === 'evaluated') this.judge(record);
+    if (record.type === 'alias_set') this.story.aliases = new Map([...this.story.aliases, [record.alias, record.version]]);
     if (record.type === 'model_published' || record.type === 'evaluated' || record.type === 'alias_set') {
       this.story.changes.models += 1;
       this.story.changes.jobs += 1;
     }
   }
 
-  private publish({ job: id, version, round: ordinal, at }: Extract<JournalRecord, { type: 'model_published' }>): void {
+  private publish({ job: id, version, round: ordinal, sha256, parent, at }: Extract<JournalRecord, { type: 'model_published' }>): void {
+    this.story.versions[version - 1] = { version, job: id, round: ordinal, sha256, parent, validation: {}, tested: {} };
     const job = this.job(id);
     const round = job?.rounds.findLast((round) => round.kind === 'train' && round.ordinal === ordinal);
     if (!job || !round) return;
     const { loss, bytes, asked, reported, opened } = round;
-    job.points.push({ round: ordinal, id: round.id, version, loss, bytes, asked, reported, took: Number(at) - opened, metrics: {} });
+    job.points.push({ round: ordinal, id: round.id, version, loss, bytes, asked, reported, took: Number(at) - opened, at: Number(at), received: job.bytes, metrics: {} });
   }
 
   private judge({ round: id, version, metrics }: Extract<JournalRecord, { type: 'evaluated' }>): void {
     const { job: number, kind } = parseRound(id);
+    const known = this.story.versions[version - 1];
+    if (known) this.story.versions[version - 1] = { ...known, ...(kind === 'test' ? { tested: metrics } : { validation: metrics['global'] ?? {} }) };
     const job = this.job(number);
     if (!job) return;
     if (kind === 'test') job.tested = metrics;

@@ -5,7 +5,8 @@ import { Link, useParams } from 'react-router';
 import { post, under } from '../api/client';
 import type { JobAction, JobView } from '../api/types';
 import { LOSS } from '../chart/curve';
-import { JobChart, useFigureName } from '../chart/job-chart';
+import { JobCurves } from '../chart/job-curves';
+import { useFigureName } from '../chart/plot';
 import { Button, Dialog, Field } from '../components/controls';
 import { NotYet } from '../components/guard';
 import { Empty, Failure, Panel, Progress, Table, Tile, Top } from '../components/pieces';
@@ -14,6 +15,7 @@ import { WaitingWords } from '../components/words';
 import { address, useHere, useStory } from '../federation';
 import { bytes, clock, count, duration, figure } from '../format';
 import type { Job as JobStory, Round } from '../journal/fold';
+import { useBaselines } from '../report';
 import { useAction, useResource, useTitle } from '../use';
 
 /** How many rounds are listed. */
@@ -23,7 +25,9 @@ export function Job() {
   const { t } = useTranslation();
   const { job: id = '' } = useParams();
   const { name, snapshot } = useHere();
-  const { data: job, error, reload } = useResource<JobView>(under(name, 'jobs', id), `${snapshot.story.changes.jobs} ${snapshot.line.state}`, 2000);
+  const { shown, error, reload } = useResource<JobView>(under(name, 'jobs', id), `${snapshot.story.changes.jobs} ${snapshot.line.state}`, 2000);
+  // While another moment is fetched the one before stays, and with it what was chosen; another job's does not.
+  const job = shown?.job === Number(id) ? shown : undefined;
   const story = snapshot.story.jobs.get(Number(id));
   useTitle(t('jobs.number', { job: id }), name);
   if (job === undefined) return <NotYet error={error} />;
@@ -46,7 +50,7 @@ export function Job() {
       <Tiles job={job} story={story} />
       {story !== undefined && Object.keys(story.tested).length > 0 && <Tested tested={story.tested} />}
       <Panel title={t('curves.title')}>
-        {story === undefined || story.points.length === 0 ? <Empty icon="jobs" title={t('curves.none')} /> : <JobChart points={story.points} job={job.job} large />}
+        {story === undefined || story.points.length === 0 ? <Empty icon="jobs" title={t('curves.none')} /> : <JobCurves key={job.job} job={story} />}
       </Panel>
       <Rounds story={story} />
       <Panel title={t('job.plan')}>
@@ -129,24 +133,25 @@ function Controls({ job, onDone }: { job: JobView; onDone: () => void }) {
 function Tiles({ job, story }: { job: JobView; story: JobStory | undefined }) {
   const { t, i18n } = useTranslation();
   const name = useFigureName();
-  const up = story?.rounds.reduce((sum, round) => sum + round.bytes, 0) ?? 0;
   const last = story?.points.at(-1);
   return (
     <dl className="tiles">
       <Tile label={t('overview.rounds')} value={count(job.completed, i18n.language)} under={t('overview.of_rounds', { count: job.rounds })} />
       <Tile label={name(LOSS)} value={figure(last?.loss, i18n.language)} under={last === undefined ? undefined : t('job.after_round', { round: last.round })} />
       {job.best != null && <Tile label={t('job.best', { metric: name(job.best.metric) })} value={figure(job.best.value, i18n.language)} under={t('job.after_round', { round: job.best.round })} />}
-      <Tile label={t('job.bytes')} value={bytes(up, i18n.language)} />
+      <Tile label={t('job.bytes')} value={bytes(story?.bytes ?? 0, i18n.language)} />
       {job.version != null && <Tile label={t('jobs.version')} value={job.version} />}
       {job.trained != null && <Tile label={t('job.trained')} value={<span className="small">{t(`stop.${job.trained as 'rounds'}`, { defaultValue: job.trained })}</span>} />}
     </dl>
   );
 }
 
-/** What the final model came to on test rows. */
+/** What the final model came to on test rows, and what was learned otherwise from the same rows. */
 function Tested({ tested }: { tested: JobStory['tested'] }) {
   const { t, i18n } = useTranslation();
+  const { name: federation } = useHere();
   const name = useFigureName();
+  const baselines = useBaselines(federation);
   const metrics = [...new Set(Object.values(tested).flatMap(Object.keys))].sort();
   const head = (
     <>
@@ -161,7 +166,7 @@ function Tested({ tested }: { tested: JobStory['tested'] }) {
   return (
     <Panel flush title={t('job.tested')}>
       <Table label={t('job.tested')} head={head}>
-        {Object.entries(tested).map(([model, figures]) => (
+        {[...Object.entries(tested), ...baselines].map(([model, figures]) => (
           <tr key={model}>
             <th scope="row">{t(`model.${model as 'global'}`, { defaultValue: model })}</th>
             {metrics.map((metric) => (

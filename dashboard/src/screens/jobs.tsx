@@ -4,8 +4,10 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate } from 'react-router';
 import { post, under } from '../api/client';
 import type { JobView } from '../api/types';
-import { useFigureName } from '../chart/job-chart';
-import { Button, Dialog, Field } from '../components/controls';
+import { useFigureName } from '../chart/plot';
+import { MOST } from '../chart/series';
+import { compareAddress } from '../compare';
+import { Button, Check, Dialog, Field } from '../components/controls';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';
 import { Empty, Failure, Panel, Progress, Table, Top } from '../components/pieces';
@@ -52,8 +54,19 @@ function List({ jobs }: { jobs: JobView[] }) {
   const { t, i18n } = useTranslation();
   const { name } = useHere();
   const figureName = useFigureName();
+  const navigate = useNavigate();
+  const [ticked, setTicked] = useState<readonly number[]>([]);
+  const tick = (job: number, on: boolean) => setTicked(on ? [...ticked, job] : ticked.filter((other) => other !== job));
+  const compare = (
+    <Button isDisabled={ticked.length < 2} onPress={() => void navigate(compareAddress(ticked.toSorted((a, b) => a - b).map((job) => ({ federation: name, job }))))}>
+      {t('compare.do')}
+    </Button>
+  );
   const head = (
     <>
+      <th>
+        <span className="heard">{t('compare.do')}</span>
+      </th>
       <th>{t('jobs.job')}</th>
       <th>{t('jobs.status')}</th>
       <th>{t('jobs.strategy')}</th>
@@ -63,10 +76,13 @@ function List({ jobs }: { jobs: JobView[] }) {
     </>
   );
   return (
-    <Panel flush title={t('jobs.list')}>
+    <Panel flush title={t('jobs.list')} actions={compare}>
       <Table label={t('jobs.list')} head={head}>
         {jobs.map((job) => (
           <tr key={job.job}>
+            <td className="tick">
+              <Check label={t('compare.tick', { job: job.job })} on={ticked.includes(job.job)} onChange={(on) => tick(job.job, on)} disabled={ticked.length >= MOST && !ticked.includes(job.job)} />
+            </td>
             <th scope="row">
               <Link to={address(name, 'jobs', job.job)}>{t('jobs.title_of', { job: job.job, recipe: job.plan.name })}</Link>
               {job.refit_of != null && <span className="muted"> {t('jobs.refit_of', { job: job.refit_of })}</span>}

@@ -4,19 +4,18 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { send, under } from '../api/client';
 import type { AliasView, VersionView } from '../api/types';
-import { useFigureName } from '../chart/job-chart';
+import { VersionsChart } from '../chart/versions-chart';
 import { Button, Dialog, Field } from '../components/controls';
+import { Figures } from '../components/figures';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';
 import { Badge, Empty, Failure, Panel, Table, Top } from '../components/pieces';
 import { address, useHere } from '../federation';
-import { count, figure, short } from '../format';
+import { count, short } from '../format';
 import { useAction, useResource, useTitle } from '../use';
 
 /** How many versions a page shows. */
 const PAGE = 50;
-/** A space that no line ends at: a figure stays beside its name. */
-const NO_BREAK = '\u00a0';
 
 export function Models() {
   const { t } = useTranslation();
@@ -24,7 +23,9 @@ export function Models() {
   const [before, setBefore] = useState<number>();
   const [promoting, setPromoting] = useState<number>();
   const query = `limit=${PAGE}${before === undefined ? '' : `&before=${before}`}`;
-  const { models } = snapshot.story.changes;
+  const { versions, changes } = snapshot.story;
+  const { models } = changes;
+  const judged = versions.some(({ validation, tested }) => Object.keys(validation).length > 0 || Object.keys(tested).length > 0);
   const { shown: data, error, reload } = useResource<VersionView[]>(`${under(name, 'models')}?${query}`, models);
   const aliases = useResource<AliasView[]>(under(name, 'aliases'), models);
   useTitle(t('nav.models'), name);
@@ -34,6 +35,11 @@ export function Models() {
     <>
       <Top title={t('nav.models')} under={view === undefined ? undefined : t('models.under', { count: view.versions })} />
       {(aliases.data?.length ?? 0) > 0 && <Aliases aliases={aliases.data ?? []} onChanged={changed} />}
+      {judged && (
+        <Panel title={t('models.over')}>
+          <VersionsChart versions={versions} />
+        </Panel>
+      )}
       {data === undefined ? (
         <NotYet error={error} />
       ) : data.length === 0 ? (
@@ -92,7 +98,6 @@ function Aliases({ aliases, onChanged }: { aliases: AliasView[]; onChanged: () =
 function Versions({ versions, onPromote }: { versions: VersionView[]; onPromote: (version: number) => void }) {
   const { t, i18n } = useTranslation();
   const { name, mayAct } = useHere();
-  const figureName = useFigureName();
   const head = (
     <>
       <th>{t('models.version')}</th>
@@ -110,7 +115,7 @@ function Versions({ versions, onPromote }: { versions: VersionView[]; onPromote:
       {versions.map((version) => (
         <tr key={version.version} data-version={version.version}>
           <th scope="row">
-            {version.version}{' '}
+            <Link to={address(name, 'models', version.version)}>{version.version}</Link>{' '}
             {version.aliases.map((alias) => (
               <Badge key={alias} tone="good">
                 {alias}
@@ -123,12 +128,7 @@ function Versions({ versions, onPromote }: { versions: VersionView[]; onPromote:
           </td>
           <td className="number">{count(version.parameters, i18n.language)}</td>
           <td className="figures">
-            {Object.entries(version.metrics).map(([rows, metrics]) => (
-              <span key={rows}>
-                <span className="muted">{t(`models.${rows as 'evaluate'}`, { defaultValue: rows })}</span>{' '}
-                {Object.entries(metrics).map(([metric, value]) => `${figureName(metric)} ${figure(value, i18n.language)}`.replaceAll(' ', NO_BREAK)).join(' · ')}
-              </span>
-            ))}
+            <Figures sets={Object.entries(version.metrics).map(([rows, metrics]) => [t(`models.${rows as 'evaluate'}`, { defaultValue: rows }), metrics] as const)} />
           </td>
           <td>
             <code title={version.sha256}>{short(version.sha256)}</code>

@@ -121,7 +121,7 @@ function Curve({ job }: { job: number }) {
   if (points.length === 0) return null;
   return (
     <Panel title={t('curves.title')}>
-      <JobChart points={points} job={job} />
+      <JobChart points={points} />
     </Panel>
   );
 }

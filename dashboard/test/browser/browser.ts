@@ -50,7 +50,7 @@ async function fresh(context: BrowserContext): Promise<void> {
     const { pathname } = new URL(route.request().url());
     await route.fulfill({ path: join(out, pathname), contentType: types[pathname.split('.').at(-1) ?? ''] ?? 'application/octet-stream' });
   });
-  await context.route(/^[^?]*\/(federations[^?]*|sign-in)?(\?.*)?$/, async (route) => {
+  await context.route(/^[^?]*\/(federations[^?]*|compare|sign-in)?(\?.*)?$/, async (route) => {
     if (route.request().resourceType() !== 'document') return route.fallback();
     const response = await route.fetch();
     const { 'content-security-policy': policy = '' } = response.headers();

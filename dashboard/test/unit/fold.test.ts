@@ -13,7 +13,7 @@ describe('a story', () => {
 
   it('has a point of the curve for each version, with its figures on validation rows', () => {
     expect(story(ROUND).jobs.get(1)?.points).toEqual([
-      { round: 1, id: '1-train-1-1', version: 2, loss: 1.5, bytes: 2000, asked: 2, reported: 2, took: 400, metrics: { mae: 12.5 } },
+      { round: 1, id: '1-train-1-1', version: 2, loss: 1.5, bytes: 2000, asked: 2, reported: 2, took: 400, at: 900, received: 2000, metrics: { mae: 12.5 } },
     ]);
   });
 
