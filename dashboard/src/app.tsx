@@ -1,6 +1,7 @@
 // Which screen is at which address.
 import { createBrowserRouter, Navigate, RouterProvider } from 'react-router';
 import { Clients } from './screens/clients';
+import { Data } from './screens/data';
 import { Federation } from './screens/federation';
 import { Federations } from './screens/federations';
 import { Job } from './screens/job';
@@ -22,6 +23,7 @@ const router = createBrowserRouter([
     children: [
       { index: true, element: <Overview /> },
       { path: 'clients', element: <Clients /> },
+      { path: 'data', element: <Data /> },
       { path: 'jobs', element: <Jobs /> },
       { path: 'jobs/:job', element: <Job /> },
       { path: 'rounds/:round', element: <Round /> },

@@ -236,7 +236,7 @@ impl Stage {
 
     fn join(&self, invitation: &str, i: usize) -> Result<(), Fail> {
         let (part, state) = (format!("{i}/{AGENTS}"), format!("agent-{i}"));
-        let args = ["join", "--data", "people", "--part", &part, "--state-dir", &state];
+        let args = ["join", "--data", "people", "--part", &part, "--share", "rows,labels", "--state-dir", &state];
         let (part, child) = self.show(&state, &args, Some(invitation))?;
         self.enters(part, child);
         Ok(())

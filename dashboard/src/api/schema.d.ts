@@ -209,6 +209,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/federations/{federation}/data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What all clients together tell of their data: who tells, how many rows there are, and their labels. */
+        get: operations["show_data"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/federations/{federation}/events": {
         parameters: {
             query?: never;
@@ -549,6 +566,31 @@ export interface components {
              */
             value: number;
         };
+        /** @description A class. */
+        ClassView: {
+            /** @description Its name. */
+            class: string;
+            /** @description At how many clients. */
+            clients: number;
+            /** @description How many clients have too few to say. */
+            few: number;
+            /**
+             * Format: int64
+             * @description The rows that it has, as far as they were counted aloud.
+             */
+            rows: number;
+        };
+        /** @description Labels that are classes, of everybody who tells. */
+        ClassesView: {
+            /** @description Class by class, the one with most rows first. */
+            classes: components["schemas"]["ClassView"][];
+            /**
+             * Format: double
+             * @description How uneven they are: the total variation distance of a client's classes from everybody's, the mean over clients weighted by
+             *     their rows. 0 if all have the same; near 1 if none has what others have. A class with too few rows to be counted counts as none.
+             */
+            distance: number;
+        };
         /** @description Changes what a client says of itself; what is absent stays. An empty one renews the lease. */
         ClientPatch: {
             /** @description What the site says of itself. */
@@ -571,6 +613,11 @@ export interface components {
         ClientState: "joined" | "ready" | "training" | "updating" | "finished" | "lost" | "left" | "evicted";
         /** @description A client. */
         ClientView: {
+            /**
+             * Format: int64
+             * @description The bytes of models that were sent to it since the server was started, as they travelled.
+             */
+            bytes_down: number;
             /** @description Its name. */
             client: string;
             /**
@@ -592,10 +639,32 @@ export interface components {
             lease_ends_in_s?: number | null;
             /** @description Why it takes no tasks, in its own words. */
             reason: string;
+            /** @description For whom the invitation was by which it joined. */
+            site?: string;
             /** @description How it stands. */
             state: components["schemas"]["ClientState"];
             /** @description The task that it works on. */
             task?: string | null;
+            /** @description What came of its training tasks, in all jobs. */
+            tasks: components["schemas"]["TaskCounts"];
+        };
+        /** @description What all clients together tell of their data. Who left or was sent away is not among them. */
+        DataView: {
+            classes?: components["schemas"]["ClassesView"] | null;
+            /** @description How many clients there are. */
+            clients: number;
+            number?: components["schemas"]["NumberView"] | null;
+            /**
+             * Format: int64
+             * @description The rows of those who tell.
+             */
+            rows: number;
+            /** @description How many clients have how many rows. */
+            sizes: components["schemas"]["SizeBin"][];
+            /** @description How many tell of their labels. */
+            tell_labels: number;
+            /** @description How many tell how many rows they have. */
+            tell_rows: number;
         };
         /** @description Says that a task will not be answered. */
         Decline: {
@@ -774,6 +843,61 @@ export interface components {
             /** @description 64 hexadecimal digits that the client has drawn itself: its bearer from now on. */
             secret: string;
         };
+        /** @description What of a client's labels its site tells: the fact `labels`. */
+        Labels: {
+            /** @description Of classes, how many rows each has. */
+            classes: {
+                [key: string]: components["schemas"]["Rows"];
+            };
+        } | {
+            /** @description Of a number, where its values lie. */
+            number: components["schemas"]["NumberSummary"];
+        };
+        /** @description Where the values of a number lie. */
+        NumberSummary: {
+            /**
+             * Format: double
+             * @description Their mean.
+             */
+            mean: number;
+            /** @description The quantiles at 5, 25, 50, 75 and 95 %. */
+            quantiles: number[];
+            /**
+             * Format: int64
+             * @description Of how many rows.
+             */
+            rows: number;
+        };
+        /** @description Labels that are a number, of everybody who tells. */
+        NumberView: {
+            /** @description How many clients tell. */
+            clients: number;
+            /**
+             * Format: double
+             * @description How uneven they are: the standard deviation of clients' means around it, weighted by their rows.
+             */
+            deviation: number;
+            /**
+             * Format: double
+             * @description The highest 95 % quantile of any client.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description The lowest 5 % quantile of any client.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The mean of all their rows.
+             */
+            mean: number;
+            /**
+             * Format: int64
+             * @description Of how many rows.
+             */
+            rows: number;
+        };
         /** @description The body of every error: RFC 9457 <https://www.rfc-editor.org/rfc/rfc9457>, `application/problem+json`. */
         Problem: {
             /** @description This one's cause, and what to do about it. */
@@ -808,6 +932,8 @@ export interface components {
             /** @description Its name. */
             round: string;
         };
+        /** @description How many rows there are. */
+        Rows: number | string;
         /** @description How far a job is to go. */
         Run: {
             /**
@@ -822,12 +948,50 @@ export interface components {
             /** @description The operator's token. */
             token: string;
         };
+        /** @description Clients of about the same size. */
+        SizeBin: {
+            /** @description How many there are. */
+            clients: number;
+            /**
+             * Format: int64
+             * @description With at least so many rows.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description And at most so many.
+             */
+            to: number;
+        };
         /** @description A server, as its operator sees it. */
         SystemView: {
             /** @description Whether it only shows what was: nothing can be changed. */
             read_only: boolean;
             /** @description The version of the program. */
             version: string;
+        };
+        /** @description What came of a client's training tasks. */
+        TaskCounts: {
+            /**
+             * Format: int32
+             * @description How many of its answers were taken.
+             */
+            answered: number;
+            /**
+             * Format: int32
+             * @description How many it was given.
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description The bytes of its updates, before they were packed for the network.
+             */
+            bytes_up: number;
+            /**
+             * Format: int32
+             * @description How many it declined.
+             */
+            declined: number;
         };
         /** @description What has become of a task. */
         TaskOutcome: {
@@ -1404,6 +1568,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_data: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                federation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataView"];
+                };
             };
             "4XX": {
                 headers: {
