@@ -615,9 +615,9 @@ export interface components {
         ClientView: {
             /**
              * Format: int64
-             * @description The bytes of models that were sent to it since the server was started, as they travelled.
+             * @description The bytes of models that were sent to it since the server was started, as they travelled; of the past nobody knows.
              */
-            bytes_down: number;
+            bytes_down?: number | null;
             /** @description Its name. */
             client: string;
             /**

@@ -96,9 +96,15 @@ function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: str
       <th>{t('clients.client')}</th>
       <th>{t('clients.state')}</th>
       <th className="number">{t('clients.rows')}</th>
-      <th className="number">{t('clients.rounds')}</th>
-      <th className="number">{t('clients.up')}</th>
-      <th className="number">{t('clients.down')}</th>
+      <th className="number" title={t('clients.rounds_hint')}>
+        {t('clients.rounds')}
+      </th>
+      <th className="number" title={t('clients.up_hint')}>
+        {t('clients.up')}
+      </th>
+      <th className="number" title={t('clients.down_hint')}>
+        {t('clients.down')}
+      </th>
       <th className="number">{t('clients.seen')}</th>
       {sites && <th>{t('clients.site')}</th>}
       <th>{t('clients.says')}</th>

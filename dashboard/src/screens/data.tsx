@@ -189,9 +189,10 @@ function AsTable({ head: [first, second], cells }: { head: readonly [string, str
 function Classes({ classes: { classes } }: { classes: ClassesView }) {
   const { t, i18n } = useTranslation();
   const [all, setAll] = useState(false);
-  const sum = classes.reduce((sum, { rows }) => sum + rows, 0);
+  const sum = rowsOf(classes);
   const most = Math.max(1, ...classes.map(({ rows }) => rows));
   const shown = all ? classes : classes.slice(0, COLOURS);
+  const others = classes.length - shown.length;
   const head = (
     <>
       <th>{t('data.class')}</th>
@@ -208,12 +209,7 @@ function Classes({ classes: { classes } }: { classes: ClassesView }) {
         {shown.map(({ class: name, rows, clients, few }, i) => (
           <tr key={name} data-class={name}>
             <th scope="row">
-              <span className="key-of-class">
-                <svg className="swatch" viewBox="0 0 10 10" aria-hidden="true">
-                  <rect className={series(i)} width={10} height={10} rx={3} />
-                </svg>
-                {name}
-              </span>
+              <ClassName name={name} i={i} />
             </th>
             <td>
               <svg className="strip" viewBox={`0 0 ${most} 10`} preserveAspectRatio="none" aria-hidden="true">
@@ -226,6 +222,18 @@ function Classes({ classes: { classes } }: { classes: ClassesView }) {
             <td className="number">{few === 0 ? '–' : count(few, i18n.language)}</td>
           </tr>
         ))}
+        {others > 0 && (
+          <tr>
+            <th scope="row">
+              <ClassName name={t('data.others', { count: others })} i={COLOURS} />
+            </th>
+            <td />
+            <td className="number">{count(sum - rowsOf(shown), i18n.language)}</td>
+            <td className="number">{sum === 0 ? '–' : share(1 - rowsOf(shown) / sum, i18n.language)}</td>
+            <td />
+            <td />
+          </tr>
+        )}
       </Table>
       {classes.length > COLOURS && (
         <div className="pages">
@@ -235,6 +243,22 @@ function Classes({ classes: { classes } }: { classes: ClassesView }) {
         </div>
       )}
     </Panel>
+  );
+}
+
+function rowsOf(classes: ClassesView['classes']): number {
+  return classes.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** A class beside its colour. */
+function ClassName({ name, i }: { name: string; i: number }) {
+  return (
+    <span className="key-of-class">
+      <svg className="swatch" viewBox="0 0 10 10" aria-hidden="true">
+        <rect className={series(i)} width={10} height={10} rx={3} />
+      </svg>
+      {name}
+    </span>
   );
 }
 

@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use dure_core::federation::Standing;
+use dure_core::federation::{Member, Standing};
 use dure_wire::api::{DataView, Problem};
 
 use crate::{app::App, auth::Caller, data::Told, problem::Refused};
@@ -19,12 +19,14 @@ pub async fn show(
     Path(federation): Path<String>,
 ) -> Result<Json<DataView>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
-    let federation = driver.shared.read();
-    let mut told = Told::new(federation.schema.as_ref());
-    let stay = federation.members.iter();
-    for (name, _) in stay.filter(|(_, member)| matches!(member.standing, Standing::Active | Standing::Lost)) {
+    let (mut told, names) = {
+        let federation = driver.shared.read();
+        let stay = |member: &Member| matches!(member.standing, Standing::Active | Standing::Lost);
+        let names = federation.members.iter().filter(|(_, member)| stay(member)).map(|(name, _)| name.clone());
+        (Told::new(federation.schema.as_ref()), names.collect::<Vec<_>>())
+    };
+    for name in &names {
         driver.shared.presences.look(name, |presence| told.add(presence.map(|presence| &presence.facts)));
     }
-    drop(federation);
     Ok(Json(told.view()))
 }
