@@ -2,6 +2,7 @@
 import { createBrowserRouter, Navigate, RouterProvider } from 'react-router';
 import { Clients } from './screens/clients';
 import { CompareAcross, CompareHere } from './screens/compare';
+import { Data } from './screens/data';
 import { Federation } from './screens/federation';
 import { Federations } from './screens/federations';
 import { Job } from './screens/job';
@@ -26,6 +27,7 @@ const router = createBrowserRouter([
     children: [
       { index: true, element: <Overview /> },
       { path: 'clients', element: <Clients /> },
+      { path: 'data', element: <Data /> },
       { path: 'jobs', element: <Jobs /> },
       { path: 'jobs/:job', element: <Job /> },
       { path: 'compare', element: <CompareHere /> },

@@ -22,6 +22,11 @@ export function figure(value: number | undefined, locale: string): string {
   return new Intl.NumberFormat(locale, options).format(value);
 }
 
+/** A part of a whole, in per cent. */
+export function share(value: number, locale: string): string {
+  return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: Math.abs(value) < 0.1 ? 1 : 0 }).format(value);
+}
+
 /** A length of time, in its two largest units: `1 h 12 min`, `3.4 s`, `12 ms`. */
 export function duration(ms: number, locale: string): string {
   const unit = (value: number, unit: string, digits = 0) =>

@@ -14,6 +14,7 @@ use crate::{
     backoff::{Backoff, Patience},
     calls::{self, Polled},
     memory::Memory,
+    share::Shared,
     site::Site,
     state::{Home, Secret, StateError},
     status::State,
@@ -43,6 +44,8 @@ pub struct Client {
     /// Whether the server may know the secret already.
     pub(crate) known: bool,
     pub(crate) memory: Memory,
+    /// What it says of its data.
+    pub(crate) shared: Map<String, Value>,
     /// What it last said of itself, and when.
     pub(crate) facts: (Instant, Map<String, Value>),
     /// Why the server knows that it takes no tasks; `None` before anything was told.
@@ -86,11 +89,14 @@ impl Client {
     pub fn new(site: Arc<Site>, data: ClientRows, home: Home) -> Result<Self, StateError> {
         let (secret, known) = home.secret()?;
         let (memory, name) = (home.memory()?, data.name.clone());
-        site.statuses.change(&name, |status| status.tally = memory.state.tally());
+        let Shared { facts: shared, withheld } = Shared::of(&site.policy, &data, &site.schema);
+        site.statuses.change(&name, |status| {
+            (status.tally, status.shared, status.withheld) = (memory.state.tally(), shared.clone(), withheld);
+        });
         let (backoff, joins) = (Backoff::new(name.as_str()), Backoff::new(name.as_str()));
         let (rows, disk) = (Rows::new(data), Patience::new(name.as_str()));
         let facts = (Instant::now(), Map::new());
-        Ok(Self { site, name, rows, home, secret, known, memory, facts, told: None, backoff, joins, disk })
+        Ok(Self { site, name, rows, home, secret, known, memory, shared, facts, told: None, backoff, joins, disk })
     }
 
     /// Takes part until it may no longer.
@@ -136,7 +142,7 @@ impl Client {
         if self.site.measure.is_none() || self.facts.0.elapsed() < FACTS {
             return Ok(());
         }
-        let facts = self.site.facts_of(self.rows.len());
+        let facts = self.site.facts_of(&self.shared);
         let same = facts == self.facts.1;
         self.facts = (Instant::now(), facts.clone());
         if !same {

@@ -26,7 +26,7 @@ impl Client {
             let bearer = if own { self.secret.reveal() } else { self.site.invitation.token() }.to_owned();
             // Whoever may join may know the federation; if not, it is asked again once this client is a member.
             let _ = self.site.learn(&bearer).await;
-            self.facts = (Instant::now(), self.site.facts_of(self.rows.len()));
+            self.facts = (Instant::now(), self.site.facts_of(&self.shared));
             let ready = self.site.unready.borrow().is_none();
             match self.site.send(&self.call_to_join(ready), &bearer).await {
                 Ok(view) => return self.joined(&view, ready).await,

@@ -18,6 +18,8 @@ mod witness;
 
 pub mod policy;
 
+mod share;
+
 mod prepare;
 mod recent;
 mod work;

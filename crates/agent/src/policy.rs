@@ -1,6 +1,6 @@
 //! What a site takes part in: a file that its own people write. What it does not say is allowed, but for models that are huge.
 
-use std::{fmt, num::NonZeroUsize};
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize};
 
 use dure_core::{
     plan::Plan,
@@ -8,7 +8,7 @@ use dure_core::{
 };
 use dure_learn::work::Work;
 use jiff::civil::Time;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The most parameters of a model, where the policy does not say: 200 MB of numbers.
 const MAX_PARAMETERS: usize = 50_000_000;
@@ -37,6 +37,18 @@ pub struct Policy {
     pub min_rows: Option<NonZeroUsize>,
     /// The most parameters that a job's model may have: memory is taken for each.
     pub max_parameters: Option<usize>,
+    /// What of its clients' data is told to the server; how many rows there are, where it does not say.
+    pub share: Option<BTreeSet<Share>>,
+}
+
+/// What of a client's data may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// How many rows there are.
+    Rows,
+    /// How the labels are distributed.
+    Labels,
 }
 
 /// Hours of the day by local time: `20:00-06:00`. The beginning is in, the end is not.
@@ -159,6 +171,11 @@ impl Policy {
         Err(format!(
             "the site's policy wants at least {least} rows behind an answer; this split, or a column of it, has fewer"
         ))
+    }
+
+    /// Whether this is told of clients' data.
+    pub fn shares(&self, what: Share) -> bool {
+        self.share.as_ref().map_or(what == Share::Rows, |told| told.contains(&what))
     }
 
     /// The fewest rows behind an answer.

@@ -40,7 +40,7 @@ pub struct Site {
     pub machine: Machine,
     /// What the site takes part in.
     pub policy: Policy,
-    /// What it says of itself.
+    /// What it says of itself, whichever the client.
     pub facts: Map<String, Value>,
     /// What else it says of its machine as it is now.
     pub measure: Option<Measure>,
@@ -113,11 +113,11 @@ impl Link {
 }
 
 impl Site {
-    /// What a client with so many rows says of itself.
-    pub fn facts_of(&self, rows: usize) -> Map<String, Value> {
+    /// What a client says of itself, and of its data `shared`.
+    pub fn facts_of(&self, shared: &Map<String, Value>) -> Map<String, Value> {
         let mut facts = self.facts.clone();
         facts.extend(self.measure.map(|measure| measure(&self.folder)).unwrap_or_default());
-        facts.insert("rows".into(), rows.into());
+        facts.extend(shared.clone());
         facts
     }
 

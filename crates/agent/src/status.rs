@@ -12,6 +12,7 @@ use dure_core::{
     round::{Kind, TaskId},
 };
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::memory::Tally;
 
@@ -56,6 +57,10 @@ pub struct ClientStatus {
     pub version: Option<u32>,
     /// What came of its work.
     pub tally: Tally,
+    /// What the server is told of its data, by the names of facts.
+    pub shared: Map<String, Value>,
+    /// Why its labels are not told although the policy shares them.
+    pub withheld: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
     /// What left the site last, the newest first.
@@ -154,6 +159,8 @@ impl ClientStatus {
             rounds: None,
             version: None,
             tally: Tally::default(),
+            shared: Map::new(),
+            withheld: None,
             last_error: None,
             left: VecDeque::new(),
             bytes_left_total: 0,

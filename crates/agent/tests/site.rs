@@ -240,6 +240,7 @@ async fn the_status_page_shows_what_is_done_and_what_has_left() {
     assert_eq!((&first["state"], &second["state"]), (&json!("ready"), &json!("ready")));
     assert_eq!((&first["task"], &first["job"]), (&json!(task), &json!(1)));
     assert_eq!((&first["round"], &first["rounds"], &first["version"]), (&json!(1), &json!(20), &json!(1)));
+    assert_eq!((&first["shared"], &first["withheld"]), (&json!({"rows": data.clients[0].len()}), &Value::Null));
     let file = sent.unpacked();
     let left = &first["left"][0];
     assert_eq!((&left["task"], &left["kind"]), (&json!(task), &json!("train")));

@@ -307,7 +307,7 @@ impl Stage {
 
     fn join(&self, invitation: &str, i: usize, clients: Vec<String>) -> Result<(), Fail> {
         let (part, state) = (format!("{i}/{AGENTS}"), format!("agent-{i}"));
-        let args = ["join", "--data", "people", "--part", &part, "--state-dir", &state];
+        let args = ["join", "--data", "people", "--part", &part, "--share", "rows,labels", "--state-dir", &state];
         let part = self.part(&state, &args)?;
         self.cast.enter(Part { invitation: Some(invitation.to_owned()), clients, ..part })
     }

@@ -41,7 +41,8 @@ pub fn join(args: &Join) -> Result<String, Fail> {
         );
     }
     let invitation = Invitation::parse(&invitation(args)?).map_err(|error| Fail::usage(error.to_string()))?;
-    let policy = args.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
+    let mut policy = args.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
+    policy.share = args.share.clone().or(policy.share);
     let ca = args.ca.as_deref().map(|path| read(path, "the certificates")).transpose()?;
     process::runtime(false)?.block_on(async {
         let until = process::stopped(args.until_stdin_ends)?;

@@ -185,6 +185,9 @@ fn clients_are_listed_page_by_page_and_their_words_move_no_cursor() {
         task: Some("1-train-3-1-a".to_owned().try_into().unwrap()),
         last_seen_s: Some(3.2),
         lease_ends_in_s: Some(56.8),
+        site: String::new(),
+        tasks: Default::default(),
+        bytes_down: None,
         facts: Map::from_iter([("rows".to_owned(), 31.into()), ("device".to_owned(), "a ring".into())]),
     };
     let server = Server::of_journal("", move |line, _| match line.strip_prefix("GET /v1/federations/fitbit/clients") {

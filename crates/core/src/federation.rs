@@ -70,9 +70,30 @@ pub struct Known {
     pub counted: Option<RoundId>,
     /// What its device says of itself, as far as a job asked for it.
     pub facts: Facts,
+    /// What came of its training tasks.
+    pub tally: Tally,
 }
 
-static NOTHING: Known = Known { reason: String::new(), answered: None, counted: None, facts: Facts::new() };
+/// What came of the training tasks of a member, in all jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many it was given.
+    pub asked: u32,
+    /// How many of its answers were taken.
+    pub answered: u32,
+    /// How many it declined.
+    pub declined: u32,
+    /// The bytes of its updates, before they were packed for the network.
+    pub bytes: u64,
+}
+
+static NOTHING: Known = Known {
+    reason: String::new(),
+    answered: None,
+    counted: None,
+    facts: Facts::new(),
+    tally: Tally { asked: 0, answered: 0, declined: 0, bytes: 0 },
+};
 
 impl Member {
     /// What else is known of it.

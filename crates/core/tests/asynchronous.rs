@@ -68,6 +68,9 @@ fn a_version_is_made_of_so_many_answers_whoever_still_works() {
         _ => None,
     });
     assert_eq!(staleness.collect::<Vec<_>>(), [BTreeMap::new(), BTreeMap::from([(client(3), 1)])]);
+    let tally = |i| world.federation.members[&client(i)].known().tally;
+    let counted = [0, 1, 2, 3].map(|i| (tally(i).asked, tally(i).answered));
+    assert_eq!(counted, [(2, 1), (1, 0), (3, 2), (2, 1)], "who works still was not asked anew");
     assert_eq!(held(&world.records), None);
 }
 

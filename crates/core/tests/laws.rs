@@ -7,7 +7,7 @@ use dure_core::{
     cohort::CohortSpec,
     digest::Digest,
     event::{Answer, Event, Outcome, Record, Stop},
-    federation::{Command, Federation, Reject, TaskState, Waiting},
+    federation::{Command, Federation, Reject, Tally, TaskState, Waiting},
     job::{Stage, Status},
     journal,
     plan::{Plan, PlanSpec, StopRules, TrainingRows},
@@ -45,6 +45,25 @@ fn a_quiet_job_goes_through_its_phases_and_ends() {
     assert_eq!(world.federation.jobs[0].trained, Some(Stop::Rounds));
     assert_eq!(world.federation.versions.len(), 4);
     assert_eq!(world.federation.versions[3].metrics["test"]["mae"], 1.0);
+}
+
+#[test]
+fn what_becomes_of_training_tasks_is_counted_for_each_client_and_of_no_others() {
+    let mut world = World::new(3, by_quorum(2));
+    world.finish();
+    let tally = |world: &World, i| world.federation.members[&client(i)].known().tally;
+    // Three rounds, and three of the refit.
+    assert_eq!(tally(&world, 0), Tally { asked: 6, answered: 6, declined: 0, bytes: 6 * 32 });
+    let mut world = World::new(3, by_quorum(2));
+    while world.open().is_none_or(|round| round.kind != Kind::Train) {
+        world.settle();
+        let Some(round) = world.open().filter(|round| round.kind != Kind::Train) else { continue };
+        (0..3).for_each(|i| drop(world.answer(round, &client(i))));
+    }
+    let round = world.open().unwrap();
+    world.must(Command::Decline { task: TaskId { round, client: client(1) }, reason: "no".into() });
+    assert_eq!(tally(&world, 1), Tally { asked: 1, answered: 0, declined: 1, bytes: 0 });
+    assert_eq!(tally(&world, 2), Tally { asked: 1, ..Tally::default() });
 }
 
 #[test]

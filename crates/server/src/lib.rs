@@ -19,6 +19,7 @@ mod work;
 pub mod app;
 mod auth;
 mod body;
+mod data;
 mod problem;
 mod secrets;
 mod view;

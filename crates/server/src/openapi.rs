@@ -18,7 +18,7 @@ use crate::{auth::COOKIE, routes::*};
     paths(
         federations::list, federations::create, federations::show, federations::report,
         invitations::list, invitations::create, invitations::revoke,
-        clients::list, clients::show, clients::join, clients::change, clients::leave, clients::release,
+        clients::list, clients::show, clients::join, clients::change, clients::leave, clients::release, data::show,
         tasks::wait, tasks::show, tasks::answer, tasks::decline,
         jobs::list, jobs::create, jobs::show, jobs::act,
         models::list, models::show, models::weights, models::control,
@@ -28,7 +28,7 @@ use crate::{auth::COOKIE, routes::*};
         system::show, demo::kill,
         health::healthz, health::readyz, health::metrics, health::openapi,
     ),
-    components(schemas(dure_wire::api::JobAction)),
+    components(schemas(dure_wire::api::JobAction, dure_wire::api::Labels)),
     modifiers(&Bearers)
 )]
 struct Api;

@@ -28,6 +28,8 @@ pub struct Presence {
     pub sending: usize,
     /// What its site says of itself.
     pub facts: Map<String, Value>,
+    /// The bytes of models that were sent to it since the server was started.
+    pub bytes_down: u64,
     /// Whether its row in the store is older.
     unsaved: bool,
     /// How often it has changed its membership since a moment; see [`Presences::may_change`].
@@ -73,6 +75,13 @@ impl Presences {
         let presence = all.entry(client.clone()).or_default();
         (presence.at, presence.wall_ms, presence.unsaved) = (now, wall_ms(), true);
         change(presence);
+    }
+
+    /// Notes that so many bytes of a model were sent to a client. Its lease is not renewed: it may be a machine in between that reads.
+    pub fn sent(&self, client: &ClientName, bytes: usize) {
+        let mut all = self.lock();
+        let down = &mut all.entry(client.clone()).or_default().bytes_down;
+        *down = down.saturating_add(bytes as u64);
     }
 
     /// Looks at what is known of a client, without copying it.

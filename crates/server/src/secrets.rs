@@ -67,7 +67,7 @@ mod tests {
 
     fn secret(client: &str, byte: u8, invitation: Option<i64>) -> Secret {
         let client = ClientName::new(client).unwrap();
-        Secret { federation: "f".into(), client, sha256: Digest([byte; 32]), invitation }
+        Secret { federation: "f".into(), client, sha256: Digest([byte; 32]), invitation, site: String::new() }
     }
 
     #[test]

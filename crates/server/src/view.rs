@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dure_core::{
     digest::Digest,
     event::Outcome,
-    federation::{Asked, Federation, Member, Standing, Version, Waiting},
+    federation::{Asked, Federation, Member, Standing, Tally, Version, Waiting},
     job::{Collection, Job, Status},
     journal::Head,
     name::ClientName,
@@ -16,8 +16,8 @@ use dure_core::{
 use dure_wire::{
     Expected,
     api::{
-        AliasView, Best, ClientState, ClientView, FederationView, JobStatus, JobView, RoundView, TaskOutcome, TaskView,
-        VersionView,
+        AliasView, Best, ClientState, ClientView, FederationView, JobStatus, JobView, RoundView, TaskCounts,
+        TaskOutcome, TaskView, VersionView,
     },
 };
 
@@ -97,8 +97,16 @@ pub fn client(moment: &Moment, name: &ClientName) -> Option<ClientView> {
         task: open,
         last_seen_s: seen.map(Presence::last_seen_s),
         lease_ends_in_s: seen.filter(|_| active).map(|presence| left(presence.at + shared.lease, now)),
+        site: String::new(),
+        tasks: task_counts(member),
+        bytes_down: presence.as_ref().map(|presence| presence.bytes_down),
         facts: presence.map(|presence| presence.facts).unwrap_or_default(),
     })
+}
+
+fn task_counts(member: &Member) -> TaskCounts {
+    let Tally { asked, answered, declined, bytes: bytes_up } = member.known().tally;
+    TaskCounts { asked, answered, declined, bytes_up }
 }
 
 /// Why a client takes no tasks, or has declined one of the job that is active or was last.

@@ -253,9 +253,142 @@ pub struct ClientView {
     pub last_seen_s: Option<f64>,
     /// When its lease ends, in seconds from now.
     pub lease_ends_in_s: Option<f64>,
+    /// For whom the invitation was by which it joined.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub site: String,
+    /// What came of its training tasks, in all jobs.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub tasks: TaskCounts,
+    /// The bytes of models that were sent to it since the server was started, as they travelled; of the past nobody knows.
+    pub bytes_down: Option<u64>,
     /// What the site says of itself.
     #[schema(value_type = Object)]
     pub facts: Map<String, Value>,
+}
+
+/// What came of a client's training tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskCounts {
+    /// How many it was given.
+    pub asked: u32,
+    /// How many of its answers were taken.
+    pub answered: u32,
+    /// How many it declined.
+    pub declined: u32,
+    /// The bytes of its updates, before they were packed for the network.
+    pub bytes_up: u64,
+}
+
+/// What of a client's labels its site tells: the fact `labels`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Labels {
+    /// Of classes, how many rows each has.
+    Classes(BTreeMap<String, Rows>),
+    /// Of a number, where its values lie.
+    Number(NumberSummary),
+}
+
+/// How many rows there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Rows {
+    /// So many.
+    Exactly(u64),
+    /// Too few to be counted aloud: `"<5"`.
+    Few(String),
+}
+
+impl Rows {
+    /// How many, if they were counted aloud.
+    pub fn counted(&self) -> Option<u64> {
+        match self {
+            Self::Exactly(rows) => Some(*rows),
+            Self::Few(_) => None,
+        }
+    }
+}
+
+/// Where the values of a number lie.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NumberSummary {
+    /// Of how many rows.
+    pub rows: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The quantiles at 5, 25, 50, 75 and 95 %.
+    pub quantiles: [f64; 5],
+}
+
+/// What all clients together tell of their data. Who left or was sent away is not among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DataView {
+    /// How many clients there are.
+    pub clients: usize,
+    /// How many tell how many rows they have.
+    pub tell_rows: usize,
+    /// How many tell of their labels.
+    pub tell_labels: usize,
+    /// The rows of those who tell.
+    pub rows: u64,
+    /// How many clients have how many rows.
+    pub sizes: Vec<SizeBin>,
+    /// The labels of those who tell of classes.
+    pub classes: Option<ClassesView>,
+    /// The labels of those who tell of a number.
+    pub number: Option<NumberView>,
+}
+
+/// Clients of about the same size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SizeBin {
+    /// With at least so many rows.
+    pub from: u64,
+    /// And at most so many.
+    pub to: u64,
+    /// How many there are.
+    pub clients: usize,
+}
+
+/// Labels that are classes, of everybody who tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClassesView {
+    /// Class by class, the one with most rows first.
+    pub classes: Vec<ClassView>,
+    /// How uneven they are: the total variation distance of a client's classes from everybody's, the mean over clients weighted by
+    /// their rows. 0 if all have the same; near 1 if none has what others have. A class with too few rows to be counted counts as none.
+    pub distance: f64,
+}
+
+/// A class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClassView {
+    /// Its name.
+    pub class: String,
+    /// The rows that it has, as far as they were counted aloud.
+    pub rows: u64,
+    /// At how many clients.
+    pub clients: usize,
+    /// How many clients have too few to say.
+    pub few: usize,
+}
+
+/// Labels that are a number, of everybody who tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NumberView {
+    /// How many clients tell.
+    pub clients: usize,
+    /// Of how many rows.
+    pub rows: u64,
+    /// The mean of all their rows.
+    pub mean: f64,
+    /// How uneven they are: the standard deviation of clients' means around it, weighted by their rows.
+    pub deviation: f64,
+    /// The lowest 5 % quantile of any client.
+    pub low: f64,
+    /// The highest 95 % quantile of any client.
+    pub high: f64,
 }
 
 /// What a client is asked to do.

@@ -12,6 +12,10 @@ export type AliasView = Schemas['AliasView'];
 export type RoundView = Schemas['RoundView'];
 export type SystemView = Schemas['SystemView'];
 export type DemoAgent = Schemas['DemoAgent'];
+export type DataView = Schemas['DataView'];
+export type ClassesView = Schemas['ClassesView'];
+export type NumberView = Schemas['NumberView'];
+export type Labels = Schemas['Labels'];
 
 /** Figures by name: `mae`, `accuracy` … */
 export type Metrics = Record<string, number>;

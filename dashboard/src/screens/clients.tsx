@@ -2,19 +2,19 @@
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
-import { under } from '../api/client';
 import type { ClientState, ClientView } from '../api/types';
 import { Button, SearchField, Select } from '../components/controls';
 import { DemoPanel } from '../components/demo';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';
+import { PageButtons, usePages } from '../components/pages';
 import { Empty, Panel, Table, Top } from '../components/pieces';
 import { ClientBadge } from '../components/state';
 import { OwnWords } from '../components/words';
 import { useHere } from '../federation';
-import { count, duration, rows } from '../format';
+import { bytes, count, duration, rows } from '../format';
 import { present, STATES, total } from '../members';
-import { useResource, useSettled, useTitle } from '../use';
+import { useSettled, useTitle } from '../use';
 import { ClientDialog } from './client';
 import { Invite } from './invite';
 
@@ -56,20 +56,14 @@ export function Clients() {
 
 function Found({ first }: { first: string }) {
   const { t } = useTranslation();
-  const { name, view, snapshot } = useHere();
+  const { view, snapshot } = useHere();
   const [search, setSearch] = useState(first);
   const [state, setState] = useState<ClientState | 'all'>('all');
-  /** The last names of the pages before. */
-  const [before, setBefore] = useState<string[]>([]);
   const [chosen, setChosen] = useState<string>();
   const wanted = useSettled(search, 200);
-  const query = new URLSearchParams({ limit: String(PAGE + 1), after: before.at(-1) ?? '' });
-  if (wanted !== '') query.set('search', wanted);
-  if (state !== 'all') query.set('state', state);
   const { changes } = snapshot.story;
-  const path = `${under(name, 'clients')}?${query.toString()}`;
-  const { shown: data, error, reload } = useResource<ClientView[]>(path, `${changes.clients} ${changes.jobs}`, 2000);
-  const page = data?.slice(0, PAGE);
+  const query = { ...(wanted === '' ? {} : { search: wanted }), ...(state === 'all' ? {} : { state }) };
+  const pages = usePages(PAGE, query, `${changes.clients} ${changes.jobs}`, 2000);
   const options = (['all', ...STATES] as const).map((id) => ({ id, label: id === 'all' ? t('clients.all') : `${t(`client_state.${id}`)} (${view?.clients[id] ?? 0})` }));
   return (
     <Panel
@@ -77,42 +71,44 @@ function Found({ first }: { first: string }) {
       title={t('clients.list')}
       actions={
         <>
-          <SearchField label={t('clients.search')} value={search} onChange={(text) => (setSearch(text), setBefore([]))} />
-          <Select label={t('clients.state')} value={state} options={options} onChange={(state) => (setState(state), setBefore([]))} />
+          <SearchField label={t('clients.search')} value={search} onChange={(text) => (setSearch(text), pages.first())} />
+          <Select label={t('clients.state')} value={state} options={options} onChange={(state) => (setState(state), pages.first())} />
         </>
       }
     >
-      {page === undefined ? (
-        <NotYet error={error} />
-      ) : page.length === 0 ? (
+      {pages.page === undefined ? (
+        <NotYet error={pages.error} />
+      ) : pages.page.length === 0 ? (
         <Empty icon="search" title={t('clients.nobody')} />
       ) : (
-        <Rows clients={page} onShow={setChosen} />
+        <Rows clients={pages.page} onShow={setChosen} />
       )}
-      {(before.length > 0 || (data?.length ?? 0) > PAGE) && (
-        <div className="pages">
-          <Button isDisabled={before.length === 0} onPress={() => setBefore(before.slice(0, -1))}>
-            {t('common.previous')}
-          </Button>
-          <span className="muted">{t('common.page', { page: before.length + 1 })}</span>
-          <Button isDisabled={(data?.length ?? 0) <= PAGE} onPress={() => setBefore([...before, page?.at(-1)?.client ?? ''])}>
-            {t('common.next')}
-          </Button>
-        </div>
-      )}
-      <ClientDialog name={chosen} onClose={() => setChosen(undefined)} onChanged={reload} />
+      <PageButtons pages={pages} />
+      <ClientDialog name={chosen} onClose={() => setChosen(undefined)} onChanged={pages.reload} />
     </Panel>
   );
 }
 
 function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: string) => void }) {
   const { t, i18n } = useTranslation();
+  const sites = clients.some((client) => client.site);
+  const size = (value: number) => (value === 0 ? '–' : bytes(value, i18n.language));
   const head = (
     <>
       <th>{t('clients.client')}</th>
       <th>{t('clients.state')}</th>
       <th className="number">{t('clients.rows')}</th>
+      <th className="number" title={t('clients.rounds_hint')}>
+        {t('clients.rounds')}
+      </th>
+      <th className="number" title={t('clients.up_hint')}>
+        {t('clients.up')}
+      </th>
+      <th className="number" title={t('clients.down_hint')}>
+        {t('clients.down')}
+      </th>
       <th className="number">{t('clients.seen')}</th>
+      {sites && <th>{t('clients.site')}</th>}
       <th>{t('clients.says')}</th>
     </>
   );
@@ -120,6 +116,7 @@ function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: str
     <Table label={t('clients.list')} head={head}>
       {clients.map((client) => {
         const has = rows(client.facts);
+        const { asked, answered, bytes_up: up } = client.tasks;
         return (
           <tr key={client.client} data-client={client.client} data-state={client.state}>
             <th scope="row">
@@ -131,7 +128,11 @@ function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: str
               <ClientBadge state={client.state} />
             </td>
             <td className="number">{has === undefined ? '–' : count(has, i18n.language)}</td>
+            <td className="number">{asked === 0 ? '–' : t('clients.rounds_of', { answered, asked })}</td>
+            <td className="number">{size(up)}</td>
+            <td className="number">{size(client.bytes_down ?? 0)}</td>
             <td className="number">{client.last_seen_s == null ? '–' : t('clients.ago', { time: duration(Math.floor(client.last_seen_s) * 1000, i18n.language) })}</td>
+            {sites && <td>{client.site}</td>}
             <td className="words">{client.reason !== '' && <OwnWords words={client.reason} />}</td>
           </tr>
         );

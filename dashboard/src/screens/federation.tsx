@@ -56,6 +56,7 @@ function Followed({ name }: { name: string }) {
 const SCREENS = [
   { to: [], name: 'overview' },
   { to: ['clients'], name: 'clients' },
+  { to: ['data'], name: 'data' },
   { to: ['jobs'], name: 'jobs' },
   { to: ['models'], name: 'models' },
   { to: ['journal'], name: 'journal' },

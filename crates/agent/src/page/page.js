@@ -50,6 +50,21 @@ function clientRow(client) {
   ]);
 }
 
+// What is not told has a dash.
+function labels(told) {
+  if (told?.classes) return Object.entries(told.classes).map(([name, rows]) => `${name}: ${rows}`).join(", ");
+  if (!told?.number) return null;
+  const { mean, quantiles, rows } = told.number;
+  const figure = (value) => Number(value.toPrecision(4));
+  const shares = ["5", "25", "50", "75", "95"];
+  return `${rows} rows, mean ${figure(mean)}; ${shares.map((share, i) => `${share} %: ${figure(quantiles[i])}`).join(", ")}`;
+}
+
+function sharedRow({ client, shared, withheld }) {
+  const said = withheld ? `not told: ${withheld} · 알리지 않음` : labels(shared.labels);
+  return row([cell(client), cell(shared.rows, "number"), cell(said, "text")]);
+}
+
 function leftRow({ client, left }) {
   const digest = cell(`${left.sha256.slice(0, 16)}…`, "digest");
   digest.title = left.sha256;
@@ -74,6 +89,7 @@ function show(status) {
   byId("alarm").hidden = !status.journal_problem;
   byId("alarm").textContent = status.journal_problem ?? "";
   fill("clients", status.clients.map(clientRow), 9);
+  fill("shared", status.clients.map(sharedRow), 3);
   const left = status.clients.flatMap(({ client, left }) => left.map((one) => ({ client, left: one })));
   left.sort((a, b) => (a.left.at < b.left.at ? 1 : a.left.at > b.left.at ? -1 : 0));
   fill("left", left.slice(0, 40).map(leftRow), 6);

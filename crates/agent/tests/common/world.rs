@@ -168,6 +168,9 @@ impl World {
             task: None,
             last_seen_s: None,
             lease_ends_in_s: None,
+            site: String::new(),
+            tasks: Default::default(),
+            bytes_down: None,
             facts: Map::new(),
         };
         Json(view).into_response()

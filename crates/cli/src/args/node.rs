@@ -1,8 +1,9 @@
 //! Serving a federation and joining one.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args as Arguments;
+use dure_agent::policy::Share;
 use dure_server::config::{CONNECTIONS, MAX_PARAMETERS, PARAMETERS, PORT};
 
 use crate::words;
@@ -74,7 +75,8 @@ A policy says what the site takes part in; what it does not accept is declined w
   hours = \"20:00-06:00\"
   max_parameters = 1000000
   min_cohort = 5
-  min_rows = 5")]
+  min_rows = 5
+  share = [\"rows\", \"labels\"]")]
 pub struct Join {
     /// The invitation itself: URL#TOKEN
     #[arg(value_name = "URL#TOKEN", conflicts_with = "invitation_file")]
@@ -103,6 +105,9 @@ pub struct Join {
     /// What the site takes part in, as TOML
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// What the server is told of the data, in place of the policy's `share`: rows, labels, both or ""
+    #[arg(long, value_name = "WHAT", value_parser = share)]
+    pub share: Option<Shares>,
     /// Show what the site does on a page at this loopback address, such as 127.0.0.1:3874
     #[arg(long, value_name = "ADDR")]
     pub status: Option<SocketAddr>,
@@ -115,6 +120,18 @@ pub struct Join {
     /// Stop as well when standard input ends: whoever started it need not live to stop it
     #[arg(long)]
     pub until_stdin_ends: bool,
+}
+
+/// What is told of the data.
+pub type Shares = BTreeSet<Share>;
+
+fn share(text: &str) -> Result<Shares, String> {
+    let one = |text: &str| match text.trim() {
+        "rows" => Ok(Share::Rows),
+        "labels" => Ok(Share::Labels),
+        other => Err(format!("{other:?} cannot be shared; rows and labels can")),
+    };
+    text.split(',').filter(|text| !text.trim().is_empty()).map(one).collect()
 }
 
 /// The i-th of n parts.
@@ -142,6 +159,13 @@ fn length(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shared_is_named() {
+        assert_eq!(share(""), Ok(Shares::new()));
+        assert_eq!(share("labels,rows"), Ok(Shares::from([Share::Rows, Share::Labels])));
+        assert_eq!(share("names"), Err("\"names\" cannot be shared; rows and labels can".into()));
+    }
 
     #[test]
     fn parts_are_counted_from_one() {

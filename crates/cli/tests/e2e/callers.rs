@@ -31,6 +31,7 @@ const ROUTES: &[(&str, &str, May)] = &[
     ("post", "/v1/federations/{federation}/invitations", May::Operator),
     ("delete", "/v1/federations/{federation}/invitations/{id}", May::Operator),
     ("get", "/v1/federations/{federation}/clients", May::Operator),
+    ("get", "/v1/federations/{federation}/data", May::Operator),
     ("get", "/v1/federations/{federation}/clients/{client}", May::Itself),
     ("put", "/v1/federations/{federation}/clients/{client}", May::Invited),
     ("patch", "/v1/federations/{federation}/clients/{client}", May::Itself),

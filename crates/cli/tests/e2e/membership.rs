@@ -385,6 +385,47 @@ fn a_site_takes_part_in_what_its_policy_accepts() {
 }
 
 #[test]
+fn the_operator_sees_what_a_site_shares_and_what_its_clients_did() {
+    block_on(async {
+        let server = Serve::start();
+        let (_, people) = (server.fitbit(), server.people(3));
+        let invite = said(server.dure().args(["invite", "--note", "ward 3"]));
+        let site = |part: &str, args: &[&str]| {
+            let args = [&["--part", part], args].concat();
+            server.join(&part.replace('/', "-"), invite.trim(), &people, &args)
+        };
+        let policy = server.path("policy.toml");
+        std::fs::write(&policy, "share = []\n").unwrap();
+        let policy = ["--policy", policy.to_str().unwrap()];
+        let _default = site("1/3", &[]);
+        let _silent = site("2/3", &policy);
+        let _open = site("3/3", &[&policy[..], &["--share", "rows,labels"]].concat());
+        server.until_clients(3).await;
+        server.start_job(&["rounds=2", "refit=false"]);
+        server.until_over(1).await;
+        said(server.dure().args(["invite", "--revoke", "2"]));
+        let get = async |path: &str| server.operator.get(&format!("/v1/federations/fitbit/{path}")).await.ok();
+        let clients = get("clients").await;
+        let shared = |i: usize| ["rows", "labels"].map(|fact| !clients[i]["facts"][fact].is_null());
+        assert_eq!([shared(0), shared(1), shared(2)], [[true, false], [false, false], [true, true]], "{clients}");
+        for client in clients.as_array().unwrap() {
+            let tasks = &client["tasks"];
+            assert_eq!(
+                (&client["site"], &tasks["asked"], &tasks["answered"]),
+                (&json!("ward 3"), &json!(2), &json!(2))
+            );
+            assert!(tasks["bytes_up"].as_u64() > Some(20_000), "{client}");
+            assert!(client["bytes_down"].as_u64() > Some(20_000), "{client}");
+        }
+        let (data, rows) = (get("data").await, |i: usize| clients[i]["facts"]["rows"].as_u64().unwrap());
+        let told = ["clients", "tell_rows", "tell_labels", "rows"].map(|key| data[key].as_u64().unwrap());
+        assert_eq!(told, [3, 2, 1, rows(0) + rows(2)], "{data}");
+        let own = &clients[2]["facts"]["labels"]["number"];
+        assert_eq!((&own["rows"], &data["number"]["mean"]), (&clients[2]["facts"]["rows"], &own["mean"]));
+    });
+}
+
+#[test]
 fn an_invitation_for_one_lets_one_in() {
     block_on(async {
         let server = Serve::start();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Federation, Member, Standing, Version};
+use super::{Federation, Member, Standing, Tally, Version};
 use crate::{
     cohort::{Select, history::Answered},
     event::{Answer, Event, Record, Stop},
@@ -98,6 +98,7 @@ impl Federation {
 
     /// What an event changes in a job, and by it in clients and versions.
     fn apply_to_job(&mut self, event: &Event, record: &Record) {
+        self.count(event);
         match event {
             Event::AnswerAccepted { round, client, .. } if round.kind == Kind::Train => {
                 if let Some(member) = self.members.get_mut(client) {
@@ -130,6 +131,38 @@ impl Federation {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl Federation {
+    /// Counts what becomes of training tasks, client by client.
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::RoundOpened { round, cohort, .. } if round.kind == Kind::Train => {
+                // In an asynchronous job who is at work already goes on with the task that it has.
+                let at_work = self.job(round.job).map(|job| &job.under_way);
+                let asks = |client: &&ClientName| at_work.is_none_or(|at_work| !at_work.contains_key(*client));
+                let asked: Vec<ClientName> = cohort.iter().filter(asks).cloned().collect();
+                asked.iter().for_each(|client| self.tally(client, |tally| tally.asked += 1));
+            }
+            Event::TaskReassigned { round, client } if round.kind == Kind::Train => {
+                self.tally(client, |tally| tally.asked += 1);
+            }
+            Event::AnswerAccepted { client, answer: Answer::Update { bytes, .. }, .. } => self.tally(client, |tally| {
+                tally.answered += 1;
+                tally.bytes = tally.bytes.saturating_add(*bytes);
+            }),
+            Event::TaskDeclined { round, client, .. } if round.kind == Kind::Train => {
+                self.tally(client, |tally| tally.declined += 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn tally(&mut self, client: &ClientName, change: impl FnOnce(&mut Tally)) {
+        if let Some(member) = self.members.get_mut(client) {
+            change(&mut member.known_mut().tally);
         }
     }
 }

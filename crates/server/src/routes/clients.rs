@@ -71,7 +71,8 @@ pub async fn list(
 ) -> Result<Json<Vec<ClientView>>, Refused> {
     let driver = app.operated(&caller, &federation).await?;
     let page = query(page)?;
-    look(&app, &driver, page.at, |moment| page.of(moment)).await.map(Json)
+    let views = look(&app, &driver, page.at, |moment| page.of(moment)).await?;
+    Ok(Json(with_sites(&app, &driver, views)))
 }
 
 /// A client.
@@ -85,12 +86,14 @@ pub async fn show(
     at: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<ClientView>, Refused> {
     let name = client_name(&client)?;
+    let is_operator = caller == Caller::Operator;
     let driver = match caller {
         Caller::Operator => app.federation(&caller, &federation).await?,
         _ => app.client(&caller, &federation, &name).await?,
     };
     let view = look(&app, &driver, query(at)?.at, |moment| view::client(moment, &name)).await?;
-    found(view, &name)
+    let told = if is_operator { with_sites(&app, &driver, view.into_iter().collect()).pop() } else { view };
+    found(told, &name)
 }
 
 /// Joins, for the first time or again. The bearer is an invitation, or the client's own secret. Repeating it changes nothing.
@@ -139,11 +142,11 @@ async fn admit(app: &App, driver: &Driver, caller: &Caller, name: &ClientName, s
         Some(_) if member.is_some() => return Err(Refused::NameTaken(name.clone())),
         _ => {}
     }
-    check_invitation(app, invitation, held.as_ref())?;
+    let site = check_invitation(app, invitation, held.as_ref())?;
     if app.bearers().knows(&sha256) {
         return Err(Refused::SecretTaken);
     }
-    let secret = Secret { federation: federation.clone(), client: name.clone(), sha256, invitation };
+    let secret = Secret { federation: federation.clone(), client: name.clone(), sha256, invitation, site };
     driver.shared.stored(app.store.put_secret(&secret).await, 0)?;
     app.bearers_mut().secrets.insert(secret);
     Ok(())
@@ -156,8 +159,8 @@ fn digest_of(secret: &str) -> Result<Digest, Refused> {
     plain.then(|| Digest::of(secret.as_bytes())).ok_or_else(refused)
 }
 
-/// Whether an invitation lets one more in, who takes the place of the secret that `held` the name.
-fn check_invitation(app: &App, id: Option<i64>, held: Option<&Secret>) -> Result<(), Refused> {
+/// Whether an invitation lets one more in, who takes the place of the secret that `held` the name; for whom it is.
+fn check_invitation(app: &App, id: Option<i64>, held: Option<&Secret>) -> Result<String, Refused> {
     let bearers = app.bearers();
     let id = id.ok_or(Refused::Unauthenticated)?;
     let invitation = bearers.check_time(id)?;
@@ -166,7 +169,7 @@ fn check_invitation(app: &App, id: Option<i64>, held: Option<&Secret>) -> Result
     if invitation.uses.is_some_and(|uses| others >= uses) {
         return Err(Refused::Forbidden("the invitation was used up; ask the operator for a new one"));
     }
-    Ok(())
+    Ok(invitation.note.clone())
 }
 
 fn check_facts(facts: &Map<String, Value>) -> Result<(), Refused> {
@@ -258,4 +261,14 @@ fn found(view: Option<ClientView>, name: &ClientName) -> Result<Json<ClientView>
 
 fn shown(driver: &Driver, name: &ClientName) -> Result<Json<ClientView>, Refused> {
     found(driver.shared.look(|moment| view::client(moment, name)), name)
+}
+
+/// Says of clients for whom their invitations were: to the operator, whose notes these are, and to nobody else.
+fn with_sites(app: &App, driver: &Driver, mut views: Vec<ClientView>) -> Vec<ClientView> {
+    let bearers = app.bearers();
+    for view in &mut views {
+        let secret = bearers.secrets.of(&driver.shared.name, &view.client);
+        view.site = secret.map(|secret| secret.site.clone()).unwrap_or_default();
+    }
+    views
 }

@@ -15,6 +15,7 @@ use crate::{app::App, driver::Driver, page, problem::Refused, view::Moment};
 
 pub mod aliases;
 pub mod clients;
+pub mod data;
 pub mod demo;
 pub mod events;
 pub mod federations;
@@ -40,6 +41,7 @@ pub fn router(app: App) -> Router {
         .route("/invitations/{id}", axum::routing::delete(invitations::revoke))
         .route("/clients", get(clients::list))
         .route("/clients/{client}", get(clients::show).put(clients::join).patch(clients::change).delete(clients::leave))
+        .route("/data", get(data::show))
         .route("/clients/{client}/release", post(clients::release))
         .route("/clients/{client}/task", get(tasks::wait))
         .route("/tasks/{task}", get(tasks::show))

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use dure_core::{digest::Digest, federation::Federation};
+use dure_core::{digest::Digest, federation::Federation, name::ClientName};
 use dure_wire::api::{Problem, VersionView};
 use futures_util::stream;
 use serde::Deserialize;
@@ -111,6 +111,7 @@ pub async fn weights(
 ) -> Result<Response, Refused> {
     let driver = members_only(&app, &caller, &federation).await?;
     let sha256 = find(&driver.shared.read(), &version)?.sha256;
+    let reader = Reader::of(app, driver, caller);
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // Two representations have two tags.
     let (plain, packed) = (format!("\"{sha256}\""), format!("\"{sha256}-zstd\""));
@@ -118,8 +119,8 @@ pub async fn weights(
     if let Some(tag) = [&plain, &packed].into_iter().find(|tag| names(known, tag)) {
         return Ok(tagged(StatusCode::NOT_MODIFIED, tag, Body::empty(), &[]));
     }
-    let length = app.store.blobs().model_len(sha256).await;
-    if app.read_only && length.is_err() {
+    let length = reader.app.store.blobs().model_len(sha256).await;
+    if reader.app.read_only && length.is_err() {
         return Err(Refused::NotFound("file of this version: a simulation keeps its last model alone".into()));
     }
     let length = length?;
@@ -131,19 +132,19 @@ pub async fn weights(
             (header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1)),
             (header::CONTENT_LENGTH, (range.end - range.start).to_string()),
         ];
-        return Ok(tagged(StatusCode::PARTIAL_CONTENT, &plain, pieces(app, federation, file, range), &more));
+        return Ok(tagged(StatusCode::PARTIAL_CONTENT, &plain, pieces(reader, file, range), &more));
     }
     let takes_zstd = text(header::ACCEPT_ENCODING).is_some_and(accepts_zstd);
-    let frame = if takes_zstd { app.frames.of(&app.store, sha256).await? } else { None };
+    let frame = if takes_zstd { reader.app.frames.of(&reader.app.store, sha256).await? } else { None };
     Ok(match frame {
         Some(frame) => {
             let length = frame.len() as u64;
             let more = [(header::CONTENT_ENCODING, "zstd".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
-            tagged(StatusCode::OK, &packed, pieces(app, federation, Source::Frame(frame), 0..length), &more)
+            tagged(StatusCode::OK, &packed, pieces(reader, Source::Frame(frame), 0..length), &more)
         }
         None => {
             let more = [(header::CONTENT_LENGTH, length.to_string())];
-            tagged(StatusCode::OK, &plain, pieces(app, federation, file, 0..length), &more)
+            tagged(StatusCode::OK, &plain, pieces(reader, file, 0..length), &more)
         }
     })
 }
@@ -167,6 +168,7 @@ pub async fn control(
     };
     let file = app.store.blobs().state(&federation, sha256).await?;
     let length = [(header::CONTENT_LENGTH, file.len().to_string())];
+    Reader::of(app, driver, caller).sent(file.len());
     Ok(tagged(StatusCode::OK, &format!("\"{sha256}\""), Body::from(file), &length))
 }
 
@@ -210,17 +212,42 @@ impl Source {
     }
 }
 
+/// Who is sent a model.
+struct Reader {
+    app: App,
+    driver: Driver,
+    client: Option<ClientName>,
+}
+
+impl Reader {
+    fn of(app: App, driver: Driver, caller: Caller) -> Self {
+        let client = match caller {
+            Caller::Client { client, .. } => Some(client),
+            Caller::Operator | Caller::Invited { .. } => None,
+        };
+        Self { app, driver, client }
+    }
+
+    /// Counts bytes that were sent.
+    fn sent(&self, bytes: usize) {
+        self.app.metrics.sent(&self.driver.shared.name, bytes);
+        if let Some(client) = &self.client {
+            self.driver.shared.presences.sent(client, bytes);
+        }
+    }
+}
+
 /// Some bytes of a source, a piece at a time as they are sent: who reads slowly, or not at all, holds one piece.
-fn pieces(app: App, federation: String, source: Source, range: Range<u64>) -> Body {
-    let sending = (app, federation, source);
+fn pieces(reader: Reader, source: Source, range: Range<u64>) -> Body {
+    let sending = (reader, source);
     Body::from_stream(stream::try_unfold((sending, range), |(sending, left)| async move {
         if left.is_empty() {
             return Ok::<_, StoreError>(None);
         }
-        let (app, federation, source) = &sending;
+        let (reader, source) = &sending;
         let end = left.end.min(left.start.saturating_add(PIECE));
-        let piece = source.piece(app, left.start..end).await?;
-        app.metrics.sent(federation, piece.len());
+        let piece = source.piece(&reader.app, left.start..end).await?;
+        reader.sent(piece.len());
         Ok(Some((piece, (sending, end..left.end))))
     }))
 }

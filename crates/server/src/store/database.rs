@@ -44,6 +44,8 @@ pub struct Secret {
     pub sha256: Digest,
     /// The invitation by which it joined, which may be gone.
     pub invitation: Option<i64>,
+    /// For whom that invitation was.
+    pub site: String,
 }
 
 /// An invitation.

@@ -7,7 +7,7 @@ use super::{Sqlite, row};
 use crate::store::{Invitation, Members, Secret, StoreError};
 
 /// A row of `secrets`.
-type SecretRow = (String, String, Vec<u8>, Option<i64>);
+type SecretRow = (String, String, Vec<u8>, Option<i64>, String);
 
 /// A row of `invitations`.
 type InvitationRow = (i64, String, Vec<u8>, Option<u32>, Option<i64>, String);
@@ -17,7 +17,7 @@ impl Members for Sqlite {
     async fn secrets(&self) -> Result<Vec<Secret>, StoreError> {
         let rows: Vec<SecretRow> = sqlx::query_as(
             "-- secrets
-            SELECT federation, client, secret_sha256, invitation FROM secrets ORDER BY federation, client",
+            SELECT federation, client, secret_sha256, invitation, site FROM secrets ORDER BY federation, client",
         )
         .fetch_all(self.readers())
         .await
@@ -29,14 +29,15 @@ impl Members for Sqlite {
         let mut writing = self.begin("put_secret").await?;
         let put = sqlx::query(
             "-- put_secret
-            INSERT INTO secrets (federation, client, secret_sha256, invitation) VALUES (?, ?, ?, ?)
-            ON CONFLICT (federation, client)
-            DO UPDATE SET secret_sha256 = excluded.secret_sha256, invitation = excluded.invitation",
+            INSERT INTO secrets (federation, client, secret_sha256, invitation, site) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (federation, client) DO UPDATE
+            SET secret_sha256 = excluded.secret_sha256, invitation = excluded.invitation, site = excluded.site",
         )
         .bind(&secret.federation)
         .bind(secret.client.as_str())
         .bind(&secret.sha256.0[..])
         .bind(secret.invitation)
+        .bind(&secret.site)
         .execute(&mut *writing)
         .await;
         match put {
@@ -110,10 +111,10 @@ fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())
 }
 
-fn secret((federation, client, sha256, invitation): SecretRow) -> Result<Secret, StoreError> {
+fn secret((federation, client, sha256, invitation, site): SecretRow) -> Result<Secret, StoreError> {
     let sha256 = row::digest("secrets", format!("{federation}/{client}"), &sha256)?;
     let client = row::client("secrets", &federation, client)?;
-    Ok(Secret { federation, client, sha256, invitation })
+    Ok(Secret { federation, client, sha256, invitation, site })
 }
 
 fn invitation((id, federation, sha256, uses, expires_wall_ms, note): InvitationRow) -> Result<Invitation, StoreError> {
@@ -133,7 +134,8 @@ mod tests {
     }
 
     fn secret(client: &str, byte: u8, invitation: Option<i64>) -> Secret {
-        Secret { federation: "f".into(), client: name(client), sha256: Digest([byte; 32]), invitation }
+        let site = format!("{client}'s 병동");
+        Secret { federation: "f".into(), client: name(client), sha256: Digest([byte; 32]), invitation, site }
     }
 
     fn invitation(byte: u8, uses: Option<u32>) -> Invitation {

@@ -26,7 +26,10 @@ mod seen;
 mod settings;
 
 /// The migrations, oldest first. One that was released is never changed: its checksum is in every database.
-const MIGRATIONS: [(&str, &str); 1] = [("first", include_str!("../../../migrations/0001_first.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("first", include_str!("../../../migrations/0001_first.sql")),
+    ("site", include_str!("../../../migrations/0002_site.sql")),
+];
 
 /// How many may read at once.
 const READERS: u32 = 4;
@@ -228,10 +231,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_newer_or_another_schema_is_refused() {
-        let newer =
-            "INSERT INTO _sqlx_migrations SELECT 7, 'later', installed_on, 1, checksum, 0 FROM _sqlx_migrations";
+        let newer = "INSERT INTO _sqlx_migrations SELECT 7, 'later', installed_on, 1, checksum, 0 FROM _sqlx_migrations LIMIT 1";
         let error = refused_after(newer).await;
-        let ending = "/dure.db: its schema is 7, this version knows 1 to 1; use a newer dure";
+        let ending = "/dure.db: its schema is 7, this version knows 1 to 2; use a newer dure";
         assert!(error.to_string().ends_with(ending), "{error}");
         let error = refused_after("UPDATE _sqlx_migrations SET checksum = x'00'").await;
         assert!(matches!(error, StoreError::Schema { .. }), "{error}");
