@@ -1,17 +1,27 @@
 // Numbers, bytes and lengths of time as people read them, in their language.
 
+const formatters = new Map<string, Intl.NumberFormat>();
+
+/** A formatter is dear to make and cheap to use, and a table has a thousand figures. */
+function formatter(locale: string, options: Intl.NumberFormatOptions = {}): Intl.NumberFormat {
+  const key = locale + JSON.stringify(options);
+  const known = formatters.get(key) ?? new Intl.NumberFormat(locale, options);
+  formatters.set(key, known);
+  return known;
+}
+
 /** Bytes, in powers of 1000. */
 export function bytes(count: number, locale: string): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
   const power = Math.min(Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)), units.length - 1);
   const value = count / 1000 ** power;
   const options = { style: 'unit', unit: units[power] ?? 'byte', unitDisplay: 'short', maximumFractionDigits: value < 10 && power > 0 ? 1 : 0 } as const;
-  return new Intl.NumberFormat(locale, options).format(value);
+  return formatter(locale, options).format(value);
 }
 
 /** A count, with its thousands set apart. */
 export function count(value: number, locale: string): string {
-  return new Intl.NumberFormat(locale).format(value);
+  return formatter(locale).format(value);
 }
 
 /** A figure of a model: four digits that mean something, and not more than a table has room for. */
@@ -19,18 +29,18 @@ export function figure(value: number | undefined, locale: string): string {
   if (value === undefined || !Number.isFinite(value)) return '–';
   const large = Math.abs(value) >= 1000;
   const options = large ? { maximumFractionDigits: 1 } : { minimumSignificantDigits: 4, maximumSignificantDigits: 4 };
-  return new Intl.NumberFormat(locale, options).format(value);
+  return formatter(locale, options).format(value);
 }
 
 /** A part of a whole, in per cent. */
 export function share(value: number, locale: string): string {
-  return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: Math.abs(value) < 0.1 ? 1 : 0 }).format(value);
+  return formatter(locale, { style: 'percent', maximumFractionDigits: Math.abs(value) < 0.1 ? 1 : 0 }).format(value);
 }
 
 /** A length of time, in its two largest units: `1 h 12 min`, `3.4 s`, `12 ms`. */
 export function duration(ms: number, locale: string): string {
   const unit = (value: number, unit: string, digits = 0) =>
-    new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'narrow', maximumFractionDigits: digits }).format(value);
+    formatter(locale, { style: 'unit', unit, unitDisplay: 'narrow', maximumFractionDigits: digits }).format(value);
   const seconds = ms / 1000;
   if (ms < 1000) return unit(Math.round(Math.max(0, ms)), 'millisecond');
   if (seconds < 10) return unit(seconds, 'second', 1);

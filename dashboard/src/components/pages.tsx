@@ -1,5 +1,5 @@
 // The clients of a federation, a page at a time: the server has them in the order of their names.
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { under } from '../api/client';
 import type { ClientView } from '../api/types';
@@ -27,7 +27,7 @@ export function usePages(size: number, query: Record<string, string>, version: u
   // One more than is shown: whether there is a next page.
   const search = new URLSearchParams({ ...query, limit: String(size + 1), after: before.at(-1) ?? '' });
   const { shown, error, reload } = useResource<ClientView[]>(`${under(name, 'clients')}?${search.toString()}`, version, everyMs);
-  const page = shown?.slice(0, size);
+  const page = useMemo(() => shown?.slice(0, size), [shown, size]);
   const last = page?.at(-1)?.client;
   const more = (shown?.length ?? 0) > size && last !== undefined;
   return {

@@ -1,5 +1,5 @@
 // The clients: how each stands, what it says, and who may join. A page of them at a time, however many there are.
-import { useState } from 'react';
+import { memo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import type { ClientState, ClientView } from '../api/types';
@@ -89,10 +89,9 @@ function Found({ first }: { first: string }) {
   );
 }
 
-function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: string) => void }) {
-  const { t, i18n } = useTranslation();
+const Rows = memo(function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: string) => void }) {
+  const { t } = useTranslation();
   const sites = clients.some((client) => client.site);
-  const size = (value: number) => (value === 0 ? '–' : bytes(value, i18n.language));
   const head = (
     <>
       <th>{t('clients.client')}</th>
@@ -114,29 +113,54 @@ function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: str
   );
   return (
     <Table label={t('clients.list')} head={head}>
-      {clients.map((client) => {
-        const has = rows(client.facts);
-        const { asked, answered, bytes_up: up } = client.tasks;
-        return (
-          <tr key={client.client} data-client={client.client} data-state={client.state}>
-            <th scope="row">
-              <Button look="quiet" className="link" onPress={() => onShow(client.client)}>
-                {client.client}
-              </Button>
-            </th>
-            <td>
-              <ClientBadge state={client.state} />
-            </td>
-            <td className="number">{has === undefined ? '–' : count(has, i18n.language)}</td>
-            <td className="number">{asked === 0 ? '–' : t('clients.rounds_of', { answered, asked })}</td>
-            <td className="number">{size(up)}</td>
-            <td className="number">{size(client.bytes_down ?? 0)}</td>
-            <td className="number">{client.last_seen_s == null ? '–' : t('clients.ago', { time: duration(Math.floor(client.last_seen_s) * 1000, i18n.language) })}</td>
-            {sites && <td>{client.site}</td>}
-            <td className="words">{client.reason !== '' && <OwnWords words={client.reason} />}</td>
-          </tr>
-        );
-      })}
+      {clients.map((client) => (
+        <Row key={client.client} client={client} sites={sites} onShow={onShow} />
+      ))}
     </Table>
   );
+});
+
+interface RowProps {
+  client: ClientView;
+  /** Whether there is a column for sites. */
+  sites: boolean;
+  onShow: (client: string) => void;
+}
+
+/** A client in a row. Events come all the time; only rows that say something else are made again. */
+const Row = memo(function Row({ client, sites, onShow }: RowProps) {
+  const { t, i18n } = useTranslation();
+  const has = rows(client.facts);
+  const { asked, answered, bytes_up: up } = client.tasks;
+  const size = (value: number) => (value === 0 ? '–' : bytes(value, i18n.language));
+  const seen = seenS(client);
+  return (
+    <tr data-client={client.client} data-state={client.state}>
+      <th scope="row">
+        <button type="button" className="button quiet link" onClick={() => onShow(client.client)}>
+          {client.client}
+        </button>
+      </th>
+      <td>
+        <ClientBadge state={client.state} />
+      </td>
+      <td className="number">{has === undefined ? '–' : count(has, i18n.language)}</td>
+      <td className="number">{asked === 0 ? '–' : t('clients.rounds_of', { answered, asked })}</td>
+      <td className="number">{size(up)}</td>
+      <td className="number">{size(client.bytes_down ?? 0)}</td>
+      <td className="number">{seen === undefined ? '–' : t('clients.ago', { time: duration(seen * 1000, i18n.language) })}</td>
+      {sites && <td>{client.site}</td>}
+      <td className="words">{client.reason !== '' && <OwnWords words={client.reason} />}</td>
+    </tr>
+  );
+}, isSaidAlready);
+
+/** How long ago it was heard of, in whole seconds. */
+function seenS({ last_seen_s: seen }: ClientView): number | undefined {
+  return seen == null ? undefined : Math.floor(seen);
+}
+
+function isSaidAlready(before: RowProps, now: RowProps): boolean {
+  const said = (client: ClientView) => JSON.stringify([client.client, client.state, client.reason, client.site, client.tasks, client.bytes_down, client.facts['rows'], seenS(client)]);
+  return before.sites === now.sites && before.onShow === now.onShow && said(before.client) === said(now.client);
 }
