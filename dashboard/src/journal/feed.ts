@@ -30,6 +30,8 @@ export const KEPT_ENTRIES = 20_000;
 const LEAST_PAST = 100;
 /** How long events are gathered before they are shown, in milliseconds. */
 const GATHER_MS = 50;
+/** How many events are read, or folded, at a time; then the page may do something else. */
+const AT_ONCE = 500;
 /** A server says something every 15 seconds, if only that it is there. */
 const SILENCE_MS = 40_000;
 const RETRIES_MS = [250, 500, 1000, 2000, 4000];
@@ -114,8 +116,12 @@ export class Feed {
       for await (const piece of texts(response.body)) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), SILENCE_MS);
-        const entries = parser.push(piece).map((message) => parseLine(message.data));
-        if (!this.take(entries)) return { state: 'over', why: 'other-journal' };
+        const messages = parser.push(piece);
+        for (let i = 0; i < messages.length; i += AT_ONCE) {
+          if (i > 0) await pause(0, signal);
+          const entries = messages.slice(i, i + AT_ONCE).map((message) => parseLine(message.data));
+          if (!this.take(entries)) return { state: 'over', why: 'other-journal' };
+        }
       }
       return undefined;
     } finally {
@@ -136,9 +142,9 @@ export class Feed {
   }
 
   private show(): void {
-    this.gathering = undefined;
-    const fresh = this.pending;
-    this.pending = [];
+    const fresh = this.pending.splice(0, AT_ONCE);
+    // A long journal comes faster than it is read: whoever presses something meanwhile is heard in between.
+    this.gathering = this.pending.length > 0 ? setTimeout(() => this.show(), 0) : undefined;
     const story = fold(this.snapshot.story, fresh);
     this.history.note(story);
     this.tell({ story, entries: [...this.snapshot.entries, ...fresh].slice(-KEPT_ENTRIES) });
