@@ -11,6 +11,7 @@ use crate::{
     fail::Fail,
     page,
     process::{self, PrivateFile},
+    recipe::served::BuiltIn,
 };
 
 /// Serves until it is told to stop.
@@ -43,6 +44,7 @@ fn config(args: &Serve) -> Config {
         max_connections: connections(args.max_connections as usize, process::open_files()),
         page: page::built(),
         reports: None,
+        recipes: &BuiltIn,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     metrics::Metrics,
     page::Page,
     problem::Refused,
+    recipes::Recipes,
     store::{Store, StoreError},
 };
 
@@ -46,6 +47,8 @@ pub struct Inner {
     pub tls: bool,
     /// The dashboard.
     pub page: Page,
+    /// What jobs can be made from.
+    pub recipes: &'static dyn Recipes,
     /// Whether nothing can be changed.
     pub read_only: bool,
     /// By federation, what its simulation came to.
@@ -85,6 +88,7 @@ impl App {
             page: config.page,
             read_only: config.reports.is_some(),
             reports: config.reports.clone().unwrap_or_default(),
+            recipes: config.recipes,
             lease: config.lease,
             drivers: RwLock::default(),
             writers: Mutex::default(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::page::Page;
+use crate::{page::Page, recipes::Recipes};
 
 /// What a server is told when it starts.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub page: Page,
     /// By federation, what its simulation came to (`result.json`), if the server only shows what was. It then changes nothing.
     pub reports: Option<BTreeMap<String, String>>,
+    /// What jobs can be made from.
+    pub recipes: &'static dyn Recipes,
 }
 
 /// A certificate chain and its key, as PEM.

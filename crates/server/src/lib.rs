@@ -27,6 +27,7 @@ mod frames;
 mod metrics;
 mod openapi;
 pub mod page;
+pub mod recipes;
 mod routes;
 
 mod door;

@@ -188,5 +188,6 @@ fn config() -> Config {
         max_connections: CONNECTIONS,
         page: &dure_server::page::NONE,
         reports: None,
+        recipes: &dure_server::recipes::NoRecipes,
     }
 }

@@ -472,6 +472,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The recipes that the server knows. */
+        get: operations["list_recipes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recipes/{recipe}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A recipe, what can be set of its plan, and what it says of that. */
+        get: operations["show_recipe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recipes/{recipe}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The plan of a recipe with some settings, from which a job can be created. Nothing is changed by it. */
+        post: operations["plan_recipe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/session": {
         parameters: {
             query?: never;
@@ -778,6 +829,8 @@ export interface components {
         Problem: {
             /** @description This one's cause, and what to do about it. */
             detail: string;
+            /** @description The setting of a recipe that is refused, if it is one. */
+            setting?: string | null;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -787,6 +840,33 @@ export interface components {
             title: string;
             /** @description Which kind of problem: a path below `/problems/`. */
             type: string;
+        };
+        /** @description A recipe with its settings: the keys of its plan. */
+        RecipeDetails: {
+            /** @description Which. */
+            recipe: components["schemas"]["RecipeView"];
+            /** @description What can be set, as a JSON Schema. */
+            settings: Record<string, never>;
+            /** @description What the recipe says of it. */
+            values: Record<string, never>;
+        };
+        /**
+         * @description What a model says.
+         * @enum {string}
+         */
+        RecipeTask: "regression" | "classification";
+        /** @description A recipe that the server knows. */
+        RecipeView: {
+            /** @description The data set's name. */
+            data: string;
+            /** @description Its name. */
+            name: string;
+            /** @description What rows mean; jobs of a federation are held to its own. */
+            schema: Record<string, never>;
+            /** @description What its model says. */
+            task: components["schemas"]["RecipeTask"];
+            /** @description One line on what it does. */
+            title: string;
         };
         /** @description A round that collects answers. */
         RoundView: {
@@ -821,6 +901,11 @@ export interface components {
         SessionSpec: {
             /** @description The operator's token. */
             token: string;
+        };
+        /** @description What is set otherwise than a recipe says. */
+        SettingsSpec: {
+            /** @description Values by key, as a command line would set them: `{"rounds": 50, "training.epochs": 3}`. */
+            settings?: Record<string, never>;
         };
         /** @description A server, as its operator sees it. */
         SystemView: {
@@ -1971,6 +2056,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskOutcome"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_recipes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeView"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_recipe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recipe: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeDetails"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_recipe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recipe: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsSpec"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
             "4XX": {
