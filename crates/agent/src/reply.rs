@@ -86,7 +86,7 @@ fn too_large<T>(call: &Call<T>, status: StatusCode) -> CallError {
         return CallError::away(format!("{status}: {detail}"));
     }
     let (kind, title) = (format!("{PROBLEMS}too-large"), "Answer too large".into());
-    CallError::Refused(Problem { kind, title, status: status.as_u16(), detail })
+    CallError::Refused(Problem { kind, title, status: status.as_u16(), detail, setting: None })
 }
 
 /// What an answer says that is none. Only a problem of the server's own is final, and a body that is too large on any way.
@@ -114,6 +114,7 @@ fn problem(reply: &Reply) -> Problem {
         title: reply.status.canonical_reason().unwrap_or_default().into(),
         status,
         detail: excerpt(String::from_utf8_lossy(&reply.body), 200),
+        setting: None,
     })
 }
 

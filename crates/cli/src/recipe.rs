@@ -1,5 +1,7 @@
 //! `dure recipe`
 
+pub mod served;
+
 use dure_core::model::Role;
 use dure_learn::{network::build::Line, own::Own, recipe::Recipe, work::Work};
 
@@ -30,13 +32,11 @@ fn show(args: &RecipeArgs) -> Result<String, Fail> {
 }
 
 fn plan(args: &RecipeArgs) -> Result<String, Fail> {
-    let found = source::recipe(args)?;
-    Ok(serde_json::to_string_pretty(&found.recipe.plan(&found.origin)?)? + "\n")
+    Ok(serde_json::to_string_pretty(&source::planned(args)?.1)? + "\n")
 }
 
 fn check(args: &RecipeArgs) -> Result<String, Fail> {
-    let found = source::recipe(args)?;
-    let plan = found.recipe.plan(&found.origin)?;
+    let (found, plan) = source::planned(args)?;
     let (origin, rounds, strategy, parameters) =
         (found.origin, plan.rounds, &plan.strategy.name, plan.layout.parameters());
     let update = bytes((parameters * plan.codec.width() * plan.groups().len()) as u64);

@@ -15,6 +15,7 @@ use crate::{
     fail::Fail,
     page,
     process::{self, PrivateFile, Read},
+    recipe::served::BuiltIn,
 };
 
 /// Serves until it is told to stop.
@@ -53,6 +54,7 @@ fn config(args: &Serve) -> Config {
         page: page::built(),
         reports: None,
         demo: None,
+        recipes: &BuiltIn,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use dure_core::plan::Plan;
 use dure_learn::{
     data::{self, DataSet, Source, table},
     recipe::Recipe,
@@ -54,6 +55,13 @@ pub fn recipe(args: &RecipeArgs) -> Result<Found, Fail> {
     }
     let overrides = [&recipe.smoke[..], &args.overrides].concat();
     Ok(Found { recipe: Recipe::parse(&origin, &text, &overrides)?, origin })
+}
+
+/// The same with its plan: what a job is made from, whoever makes it.
+pub fn planned(args: &RecipeArgs) -> Result<(Found, Plan), Fail> {
+    let found = recipe(args)?;
+    let plan = found.recipe.plan(&found.origin)?;
+    Ok((found, plan))
 }
 
 /// A recipe's text by its name or file.

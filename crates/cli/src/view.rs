@@ -17,6 +17,7 @@ use dure_core::{
 use dure_server::{
     Config, Server,
     config::{CONNECTIONS, PARAMETERS},
+    recipes::NoRecipes,
     store::Store,
 };
 use serde_json::value::RawValue;
@@ -62,6 +63,7 @@ fn config(args: &View, data_dir: PathBuf, reports: BTreeMap<String, String>) -> 
         max_parameters: PARAMETERS,
         max_connections: CONNECTIONS,
         page: page::built(),
+        recipes: &NoRecipes,
         reports: Some(reports),
         demo: None,
     }

@@ -2,10 +2,11 @@
 //!
 //! The plain codecs: little-endian `f32`, and `bf16` rounded to nearest, ties to even.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the values of an update travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Codec {
     /// 4 bytes a value, exact.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Display};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -65,7 +66,7 @@ pub enum TrainingRows {
 }
 
 /// When a job ends before its last round, and when it gives up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopRules {
     /// The validation metric that `target` and `patience` look at; `mae` or `macro_f1` if absent.
@@ -74,10 +75,13 @@ pub struct StopRules {
     /// Stop as soon as the metric is at least this good.
     pub target: Option<f64>,
     /// Stop after so many evaluations without a new best.
+    #[schemars(range(min = 1))]
     pub patience: Option<u32>,
     /// Stop after so many seconds of federation time.
+    #[schemars(range(min = 0.001, max = 1e12))]
     pub time_limit_s: Option<f64>,
     /// Give up after so many abandoned rounds in a row.
+    #[schemars(range(min = 1))]
     pub abandoned: u32,
 }
 
@@ -127,6 +131,14 @@ impl PlanError {
     /// A value outside what its key allows, or the beginning of one.
     pub fn value(key: &'static str, value: impl Display, allowed: impl Into<String>) -> Self {
         Self::Value { key, value: excerpt(value, NAME), allowed: allowed.into() }
+    }
+
+    /// The key that it is about; of two the first.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Value { key, .. } => Some(key),
+            Self::Contradiction { first, .. } => first.trim_start_matches("no ").split(' ').next(),
+        }
     }
 }
 

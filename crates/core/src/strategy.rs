@@ -1,7 +1,11 @@
 //! The named strategies. A strategy is a choice of values: how updates are combined, and how the server steps.
 
 mod key;
+mod schema;
 
+use std::ops::RangeBounds as _;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,13 +28,15 @@ use Key::{
 };
 
 /// What a plan says of its strategy: a name, and whichever of the keys its row of [`NAMES`] takes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table such as { name = \"fedavg\" }")]
+#[schemars(transform = schema::by_name)]
 pub struct StrategySpec {
     /// One of [`NAMES`].
     pub name: String,
     /// The server's learning rate.
     #[serde(deserialize_with = "crate::event::single")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f32,
     /// How many of a round's clients may lie.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -372,7 +378,7 @@ impl StrategySpec {
     }
 
     fn check(&self, named: &Named, key: Key) -> Result<(), PlanError> {
-        let Bounds { key: name, default, allowed, allows } = key.bounds();
+        let Bounds { key: name, default, allowed, range } = key.bounds();
         let takes = named.keys.contains(&key);
         match self.given(key) {
             Some(value) if !takes => {
@@ -387,7 +393,7 @@ impl StrategySpec {
                     ),
                 ))
             }
-            Some(value) if !allows(value) => Err(PlanError::value(name, value, allowed)),
+            Some(value) if !range.contains(&value) => Err(PlanError::value(name, value, allowed)),
             None if takes && default.is_none() => {
                 Err(PlanError::value(name, "nothing", format!("it has to be given, {allowed}")))
             }

@@ -32,8 +32,8 @@ const FORBIDDEN: &[&str] = &[
     "unsafe",
 ];
 
-/// All that the centre is built on: serialisation, hashing, numbers, errors.
-const DEPENDENCIES: &[&str] = &["libm", "rand", "serde", "serde_json", "sha2", "thiserror"];
+/// All that the centre is built on: serialisation and its description, hashing, numbers, errors.
+const DEPENDENCIES: &[&str] = &["libm", "rand", "schemars", "serde", "serde_json", "sha2", "thiserror"];
 
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {

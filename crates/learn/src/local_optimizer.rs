@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use dure_core::plan::PlanError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a client steps.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "name",
     rename_all = "snake_case",
@@ -17,28 +18,34 @@ pub enum LocalOptimizer {
     /// Gradient descent, with momentum if there is some. As PyTorch does it.
     Sgd {
         /// The step's length per unit of gradient.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         learning_rate: f32,
         /// The share of the last step's direction that is kept.
         #[serde(default, skip_serializing_if = "is_zero")]
+        #[schemars(range(min = 0), extend("exclusiveMaximum" = 1, "default" = 0))]
         momentum: f32,
         /// Looks a step ahead. Nesterov 1983.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         nesterov: bool,
         /// Pulls parameters towards zero: this times a parameter is added to its gradient.
         #[serde(default, skip_serializing_if = "is_zero")]
+        #[schemars(extend("default" = 0))]
         weight_decay: f32,
     },
     /// Kingma and Ba 2015, Algorithm 1 <https://arxiv.org/abs/1412.6980>, with β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
     Adam {
         /// The step's length.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         learning_rate: f32,
         /// This times a parameter is added to its gradient.
         #[serde(default, skip_serializing_if = "is_zero")]
+        #[schemars(extend("default" = 0))]
         weight_decay: f32,
     },
     /// Adam with decay beside the gradient. Loshchilov and Hutter 2019, Algorithm 2 <https://arxiv.org/abs/1711.05101>.
     Adamw {
         /// The step's length.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         learning_rate: f32,
         /// The share of a parameter, times the learning rate, that a step takes away.
         weight_decay: f32,
@@ -50,7 +57,7 @@ fn is_zero(value: &f32) -> bool {
 }
 
 /// How the learning rate changes from round to round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "name",
     rename_all = "snake_case",
@@ -58,20 +65,23 @@ fn is_zero(value: &f32) -> bool {
     expecting = "a table such as { name = \"constant\" }"
 )]
 pub enum Schedule {
-    /// It stays. (Braces, so that a key it does not have is refused.)
+    /// It stays.
     #[default]
     Constant,
     /// It is multiplied by `factor` after every so many rounds.
     Step {
         /// Rounds.
+        #[schemars(range(min = 1))]
         every: u32,
         /// What it is multiplied by.
+        #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
         factor: f32,
     },
     /// It falls along half a cosine towards `least` of it in the last round. Loshchilov and Hutter 2017.
     Cosine {
         /// The share that is left.
         #[serde(default)]
+        #[schemars(range(min = 0, max = 1))]
         least: f32,
     },
 }

@@ -1,19 +1,22 @@
 //! Losses: the mean over a batch, and its derivative by what the model says.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::network::activation::sigmoid;
 
 /// What training makes small.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields, expecting = "a table such as { name = \"mse\" }")]
 pub enum Loss {
     /// Half the square up to `delta`, straight beyond. Huber 1964.
     Huber {
         /// Where the parabola ends, in units of the scaled target.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         delta: f32,
     },
-    /// The squared error. (Braces, so that a key it does not have is refused.)
+    // Braces, so that a key it does not have is refused.
+    /// The squared error.
     Mse {},
     /// −ln of the softmax's probability of the class.
     CrossEntropy {

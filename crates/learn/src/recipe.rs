@@ -1,5 +1,6 @@
 //! The file a person writes: `[plan]` and `[schema]` travel to the sites, `[site]` never leaves one.
 
+pub mod settings;
 mod site;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use dure_core::{
     strategy::StrategySpec,
     update::TRAIN_LOSS,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -74,32 +76,43 @@ pub struct Alone {
 }
 
 /// The keys of `[plan]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each is documented where its type is")]
 pub struct PlanKeys {
+    /// How many training rounds.
+    #[schemars(range(min = 1, max = MAX_ROUNDS))]
     pub rounds: u32,
+    /// Train again on training and validation rows together, for as many rounds as were chosen.
     #[serde(default)]
     pub refit: bool,
+    /// How answers become the next model.
     #[serde(default)]
     pub strategy: StrategySpec,
+    /// Who is asked, and how long a round waits.
     #[serde(default)]
     pub cohort: CohortSpec,
+    /// How the values of updates travel.
     #[serde(default)]
     pub codec: Codec,
+    /// How a client's rows are divided.
     pub split: SplitSpec,
+    /// What is trained.
     pub model: ModelSpec,
+    /// One round of local training.
     pub training: Training,
+    /// When the model is judged on validation rows.
     #[serde(default)]
     pub evaluate: Evaluate,
+    /// When a job ends before its last round, and when it gives up.
     #[serde(default)]
     pub stop: StopRules,
+    /// How a client has a model of its own.
     #[serde(default)]
     pub personalise: Personalise,
 }
 
 /// When the model is judged on validation rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
     /// After every so many rounds, and after the last; 0 is never.
@@ -144,6 +157,21 @@ pub enum RecipeError {
         /// Which.
         error: PlanError,
     },
+}
+
+impl RecipeError {
+    /// The setting that is wrong, as an override would name it, and what is wrong with it, whoever typed it. Of two that contradict
+    /// each other it is the first.
+    pub fn setting(&self) -> (Option<&str>, String) {
+        match self {
+            Self::Key { key, why, .. } => {
+                let key = key.strip_prefix("plan.").unwrap_or(key);
+                (Some(key), format!("{key}: {why}"))
+            }
+            Self::Plan { error, .. } => (error.key(), error.to_string()),
+            Self::Syntax { .. } | Self::Override(_) => (None, self.to_string()),
+        }
+    }
 }
 
 const TABLES: [&str; 10] =

@@ -5,15 +5,18 @@ use dure_core::{
     plan::{PlanError, TrainingRows},
     random::{Purpose, SliceRandom, stream},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a client's rows are divided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SplitSpec {
     /// The share of all rows to test on.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub test: f64,
     /// The share of the rest to choose by.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub validation: f64,
     /// The data set holds rows out to test on, and `test` is 0.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -24,12 +27,14 @@ pub struct SplitSpec {
 }
 
 /// One of the parts of equal size that a client's rows fall into: each is tested on in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fold {
     /// Which, counted from 1.
+    #[schemars(range(min = 1))]
     pub number: u32,
     /// Of how many.
+    #[schemars(range(min = 2, max = 1000))]
     pub of: u32,
 }
 

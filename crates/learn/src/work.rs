@@ -8,6 +8,7 @@ use dure_core::{
     plan::{Plan, PlanError},
     strategy::Objective,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -45,7 +46,7 @@ pub struct Work {
 }
 
 /// What is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "name",
     rename_all = "snake_case",
@@ -92,16 +93,19 @@ impl ModelSpec {
 }
 
 /// One round of local training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
     /// Passes over the client's rows; 1 where `steps` says how long training is.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100_000))]
     pub epochs: u32,
     /// So many steps in place of passes, whatever the number of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub steps: Option<u32>,
     /// Rows of a step.
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub batch_size: usize,
     /// What is made small.
     pub loss: Loss,
@@ -109,23 +113,27 @@ pub struct Training {
     pub optimizer: LocalOptimizer,
     /// How its learning rate changes from round to round.
     #[serde(default, skip_serializing_if = "Schedule::is_constant")]
+    #[schemars(extend("default" = Schedule::default()))]
     pub schedule: Schedule,
 }
 
 /// How a client has a model of its own: by layers that stay with it from round to round, and by training the final model on,
 /// on its rows alone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Personalise {
     /// Passes over the client's rows; 0 leaves the model as it is.
+    #[schemars(range(max = 100_000))]
     pub epochs: u32,
     /// The learning rate of those passes; training's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: Option<f32>,
     /// How strongly a model of the client's own, trained beside the shared one in every round, is pulled to it: Ditto's λ.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub lambda: Option<f32>,
-    /// Layers whose tensors each client keeps to itself; see [`Mask`].
+    /// Layers whose tensors each client keeps to itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<String>,
 }

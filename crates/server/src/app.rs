@@ -26,6 +26,7 @@ use crate::{
     metrics::Metrics,
     page::Page,
     problem::Refused,
+    recipes::Recipes,
     store::{Store, StoreError},
 };
 
@@ -51,6 +52,8 @@ pub struct Inner {
     pub tls: bool,
     /// The dashboard.
     pub page: Page,
+    /// What jobs can be made from.
+    pub recipes: &'static dyn Recipes,
     /// Whether nothing can be changed.
     pub read_only: bool,
     /// By federation, what its simulation came to.
@@ -106,6 +109,7 @@ impl App {
             started: Instant::now(),
             max_connections,
             places: Arc::new(Semaphore::new(max_connections)),
+            recipes: config.recipes,
             lease: config.lease,
             drivers: RwLock::default(),
             writers: Mutex::default(),

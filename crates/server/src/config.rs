@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{demo::Demo, page::Page};
+use crate::{demo::Demo, page::Page, recipes::Recipes};
 
 /// What a server is told when it starts.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Config {
     pub reports: Option<BTreeMap<String, String>>,
     /// The demo that starts it, if one does.
     pub demo: Option<Arc<Demo>>,
+    /// What jobs can be made from.
+    pub recipes: &'static dyn Recipes,
 }
 
 /// A certificate chain and its key, as PEM.

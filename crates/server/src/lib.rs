@@ -29,6 +29,7 @@ mod frames;
 mod metrics;
 mod openapi;
 pub mod page;
+pub mod recipes;
 mod routes;
 
 mod door;

@@ -24,6 +24,7 @@ use crate::{auth::COOKIE, routes::*};
         models::list, models::show, models::weights, models::control,
         aliases::list, aliases::set,
         events::stream, events::journal,
+        recipes::list, recipes::show, recipes::plan,
         session::begin, session::end,
         system::show, demo::kill,
         health::healthz, health::readyz, health::metrics, health::openapi,

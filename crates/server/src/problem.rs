@@ -8,7 +8,7 @@ use axum::{
 use dure_core::{federation::Reject, name::ClientName};
 use dure_wire::{DecodeError, api::Problem};
 
-use crate::{driver::CommandError, store::StoreError};
+use crate::{driver::CommandError, recipes::RefusedSetting, store::StoreError};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum Refused {
     /// The plan's model is more than this server takes.
     #[error("the plan: {0}")]
     PlanTooLarge(String),
+    /// A recipe comes to no plan with what was set.
+    #[error(transparent)]
+    Setting(#[from] RefusedSetting),
     /// The body, the query or a header is not what it has to be.
     #[error("{0}")]
     Malformed(String),
@@ -109,6 +112,7 @@ fn row(refused: &Refused) -> (u16, &'static str, &'static str) {
         Refused::NameTaken(_) => (409, "name-taken", "The name is taken"),
         Refused::SecretTaken => (409, "secret-taken", "The secret is taken"),
         Refused::PlanTooLarge(_) => (422, "plan-too-large", "The plan is too large"),
+        Refused::Setting(_) => (422, "bad-setting", "The recipe cannot be set so"),
         Refused::Malformed(_) => (400, "malformed", "Malformed request"),
         Refused::TooLarge { .. } => (413, "too-large", "Body too large"),
         Refused::TooOften(_) => (429, "too-often", "Too many changes"),
@@ -158,7 +162,9 @@ impl IntoResponse for Refused {
         if status >= 500 {
             tracing::error!(problem = kind, "a request failed: {self}");
         }
-        let body = Problem { kind: format!("/problems/{kind}"), title: title.into(), status, detail: self.to_string() };
+        let detail = self.to_string();
+        let setting = if let Self::Setting(refused) = self { refused.setting } else { None };
+        let body = Problem { kind: format!("/problems/{kind}"), title: title.into(), status, detail, setting };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

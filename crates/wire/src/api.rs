@@ -40,6 +40,9 @@ pub struct Problem {
     pub status: u16,
     /// This one's cause, and what to do about it.
     pub detail: String,
+    /// The setting of a recipe that is refused, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setting: Option<String>,
 }
 
 /// A server, as its operator sees it. What is counted is counted since the process was started; what its system does not tell is
@@ -149,6 +152,54 @@ pub struct FederationView {
     /// Where its journal ends.
     #[schema(value_type = Object)]
     pub journal: Head,
+}
+
+/// A recipe that the server knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RecipeView {
+    /// Its name.
+    pub name: String,
+    /// One line on what it does.
+    pub title: String,
+    /// The data set's name.
+    pub data: String,
+    /// What its model says.
+    pub task: RecipeTask,
+    /// What rows mean; jobs of a federation are held to its own.
+    #[schema(value_type = Object)]
+    pub schema: Map<String, Value>,
+}
+
+/// What a model says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecipeTask {
+    /// A number.
+    Regression,
+    /// One of some classes.
+    Classification,
+}
+
+/// A recipe with its settings: the keys of its plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RecipeDetails {
+    /// Which.
+    pub recipe: RecipeView,
+    /// What can be set, as a JSON Schema.
+    #[schema(value_type = Object)]
+    pub settings: Value,
+    /// What the recipe says of it.
+    #[schema(value_type = Object)]
+    pub values: Value,
+}
+
+/// What is set otherwise than a recipe says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettingsSpec {
+    /// Values by key, as a command line would set them: `{"rounds": 50, "training.epochs": 3}`.
+    #[schema(value_type = Object)]
+    pub settings: Map<String, Value>,
 }
 
 /// An invitation to be.

@@ -189,5 +189,6 @@ fn config() -> Config {
         page: &dure_server::page::NONE,
         reports: None,
         demo: None,
+        recipes: &dure_server::recipes::NoRecipes,
     }
 }

@@ -8,6 +8,8 @@ export class Refused extends Error {
     /** The path below `/problems/`. */
     readonly kind: string,
     detail: string,
+    /** The setting of a recipe that is refused, if it is one. */
+    readonly setting?: string,
   ) {
     super(detail);
   }
@@ -36,7 +38,7 @@ async function refusal(response: Response): Promise<Refused> {
   const text = await response.text().catch(() => '');
   try {
     const problem = JSON.parse(text) as Problem;
-    return new Refused(response.status, problem.type.replace('/problems/', ''), problem.detail);
+    return new Refused(response.status, problem.type.replace('/problems/', ''), problem.detail, problem.setting ?? undefined);
   } catch {
     // A proxy in between may answer in its own words.
     return new Refused(response.status, 'unknown', text.slice(0, 200) || response.statusText);

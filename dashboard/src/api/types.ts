@@ -17,6 +17,29 @@ export type ClassesView = Schemas['ClassesView'];
 export type NumberView = Schemas['NumberView'];
 export type Labels = Schemas['Labels'];
 
+export type RecipeView = Omit<Schemas['RecipeView'], 'schema'> & { schema: Record<string, unknown> };
+
+export interface RecipeDetails {
+  recipe: RecipeView;
+  settings: Schema;
+  values: Record<string, unknown>;
+}
+
+/** What of a JSON Schema a recipe's settings are described by. */
+export interface Schema {
+  description?: string;
+  type?: string | string[];
+  const?: string;
+  default?: unknown;
+  properties?: Record<string, Schema>;
+  oneOf?: Schema[];
+  items?: Schema;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+}
+
 /** Figures by name: `mae`, `accuracy` … */
 export type Metrics = Record<string, number>;
 

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import {
   Button as AriaButton,
   Dialog as AriaDialog,
+  FieldError,
   Heading,
   Input,
   Label,
@@ -14,6 +15,8 @@ import {
   SearchField as AriaSearchField,
   Select as AriaSelect,
   SelectValue,
+  SwitchButton,
+  SwitchField,
   Text,
   TextArea,
   TextField,
@@ -37,19 +40,25 @@ interface FieldProps {
   autoComplete?: string;
   placeholder?: string;
   autoFocus?: boolean;
+  name?: string;
+  /** Of a number: from where to where its arrows lead. Whether it may be so somebody else judges. */
+  bounds?: { min?: number; max?: number; step: number | 'any' };
+  /** What is wrong with it. */
+  wrong?: ReactNode;
 }
 
-export function Field({ label, hint, lines, required = false, autoComplete = 'off', placeholder, type = 'text', ...props }: FieldProps) {
+export function Field({ label, hint, lines, required = false, autoComplete = 'off', placeholder, type = 'text', bounds, wrong, ...props }: FieldProps) {
   const input =
     lines === undefined ? (
-      <Input className="input" {...(placeholder === undefined ? {} : { placeholder })} />
+      <Input className="input" {...bounds} {...(placeholder === undefined ? {} : { placeholder })} />
     ) : (
       <TextArea className="input" rows={lines} spellCheck="false" {...(placeholder === undefined ? {} : { placeholder })} />
     );
   return (
-    <TextField {...props} type={type} isRequired={required} autoComplete={autoComplete} className="field">
+    <TextField {...props} {...(bounds === undefined ? {} : { validationBehavior: 'aria' })} {...judged(wrong)} type={type} isRequired={required} autoComplete={autoComplete} className="field">
       <Label>{label}</Label>
       {input}
+      {wrong !== undefined && <FieldError className="wrong">{wrong}</FieldError>}
       {hint !== undefined && (
         <Text slot="description" className="hint">
           {hint}
@@ -57,6 +66,11 @@ export function Field({ label, hint, lines, required = false, autoComplete = 'of
       )}
     </TextField>
   );
+}
+
+/** A control that somebody else judges, who found `wrong` in it. */
+function judged(wrong: ReactNode) {
+  return wrong === undefined ? {} : ({ isInvalid: true, validationBehavior: 'aria' } as const);
 }
 
 export function SearchField({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
@@ -75,20 +89,28 @@ interface SelectProps<T extends string> {
   onChange: (value: T) => void;
   /** Whether the label is to be seen, or only heard. */
   labelled?: boolean;
+  hint?: ReactNode;
+  wrong?: ReactNode;
 }
 
-export function Select<T extends string>({ label, value, options, onChange, labelled = false }: SelectProps<T>) {
+export function Select<T extends string>({ label, value, options, onChange, labelled = false, hint, wrong }: SelectProps<T>) {
   const choose = (key: unknown) => {
     const chosen = options.find((option) => option.id === key);
     if (chosen) onChange(chosen.id);
   };
   return (
-    <AriaSelect {...(labelled ? {} : { 'aria-label': label })} value={value} onChange={choose} className="select">
-      {labelled && <Label>{label}</Label>}
+    <AriaSelect {...(labelled ? {} : { 'aria-label': label })} {...judged(wrong)} value={value} onChange={choose} className="select">
+      {labelled && <Label className="label">{label}</Label>}
       <AriaButton className="button plain">
         <SelectValue />
         <Icon name="down" />
       </AriaButton>
+      {wrong !== undefined && <FieldError className="wrong">{wrong}</FieldError>}
+      {hint !== undefined && (
+        <Text slot="description" className="hint">
+          {hint}
+        </Text>
+      )}
       <Popover className="popover">
         <ListBox className="list-box" items={options.map((option) => ({ ...option }))}>
           {(option) => (
@@ -105,6 +127,30 @@ export function Select<T extends string>({ label, value, options, onChange, labe
 /** A box to tick, whose label is only heard. */
 export function Check({ label, on, onChange, disabled = false }: { label: string; on: boolean; onChange: (on: boolean) => void; disabled?: boolean }) {
   return <input type="checkbox" className="check" aria-label={label} checked={on} onChange={(event) => onChange(event.target.checked)} disabled={disabled} />;
+}
+
+interface SwitchProps {
+  label: string;
+  selected: boolean;
+  onChange: (selected: boolean) => void;
+  hint: ReactNode;
+  wrong?: ReactNode;
+}
+
+/** Yes or no. */
+export function Switch({ label, selected, onChange, hint, wrong }: SwitchProps) {
+  return (
+    <SwitchField {...judged(wrong)} isSelected={selected} onChange={onChange} className="field">
+      <SwitchButton className="switch">
+        <span className="track" aria-hidden="true" />
+        {label}
+      </SwitchButton>
+      {wrong !== undefined && <FieldError className="wrong">{wrong}</FieldError>}
+      <Text slot="description" className="hint">
+        {hint}
+      </Text>
+    </SwitchField>
+  );
 }
 
 /** A dialog above the page. It is there while `open`; Escape, the cross and a press beside it close it. */

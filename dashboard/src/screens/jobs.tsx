@@ -1,21 +1,21 @@
 // The jobs, the newest first, and a new one.
-import { useState, type SubmitEvent } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, useNavigate } from 'react-router';
-import { post, under } from '../api/client';
+import { Link } from 'react-router';
+import { under } from '../api/client';
 import type { JobView } from '../api/types';
 import { useFigureName } from '../chart/plot';
 import { MOST } from '../chart/series';
 import { compareAddress } from '../compare';
-import { Button, Check, Dialog, Field } from '../components/controls';
+import { Button, Check } from '../components/controls';
 import { NotYet } from '../components/guard';
 import { Icon } from '../components/icon';
-import { Empty, Failure, Panel, Progress, Table, Top } from '../components/pieces';
+import { Empty, Panel, Progress, Table, Top } from '../components/pieces';
 import { JobBadge } from '../components/state';
 import { address, useHere } from '../federation';
 import { figure } from '../format';
-import { readSpec } from '../plan';
-import { useAction, useResource, useTitle } from '../use';
+import { useResource, useTitle } from '../use';
+import { NewJob } from './new-job';
 
 /** How many jobs are listed. */
 const SHOWN = 100;
@@ -45,7 +45,7 @@ export function Jobs() {
       ) : (
         <List jobs={data.slice(-SHOWN).reverse()} />
       )}
-      <Create open={making} onClose={() => setMaking(false)} />
+      <NewJob open={making} onClose={() => setMaking(false)} />
     </>
   );
 }
@@ -103,59 +103,5 @@ function List({ jobs }: { jobs: JobView[] }) {
         ))}
       </Table>
     </Panel>
-  );
-}
-
-function Create({ open, onClose }: { open: boolean; onClose: () => void }) {
-  const { t } = useTranslation();
-  return (
-    <Dialog open={open} title={t('jobs.create')} onClose={onClose} wide>
-      {open && <Plan onClose={onClose} />}
-    </Dialog>
-  );
-}
-
-function Plan({ onClose }: { onClose: () => void }) {
-  const { t } = useTranslation();
-  const { name } = useHere();
-  const navigate = useNavigate();
-  const [plan, setPlan] = useState('');
-  const [seed, setSeed] = useState('0');
-  // The same press twice is one job, also if the first answer was lost.
-  const [key] = useState(() => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(''));
-  const create = useAction(async () => {
-    const spec = readSpec(plan, seed);
-    if (spec === undefined) throw new Error(t('jobs.not_json'));
-    const made = await post<JobView>(under(name, 'jobs'), spec, { headers: { 'idempotency-key': key } });
-    await navigate(address(name, 'jobs', made.job));
-  });
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    void create.run();
-  };
-  const read = async (file: File | undefined) => {
-    if (file) setPlan(await file.text());
-  };
-  return (
-    <form onSubmit={submit}>
-      <p className="muted">
-        {t('jobs.plan_hint')} <code>dure recipe plan fitbit rounds=50 &gt; plan.json</code>
-      </p>
-      <Field label={t('jobs.plan')} lines={9} value={plan} onChange={setPlan} required />
-      <div className="fields">
-        <label className="file">
-          <span>{t('jobs.file')}</span>
-          <input type="file" accept="application/json,.json" onChange={(event) => void read(event.target.files?.[0])} />
-        </label>
-        <Field label={t('jobs.seed')} value={seed} onChange={setSeed} />
-      </div>
-      {create.failure !== undefined && <Failure>{create.failure}</Failure>}
-      <div className="dialog-foot">
-        <Button onPress={onClose}>{t('common.cancel')}</Button>
-        <Button look="first" type="submit" isDisabled={create.busy}>
-          {t('common.create')}
-        </Button>
-      </div>
-    </form>
   );
 }

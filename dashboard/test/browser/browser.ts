@@ -31,7 +31,7 @@ export async function reader(browser: Browser, options: { locale?: string; width
   const complaints: string[] = [];
   page.on('console', (message) => {
     // A server that is killed, a session that is not begun and a plan that is none are what these tests are about.
-    const expected = /net::ERR_|status of 40[014]/.test(message.text());
+    const expected = /net::ERR_|status of (40[014]|422)/.test(message.text());
     if (['error', 'warning'].includes(message.type()) && !expected) complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(String(error)));

@@ -253,6 +253,7 @@ describe('the dashboard', () => {
     await world.api('POST', 'jobs/1/abort');
     await go('Jobs');
     await page.getByRole('button', { name: 'New job' }).click();
+    await page.getByRole('tab', { name: 'From a plan' }).click();
     await page.getByLabel('Plan (JSON)').fill('{"name": 3}');
     await page.getByRole('button', { name: 'Create', exact: true }).click();
     await page.getByRole('alert').waitFor();

@@ -192,7 +192,7 @@ impl World {
 
 pub fn problem(status: u16, kind: &str, detail: &str) -> Response {
     let (kind, title) = (format!("/problems/{kind}"), kind.to_owned());
-    let body = Problem { kind, title, status, detail: detail.into() };
+    let body = Problem { kind, title, status, detail: detail.into(), setting: None };
     (StatusCode::from_u16(status).unwrap(), [("content-type", "application/problem+json")], Json(body).into_response())
         .into_response()
 }

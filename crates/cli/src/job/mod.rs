@@ -84,8 +84,7 @@ fn add(remote: &Remote, spec: &JobSpec) -> Result<JobView, Fail> {
 }
 
 fn spec(recipe: &RecipeArgs, seed: u64) -> Result<JobSpec, Fail> {
-    let found = source::recipe(recipe)?;
-    let plan = found.recipe.plan(&found.origin)?;
+    let (found, plan) = source::planned(recipe)?;
     if found.recipe.world != World::default() {
         eprintln!("dure: [world] is a simulation's; a served job meets the devices and networks that there are");
     }

@@ -53,6 +53,9 @@ const ROUTES: &[(&str, &str, May)] = &[
     ("put", "/v1/federations/{federation}/aliases/{alias}", May::Operator),
     ("get", "/v1/federations/{federation}/events", May::Operator),
     ("get", "/v1/federations/{federation}/journal", May::Operator),
+    ("get", "/v1/recipes", May::Operator),
+    ("get", "/v1/recipes/{recipe}", May::Operator),
+    ("post", "/v1/recipes/{recipe}/plan", May::Operator),
     ("post", "/v1/session", May::Anybody),
     ("delete", "/v1/session", May::Operator),
     ("get", "/v1/system", May::Operator),
@@ -67,6 +70,7 @@ const ROUTES: &[(&str, &str, May)] = &[
 fn filled(path: &str) -> String {
     let things = [
         ("{federation}", "fitbit"),
+        ("{recipe}", "news"),
         ("{client}", "anna"),
         ("{task}", "1-measure-0-1-anna"),
         ("{id}", "1"),

@@ -54,6 +54,31 @@ pub fn result_of(task: &Value) -> String {
 }
 
 #[test]
+fn settings_by_http_and_keys_on_a_command_line_make_the_same_job_byte_for_byte() {
+    block_on(async {
+        let server = Serve::start();
+        server.fitbit();
+        let settings =
+            json!({"rounds": 7, "training.optimizer.learning_rate": 3e-4, "strategy": {"name": "fedprox", "mu": 0.1}});
+        let plan = server.operator.post("/v1/recipes/fitbit/plan", json!({"settings": settings})).await.ok();
+        server.operator.post("/v1/federations/fitbit/jobs", json!({"plan": plan, "seed": "5"})).await.ok();
+        let keys = ["rounds=7", "training.optimizer.learning_rate=3e-4", "strategy={name=\"fedprox\",mu=0.1}"];
+        said(server.dure().args(["job", "create", "fitbit", "--seed", "5"]).args(keys));
+        let journal = String::from_utf8(server.operator.bytes("/v1/federations/fitbit/journal").await).unwrap();
+        let created = journal.lines().filter(|line| line.contains("job_created"));
+        let plans: Vec<&str> =
+            created.map(|line| &line[line.find("\"seed\"").unwrap()..line.rfind('}').unwrap()]).collect();
+        assert!(plans.len() == 2 && plans[0].contains("\"rounds\":7") && plans[0].contains("fedprox"), "{plans:?}");
+        assert_eq!(plans[0], plans[1]);
+        let refused = server.operator.post("/v1/recipes/fitbit/plan", json!({"settings": {"rounds": 0}})).await;
+        refused.refused(422, "bad-setting");
+        assert_eq!(refused.body["setting"], "rounds");
+        assert_eq!(refused.body["detail"], "rounds = 0 is not allowed: 1 to 1000000");
+        server.operator.get("/v1/recipes/nowhere").await.refused(404, "not-found");
+    });
+}
+
+#[test]
 fn a_bad_update_is_refused_and_nothing_is_lost() {
     block_on(async {
         let server = Serve::start();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,26 +14,32 @@ pub type Facts = BTreeMap<String, f64>;
 pub const FACTS: [&str; 6] = ["cores", "memory_mb", "free_memory_mb", "free_disk_mb", "load", "rows"];
 
 /// What a device has to have. Whoever does not say how much of it there is has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// At least so many cores.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub cores: Option<f64>,
     /// At least so much memory.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub memory_mb: Option<f64>,
     /// At least so much memory that nobody uses.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub free_memory_mb: Option<f64>,
     /// At least so much room on its disk.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub free_disk_mb: Option<f64>,
     /// No busier than this share of its cores.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub load: Option<f64>,
     /// At least so many rows.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub rows: Option<f64>,
 }
 

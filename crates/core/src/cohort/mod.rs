@@ -8,6 +8,7 @@ pub mod ring;
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,23 +20,28 @@ use filter::Filter;
 use history::History;
 
 /// How many of the eligible clients a round asks, and how many answers it needs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table such as { size = 10 }")]
 pub struct CohortSpec {
     /// How many answers a round wants; those of all that are eligible if absent.
+    #[schemars(range(min = 1))]
     pub size: Option<usize>,
     /// How many times as many clients it asks: 1.3 asks 13 for 10 answers, and the first 10 count (Bonawitz et al. 2019, §2.2,
     /// <https://arxiv.org/abs/1902.01046>).
+    #[schemars(range(min = 1, max = 100))]
     pub over_selection: f64,
     /// How many answers make a round; all of the cohort if absent. With 0 a training round counts that nobody has answered by its
     /// deadline, and leaves the model as it is.
     pub quorum: Option<usize>,
     /// How many eligible clients a job waits for before it opens a round; the cohort's size, or 1, if absent.
+    #[schemars(range(min = 1))]
     pub min_clients: Option<usize>,
     /// How long a round waits for its cohort, in seconds of federation time.
+    #[schemars(range(min = 0.001, max = 1e12))]
     pub deadline_s: f64,
     /// Who is asked, where not everybody is.
     #[serde(skip_serializing_if = "Select::is_random")]
+    #[schemars(extend("default" = Select::default()))]
     pub select: Select,
     /// Who is asked at all, by what devices say of themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,8 +51,8 @@ pub struct CohortSpec {
     pub reassign: bool,
 }
 
-/// Who is asked to train.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Who is asked to train: see [`ring::select`], [`power_of_choice::select`] and [`oort::select`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "name",
     rename_all = "snake_case",
@@ -57,19 +63,21 @@ pub enum Select {
     /// Each with the same probability.
     #[default]
     Random,
-    /// One after another: see [`ring::select`].
+    /// One after another.
     Ring {},
-    /// Whom the model serves worst, of some: see [`power_of_choice::select`].
+    /// Whom the model serves worst, of some.
     PowerOfChoice {
         /// How many are drawn to choose from.
         candidates: usize,
     },
-    /// Of whom much is to be learned in little time: see [`oort::select`].
+    /// Of whom much is to be learned in little time.
     Oort {
         /// Who takes longer is asked less.
+        #[schemars(range(min = 0.001, max = 1e12))]
         preferred_s: f64,
         /// By how much.
         #[serde(default = "two")]
+        #[schemars(range(min = 0, max = 100))]
         penalty: f64,
     },
 }

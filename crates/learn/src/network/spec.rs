@@ -3,13 +3,14 @@
 use std::fmt;
 
 use dure_core::plan::PlanError;
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, SeqAccess, Visitor},
 };
 
 /// A layer, in PyTorch's terms.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "layer",
     rename_all = "snake_case",

@@ -23,6 +23,7 @@ pub mod health;
 pub mod invitations;
 pub mod jobs;
 pub mod models;
+pub mod recipes;
 pub mod session;
 pub mod system;
 pub mod tasks;
@@ -61,6 +62,9 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/v1/federations", get(federations::list).post(federations::create))
         .nest("/v1/federations/{federation}", federation)
+        .route("/v1/recipes", get(recipes::list))
+        .route("/v1/recipes/{recipe}", get(recipes::show))
+        .route("/v1/recipes/{recipe}/plan", post(recipes::plan))
         .route("/v1/session", post(session::begin).delete(session::end))
         .route("/v1/system", get(system::show))
         .route("/v1/demo/{agent}/kill", post(demo::kill))
