@@ -17,8 +17,8 @@ use serde::Deserialize;
 use crate::fail::Fail;
 
 /// How long an agent is away that somebody has killed in the dashboard: longer than a lease that is watched, so that its clients
-/// are seen to be lost.
-pub const AWAY: Duration = Duration::from_secs(6);
+/// are seen to be lost for some seconds, and rounds to go on.
+pub const AWAY: Duration = Duration::from_secs(10);
 
 /// What somebody plays, also when it has to enter again.
 #[derive(Clone)]

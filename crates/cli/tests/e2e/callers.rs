@@ -27,6 +27,7 @@ const ROUTES: &[(&str, &str, May)] = &[
     ("get", "/v1/federations", May::Operator),
     ("post", "/v1/federations", May::Operator),
     ("get", "/v1/federations/{federation}", May::Invited),
+    ("get", "/v1/federations/{federation}/report", May::Operator),
     ("get", "/v1/federations/{federation}/invitations", May::Operator),
     ("post", "/v1/federations/{federation}/invitations", May::Operator),
     ("delete", "/v1/federations/{federation}/invitations/{id}", May::Operator),
