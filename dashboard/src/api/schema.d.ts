@@ -226,6 +226,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/federations/{federation}/data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What all clients together tell of their data: who tells, how many rows there are, and their labels. */
+        get: operations["show_data"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/federations/{federation}/events": {
         parameters: {
             query?: never;
@@ -489,6 +506,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The recipes that the server knows. */
+        get: operations["list_recipes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recipes/{recipe}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A recipe, what can be set of its plan, and what it says of that. */
+        get: operations["show_recipe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recipes/{recipe}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The plan of a recipe with some settings, from which a job can be created. Nothing is changed by it. */
+        post: operations["plan_recipe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/session": {
         parameters: {
             query?: never;
@@ -566,6 +634,31 @@ export interface components {
              */
             value: number;
         };
+        /** @description A class. */
+        ClassView: {
+            /** @description Its name. */
+            class: string;
+            /** @description At how many clients. */
+            clients: number;
+            /** @description How many clients have too few to say. */
+            few: number;
+            /**
+             * Format: int64
+             * @description The rows that it has, as far as they were counted aloud.
+             */
+            rows: number;
+        };
+        /** @description Labels that are classes, of everybody who tells. */
+        ClassesView: {
+            /** @description Class by class, the one with most rows first. */
+            classes: components["schemas"]["ClassView"][];
+            /**
+             * Format: double
+             * @description How uneven they are: the total variation distance of a client's classes from everybody's, the mean over clients weighted by
+             *     their rows. 0 if all have the same; near 1 if none has what others have. A class with too few rows to be counted counts as none.
+             */
+            distance: number;
+        };
         /** @description Changes what a client says of itself; what is absent stays. An empty one renews the lease. */
         ClientPatch: {
             /** @description What the site says of itself. */
@@ -588,6 +681,11 @@ export interface components {
         ClientState: "joined" | "ready" | "training" | "updating" | "finished" | "lost" | "left" | "evicted";
         /** @description A client. */
         ClientView: {
+            /**
+             * Format: int64
+             * @description The bytes of models that were sent to it since the server was started, as they travelled; of the past nobody knows.
+             */
+            bytes_down?: number | null;
             /** @description Its name. */
             client: string;
             /**
@@ -609,10 +707,32 @@ export interface components {
             lease_ends_in_s?: number | null;
             /** @description Why it takes no tasks, in its own words. */
             reason: string;
+            /** @description For whom the invitation was by which it joined. */
+            site?: string;
             /** @description How it stands. */
             state: components["schemas"]["ClientState"];
             /** @description The task that it works on. */
             task?: string | null;
+            /** @description What came of its training tasks, in all jobs. */
+            tasks: components["schemas"]["TaskCounts"];
+        };
+        /** @description What all clients together tell of their data. Who left or was sent away is not among them. */
+        DataView: {
+            classes?: components["schemas"]["ClassesView"] | null;
+            /** @description How many clients there are. */
+            clients: number;
+            number?: components["schemas"]["NumberView"] | null;
+            /**
+             * Format: int64
+             * @description The rows of those who tell.
+             */
+            rows: number;
+            /** @description How many clients have how many rows. */
+            sizes: components["schemas"]["SizeBin"][];
+            /** @description How many tell of their labels. */
+            tell_labels: number;
+            /** @description How many tell how many rows they have. */
+            tell_rows: number;
         };
         /** @description Says that a task will not be answered. */
         Decline: {
@@ -800,6 +920,16 @@ export interface components {
             /** @description 64 hexadecimal digits that the client has drawn itself: its bearer from now on. */
             secret: string;
         };
+        /** @description What of a client's labels its site tells: the fact `labels`. */
+        Labels: {
+            /** @description Of classes, how many rows each has. */
+            classes: {
+                [key: string]: components["schemas"]["Rows"];
+            };
+        } | {
+            /** @description Of a number, where its values lie. */
+            number: components["schemas"]["NumberSummary"];
+        };
         /** @description What a federation asks of its server now. */
         LoadView: {
             /** @description The federation. */
@@ -811,10 +941,57 @@ export interface components {
             /** @description Commands that wait for the writer of its journal. */
             queue: number;
         };
+        /** @description Where the values of a number lie. */
+        NumberSummary: {
+            /**
+             * Format: double
+             * @description Their mean.
+             */
+            mean: number;
+            /** @description The quantiles at 5, 25, 50, 75 and 95 %. */
+            quantiles: number[];
+            /**
+             * Format: int64
+             * @description Of how many rows.
+             */
+            rows: number;
+        };
+        /** @description Labels that are a number, of everybody who tells. */
+        NumberView: {
+            /** @description How many clients tell. */
+            clients: number;
+            /**
+             * Format: double
+             * @description How uneven they are: the standard deviation of clients' means around it, weighted by their rows.
+             */
+            deviation: number;
+            /**
+             * Format: double
+             * @description The highest 95 % quantile of any client.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description The lowest 5 % quantile of any client.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The mean of all their rows.
+             */
+            mean: number;
+            /**
+             * Format: int64
+             * @description Of how many rows.
+             */
+            rows: number;
+        };
         /** @description The body of every error: RFC 9457 <https://www.rfc-editor.org/rfc/rfc9457>, `application/problem+json`. */
         Problem: {
             /** @description This one's cause, and what to do about it. */
             detail: string;
+            /** @description The setting of a recipe that is refused, if it is one. */
+            setting?: string | null;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -824,6 +1001,33 @@ export interface components {
             title: string;
             /** @description Which kind of problem: a path below `/problems/`. */
             type: string;
+        };
+        /** @description A recipe with its settings: the keys of its plan. */
+        RecipeDetails: {
+            /** @description Which. */
+            recipe: components["schemas"]["RecipeView"];
+            /** @description What can be set, as a JSON Schema. */
+            settings: Record<string, never>;
+            /** @description What the recipe says of it. */
+            values: Record<string, never>;
+        };
+        /**
+         * @description What a model says.
+         * @enum {string}
+         */
+        RecipeTask: "regression" | "classification";
+        /** @description A recipe that the server knows. */
+        RecipeView: {
+            /** @description The data set's name. */
+            data: string;
+            /** @description Its name. */
+            name: string;
+            /** @description What rows mean; jobs of a federation are held to its own. */
+            schema: Record<string, never>;
+            /** @description What its model says. */
+            task: components["schemas"]["RecipeTask"];
+            /** @description One line on what it does. */
+            title: string;
         };
         /** @description A round that collects answers. */
         RoundView: {
@@ -845,6 +1049,8 @@ export interface components {
             /** @description Its name. */
             round: string;
         };
+        /** @description How many rows there are. */
+        Rows: number | string;
         /** @description How far a job is to go. */
         Run: {
             /**
@@ -858,6 +1064,26 @@ export interface components {
         SessionSpec: {
             /** @description The operator's token. */
             token: string;
+        };
+        /** @description What is set otherwise than a recipe says. */
+        SettingsSpec: {
+            /** @description Values by key, as a command line would set them: `{"rounds": 50, "training.epochs": 3}`. */
+            settings?: Record<string, never>;
+        };
+        /** @description Clients of about the same size. */
+        SizeBin: {
+            /** @description How many there are. */
+            clients: number;
+            /**
+             * Format: int64
+             * @description With at least so many rows.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description And at most so many.
+             */
+            to: number;
         };
         /**
          * @description A server, as its operator sees it. What is counted is counted since the process was started; what its system does not tell is
@@ -938,6 +1164,29 @@ export interface components {
             uptime_s: number;
             /** @description The version of the program. */
             version: string;
+        };
+        /** @description What came of a client's training tasks. */
+        TaskCounts: {
+            /**
+             * Format: int32
+             * @description How many of its answers were taken.
+             */
+            answered: number;
+            /**
+             * Format: int32
+             * @description How many it was given.
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description The bytes of its updates, before they were packed for the network.
+             */
+            bytes_up: number;
+            /**
+             * Format: int32
+             * @description How many it declined.
+             */
+            declined: number;
         };
         /** @description What has become of a task. */
         TaskOutcome: {
@@ -1552,6 +1801,35 @@ export interface operations {
             };
         };
     };
+    show_data: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                federation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stream_events: {
         parameters: {
             query?: never;
@@ -2108,6 +2386,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskOutcome"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_recipes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeView"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_recipe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recipe: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeDetails"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_recipe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recipe: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsSpec"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
             "4XX": {

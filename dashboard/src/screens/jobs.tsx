@@ -1,7 +1,7 @@
 // The jobs, the newest first, and a new one.
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link } from 'react-router';
+import { Link, useNavigate } from 'react-router';
 import { under } from '../api/client';
 import type { JobView } from '../api/types';
 import { useFigureName } from '../chart/plot';

@@ -181,14 +181,16 @@ mod tests {
             let mut said: toml::Table = toml::from_str(FITBIT).unwrap();
             within.iter().for_each(|set| drop(super::super::lay_over(&mut said, set).unwrap()));
             let there = path.split('.').try_fold(&said["plan"], |table, key| table.get(key));
-            if there.is_none() {
+            // What a strategy's own key comes to, its table says when the strategy is built, and the schema by it.
+            let of_a_strategy = path.starts_with("strategy.") && !path.ends_with(".learning_rate");
+            if there.is_none() && !of_a_strategy {
                 let default = toml::Value::try_from(without_nulls(&schema["default"])).unwrap();
                 let set = format!("{path}={default}");
                 assert_eq!(read(&[&within[..], std::slice::from_ref(&set)].concat()), read(within), "{set}");
                 defaults += 1;
             }
         }
-        assert!(defaults > 60, "{defaults}");
+        assert!(defaults > 25, "{defaults}");
     }
 
     /// TOML has no null: what is absent is not said.
