@@ -68,3 +68,9 @@ export function EventWords({ record }: { record: JournalRecord }) {
     return t(`event.${key}`, { ...values, ...named });
   }
 }
+
+/** Says how long ago something was, in whole seconds. */
+export function useAgo(): (seconds: number) => string {
+  const { t, i18n } = useTranslation();
+  return (seconds) => (seconds < 1 ? t('clients.just_now') : t('clients.ago', { time: duration(Math.floor(seconds) * 1000, i18n.language) }));
+}

@@ -10,7 +10,7 @@ import { NotYet } from '../components/guard';
 import { LabelWords } from '../components/label-words';
 import { Failure } from '../components/pieces';
 import { ClientBadge } from '../components/state';
-import { OwnWords } from '../components/words';
+import { OwnWords, useAgo } from '../components/words';
 import { useHere } from '../federation';
 import { bytes, clock, count, duration, figure, rows, share } from '../format';
 import type { Complaint } from '../journal/fold';
@@ -72,13 +72,14 @@ function Fact({ name, value, hint }: { name: string; value: ReactNode; hint?: st
 
 function Standing({ client }: { client: ClientView }) {
   const { t, i18n } = useTranslation();
+  const ago = useAgo();
   return (
     <>
       <dl className="facts">
         <Fact name={t('clients.state')} value={<ClientBadge state={client.state} />} />
         {client.site && <Fact name={t('clients.site')} value={client.site} />}
         {client.task != null && <Fact name={t('clients.task')} value={client.task} />}
-        {client.last_seen_s != null && <Fact name={t('clients.seen')} value={t('clients.ago', { time: duration(Math.floor(client.last_seen_s) * 1000, i18n.language) })} />}
+        {client.last_seen_s != null && <Fact name={t('clients.seen')} value={ago(client.last_seen_s)} />}
         {client.lease_ends_in_s != null && <Fact name={t('clients.lease')} value={t('clients.ends_in', { time: duration(client.lease_ends_in_s * 1000, i18n.language) })} />}
         <Fact name={t('clients.joins')} value={count(client.epoch, i18n.language)} />
       </dl>

@@ -10,9 +10,9 @@ import { Icon } from '../components/icon';
 import { PageButtons, usePages } from '../components/pages';
 import { Empty, Panel, Table, Top } from '../components/pieces';
 import { ClientBadge } from '../components/state';
-import { OwnWords } from '../components/words';
+import { OwnWords, useAgo } from '../components/words';
 import { useHere } from '../federation';
-import { bytes, count, duration, rows } from '../format';
+import { bytes, count, rows } from '../format';
 import { present, STATES, total } from '../members';
 import { useSettled, useTitle } from '../use';
 import { ClientDialog } from './client';
@@ -134,6 +134,7 @@ const Row = memo(function Row({ client, sites, onShow }: RowProps) {
   const { asked, answered, bytes_up: up } = client.tasks;
   const size = (value: number) => (value === 0 ? '–' : bytes(value, i18n.language));
   const seen = seenS(client);
+  const ago = useAgo();
   return (
     <tr data-client={client.client} data-state={client.state}>
       <th scope="row">
@@ -148,7 +149,7 @@ const Row = memo(function Row({ client, sites, onShow }: RowProps) {
       <td className="number">{asked === 0 ? '–' : t('clients.rounds_of', { answered, asked })}</td>
       <td className="number">{size(up)}</td>
       <td className="number">{size(client.bytes_down ?? 0)}</td>
-      <td className="number">{seen === undefined ? '–' : t('clients.ago', { time: duration(seen * 1000, i18n.language) })}</td>
+      <td className="number">{seen === undefined ? '–' : ago(seen)}</td>
       {sites && <td>{client.site}</td>}
       <td className="words">{client.reason !== '' && <OwnWords words={client.reason} />}</td>
     </tr>

@@ -73,7 +73,7 @@ describe('the data of a federation whose label is a number', () => {
     expect(await page.locator('.box-plot').count()).toBe(told);
     expect(await page.locator('.bars svg').getAttribute('data-bars')).toBe('12');
     await page.getByText('As a table').click();
-    expect(await page.getByRole('region', { name: 'As a table' }).getByRole('row').count()).toBe(13);
+    await until('the table has a row for each', async () => (await page.getByRole('region', { name: 'As a table' }).getByRole('row').count()) === 13);
     await accessible(page, 'data of a number');
     await shot(page, 'data-number');
   });
