@@ -19,7 +19,7 @@ import { ClientDialog } from './client';
 import { Invite } from './invite';
 
 /** How many clients a page shows. */
-const PAGE = 100;
+const PAGE = 50;
 
 export function Clients() {
   const { t } = useTranslation();
