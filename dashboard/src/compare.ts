@@ -1,4 +1,5 @@
 // Jobs beside each other, of one federation or of several.
+import { shortest } from './format';
 import { LOSS, figures, value } from './chart/curve';
 import type { Spot } from './chart/series';
 import type { Metrics } from './api/types';
@@ -118,7 +119,7 @@ export function differences(things: readonly unknown[]): { key: string; values: 
 function leaves(path: string, thing: unknown): [string, string][] {
   const parts = typeof thing === 'object' && thing !== null ? Object.entries(thing) : [];
   const whole = parts.length === 0 || (Array.isArray(thing) && thing.every((part) => typeof part !== 'object' || part === null));
-  if (whole) return [[path, typeof thing === 'string' ? thing : JSON.stringify(thing)]];
+  if (whole) return [[path, typeof thing === 'string' ? thing : JSON.stringify(thing, shortest)]];
   return parts.flatMap(([key, part]) => leaves(path === '' ? key : `${path}.${key}`, part));
 }
 

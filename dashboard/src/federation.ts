@@ -10,13 +10,17 @@ export interface Here {
   snapshot: Snapshot;
   /** The event of the past at which everything is shown; the present, if undefined. */
   at: number | undefined;
+  /** How many events the journal has, while it is read for the first time: what is shown is not all yet. */
+  reading: number | undefined;
+  /** Whether the server only shows what was recorded. */
+  recorded: boolean;
   /** Whether anything can be done: not to the past, and not where a server only shows what was. */
   mayAct: boolean;
 }
 
 const NOWHERE: Snapshot = { story: EMPTY, line: { state: 'connecting' }, check: { state: 'unchecked' }, entries: [] };
 
-export const HereContext = createContext<Here>({ name: '', view: undefined, snapshot: NOWHERE, at: undefined, mayAct: false });
+export const HereContext = createContext<Here>({ name: '', view: undefined, snapshot: NOWHERE, at: undefined, reading: undefined, recorded: false, mayAct: false });
 
 export function useHere(): Here {
   return useContext(HereContext);

@@ -80,3 +80,13 @@ export function csv(table: readonly (readonly (string | number | undefined)[])[]
   };
   return table.map((row) => row.map(cell).join(',') + '\r\n').join('');
 }
+
+/** For `JSON.stringify`: a number of 32 bits in as few digits as tell it from others, as it was written (0.01 for 0.009999999776…). */
+export function shortest(_: string, value: unknown): unknown {
+  if (typeof value !== 'number' || Math.fround(value) !== value) return value;
+  for (let digits = 1; digits <= 9; digits += 1) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}

@@ -2,6 +2,7 @@
 import { useMemo } from 'react';
 import { under } from './api/client';
 import type { Metrics } from './api/types';
+import { useHere } from './federation';
 import { useResource } from './use';
 
 /** What was learned otherwise, from the same rows: with all of them in one place, and by every client alone. */
@@ -16,7 +17,8 @@ export type Baselines = readonly (readonly [Baseline, Metrics])[];
 
 /** The baselines on test rows; none where they are not known. */
 export function useBaselines(federation: string): Baselines {
-  const { shown } = useResource<Report>(under(federation, 'report'));
+  const { recorded } = useHere();
+  const { shown } = useResource<Report>(recorded ? under(federation, 'report') : undefined);
   return useMemo(() => baselines(shown), [shown]);
 }
 

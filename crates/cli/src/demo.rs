@@ -49,7 +49,7 @@ const KEYS: &[&str] = &["rounds=40", "training.epochs=3", "cohort.min_clients=33
 
 /// The same where the dashboard is looked at: there is time to look, and rounds go on without an agent or two.
 const LONG_KEYS: &[&str] = &[
-    "rounds=200",
+    "rounds=600",
     "training.epochs=3",
     "training.optimizer.learning_rate=0.0001",
     "cohort.min_clients=16",

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs::File,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
@@ -69,36 +70,58 @@ fn config(args: &View, data_dir: PathBuf, reports: BTreeMap<String, String>) -> 
     }
 }
 
-/// The journals that a path names: a file, that of a folder, or those of the folders in it.
-fn found(path: &Path) -> Result<Vec<PathBuf>, Fail> {
+/// The journals that a path names, each with what it is called: a file, that of a folder, or those of the folders in it, however
+/// deep they lie (a sweep has a folder for each value, and in it one for each seed).
+fn found(path: &Path) -> Result<Vec<(String, PathBuf)>, Fail> {
     let shown = path.display();
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let called = |path: Option<&OsStr>| path.unwrap_or_default().to_string_lossy().into_owned();
     if path.is_file() {
-        return Ok(vec![path.to_owned()]);
+        let usual = whole.file_name().is_some_and(|name| name == JOURNAL);
+        let name = if usual { called(whole.parent().and_then(Path::file_name)) } else { called(whole.file_stem()) };
+        return Ok(vec![(name, path.to_owned())]);
     }
     let own = path.join(JOURNAL);
     if own.is_file() {
-        return Ok(vec![own]);
+        return Ok(vec![(called(whole.file_name()), own)]);
     }
-    let folders = std::fs::read_dir(path).with_context(|| format!("{shown}")).map_err(Fail::Usage)?;
-    let inner = folders.flatten().map(|entry| entry.path().join(JOURNAL)).filter(|journal| journal.is_file());
-    let mut inner: Vec<_> = inner.collect();
-    inner.sort();
-    match inner.is_empty() {
-        true => Err(Fail::usage(format!(
+    let folders = within(path).with_context(|| format!("{shown}")).map_err(Fail::Usage)?;
+    let below: Result<Vec<_>, Fail> =
+        folders.iter().map(|folder| nested(folder, &called(folder.file_name()))).collect();
+    match below?.concat() {
+        none if none.is_empty() => Err(Fail::usage(format!(
             "{shown}: neither it nor a folder in it has a {JOURNAL}; `dure simulate RECIPE --out {shown}` writes one"
         ))),
-        false => Ok(inner),
+        journals => Ok(journals),
     }
 }
 
-/// Journals by names of federations: each is called as its folder, or as its file if that has another name than usual.
-fn named(journals: Vec<PathBuf>) -> BTreeMap<String, PathBuf> {
+/// The journals of a folder and of the folders in it, called by the way there.
+fn nested(folder: &Path, name: &str) -> Result<Vec<(String, PathBuf)>, Fail> {
+    let own = folder.join(JOURNAL);
+    if own.is_file() {
+        return Ok(vec![(name.to_owned(), own)]);
+    }
+    let folders = within(folder).with_context(|| format!("{}", folder.display()))?;
+    let deeper =
+        |inner: &PathBuf| nested(inner, &format!("{name}-{}", inner.file_name().unwrap_or_default().display()));
+    Ok(folders.iter().map(deeper).collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// The folders in a folder, in the order of their names. A link is none: it may lead back.
+fn within(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?.flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut folders: Vec<_> = folders.map(|entry| entry.path()).collect();
+    folders.sort();
+    Ok(folders)
+}
+
+/// Journals by names that federations may have.
+fn named(journals: Vec<(String, PathBuf)>) -> BTreeMap<String, PathBuf> {
     let mut named = BTreeMap::new();
-    for journal in journals {
-        let whole = std::path::absolute(&journal).unwrap_or_else(|_| journal.clone());
-        let usual = whole.file_name().is_some_and(|name| name == JOURNAL);
-        let called = if usual { whole.parent().and_then(Path::file_name) } else { whole.file_stem() };
-        let name = federation_name(&called.unwrap_or_default().to_string_lossy());
+    for (called, journal) in journals {
+        let name = federation_name(&called);
         let names = (2..).map(|i| format!("{name}-{i}"));
         let free = std::iter::once(name.clone()).chain(names).find(|name| !named.contains_key(name));
         named.insert(free.unwrap_or(name), journal);
@@ -171,14 +194,19 @@ mod tests {
 
     #[test]
     fn journals_are_called_as_their_folders() {
-        let journals = [
-            "runs/FedAvg mu=0/journal.jsonl",
-            "other/FedAvg mu=0/journal.jsonl",
-            "export.jsonl",
-            "\u{d604}/journal.jsonl",
-        ];
-        let named = named(journals.map(PathBuf::from).to_vec());
+        let folder = tempfile::tempdir().unwrap();
+        let journals =
+            ["runs/FedAvg/journal.jsonl", "other/FedAvg/journal.jsonl", "\u{d604}/journal.jsonl", "export.jsonl"];
+        let sweep = ["runs/mu=0/seed-0/journal.jsonl", "runs/mu=0/seed-1/journal.jsonl"];
+        for journal in journals.iter().chain(&sweep) {
+            let path = folder.path().join(journal);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let found =
+            ["runs", "other/FedAvg", "\u{d604}", "export.jsonl"].map(|path| found(&folder.path().join(path)).unwrap());
+        let named = named(found.concat());
         let names: Vec<_> = named.keys().map(String::as_str).collect();
-        assert_eq!(names, ["export", "fedavg-mu-0", "fedavg-mu-0-2", "journal"]);
+        assert_eq!(names, ["export", "fedavg", "fedavg-2", "journal", "mu-0-seed-0", "mu-0-seed-1"]);
     }
 }

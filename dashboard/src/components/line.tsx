@@ -2,16 +2,20 @@
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import type { Line } from '../journal/feed';
+import { count } from '../format';
 import { Icon } from './icon';
 
-/** A dot and a word in the bar. What was recorded does not live any more. */
-export function LineSign({ line, recorded }: { line: Line; recorded: boolean }) {
+/** What is shown while the line is there: what happens, what was, what was recorded, or what is read so far. */
+type Mood = 'live' | 'past' | 'recorded' | 'reading';
+
+/** A dot and a word in the bar. */
+export function LineSign({ line, mood }: { line: Line; mood: Mood }) {
   const { t } = useTranslation();
-  const word = recorded && line.state === 'live' ? t('line.recorded') : t(`line.${line.state}`);
+  const said = line.state === 'live' ? mood : line.state;
   return (
-    <span className={`line ${line.state}`} role="status" data-line={line.state}>
+    <span className={`line ${said}`} role="status" data-line={line.state}>
       <span className="dot" aria-hidden="true" />
-      <span>{word}</span>
+      <span>{t(`line.${said}`)}</span>
     </span>
   );
 }
@@ -27,6 +31,17 @@ export function LineBand({ line }: { line: Line }) {
         {line.state === 'cut' ? t('line.cut_long') : t(`line.over_${line.why}`)}{' '}
         {line.state === 'over' && line.why === 'session' && <Link to="/sign-in">{t('sign_in.title')}</Link>}
       </span>
+    </div>
+  );
+}
+
+/** A band across the page while a long journal is read. */
+export function ReadingBand({ read, of }: { read: number; of: number }) {
+  const { t, i18n } = useTranslation();
+  return (
+    <div className="band reading" role="status">
+      <Icon name="journal" />
+      <span>{t('line.reading_long', { read: count(read, i18n.language), of: count(of, i18n.language) })}</span>
     </div>
   );
 }

@@ -34,7 +34,7 @@ const GATHER_MS = 50;
 const AT_ONCE = 500;
 /** A server says something every 15 seconds, if only that it is there. */
 const SILENCE_MS = 40_000;
-const RETRIES_MS = [250, 500, 1000, 2000, 4000];
+const RETRIES_MS = [250, 500, 1000];
 
 /** Follows one federation until it is closed. */
 export class Feed {

@@ -12,12 +12,11 @@ import { Combo } from '../components/combo';
 import { Differences } from '../components/differences';
 import { Figures } from '../components/figures';
 import { NotYet } from '../components/guard';
-import { Badge, Empty, Loading, Panel, Table, Top } from '../components/pieces';
+import { Empty, Loading, Panel, Table, Top } from '../components/pieces';
 import { Shell } from '../components/shell';
 import { JobBadge } from '../components/state';
 import { address, useHere } from '../federation';
 import { bytes, count, csv, duration, figure as written } from '../format';
-import { byMerit } from '../journal/statistics';
 import { useOutlines } from '../journal/use-outlines';
 import { useResource, useTitle } from '../use';
 
@@ -115,7 +114,6 @@ function Outcomes({ jobs, called, figure }: Props) {
   const { t, i18n } = useTranslation();
   const name = useFigureName();
   const bests = jobs.map(({ outline }) => best(outline, figure));
-  const [first] = bests.flatMap((one) => (one === undefined ? [] : [one.value])).sort(byMerit(figure));
   const head = (
     <>
       <th>{t('jobs.job')}</th>
@@ -146,7 +144,7 @@ function Outcomes({ jobs, called, figure }: Props) {
                 {count(outline.points.length, i18n.language)} / {count(outline.plan.rounds, i18n.language)}
               </td>
               <td className="number">
-                {jobs.length > 1 && own !== undefined && own.value === first && <Badge tone="good">{t('compare.best')}</Badge>} {written(own?.value, i18n.language)}{' '}
+                {written(own?.value, i18n.language)}{' '}
                 {own !== undefined && <span className="muted">{t('job.after_round', { round: own.round })}</span>}
               </td>
               <td className="number">{bytes(outline.bytes, i18n.language)}</td>

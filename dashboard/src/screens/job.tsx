@@ -13,7 +13,7 @@ import { Empty, Failure, Panel, Progress, Table, Tile, Top } from '../components
 import { JobBadge, RoundBadge } from '../components/state';
 import { WaitingWords } from '../components/words';
 import { address, useHere, useStory } from '../federation';
-import { bytes, clock, count, duration, figure } from '../format';
+import { bytes, clock, count, duration, figure, shortest } from '../format';
 import type { Job as JobStory, Round } from '../journal/fold';
 import { useBaselines } from '../report';
 import { useAction, useResource, useTitle } from '../use';
@@ -45,6 +45,7 @@ export function Job() {
           </p>
         )}
         <Progress value={job.completed} of={job.rounds} label={t('jobs.rounds')} />
+        <Refit of={job.job} />
         <Controls key={job.status} job={job} onDone={reload} />
       </Panel>
       <Tiles job={job} story={story} />
@@ -56,7 +57,7 @@ export function Job() {
       <Panel title={t('job.plan')}>
         <details>
           <summary>{t('job.plan_show')}</summary>
-          <pre tabIndex={0}>{JSON.stringify(job.plan, undefined, 2)}</pre>
+          <pre tabIndex={0}>{JSON.stringify(job.plan, shortest, 2)}</pre>
         </details>
       </Panel>
     </>
@@ -76,6 +77,19 @@ function Under({ job }: { job: JobView }) {
         </>
       )}
     </>
+  );
+}
+
+/** The job that has trained this one's model again, with validation rows, if there is one: its figures on test rows are there. */
+function Refit({ of }: { of: number }) {
+  const { t } = useTranslation();
+  const { name } = useHere();
+  const refit = [...useStory().jobs.values()].find((job) => job.refitOf === of);
+  if (refit === undefined) return null;
+  return (
+    <p>
+      <Link to={address(name, 'jobs', refit.job)}>{t('job.refitted', { job: refit.job })}</Link>
+    </p>
   );
 }
 

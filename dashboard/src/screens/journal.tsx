@@ -19,7 +19,7 @@ const PAGE = 100;
 
 export function Journal() {
   const { t } = useTranslation();
-  const { name, snapshot } = useHere();
+  const { name, snapshot, reading } = useHere();
   useTitle(t('nav.journal'), name);
   const download = (
     <a className="button plain" href={under(name, 'journal')} download={`${name}.jsonl`}>
@@ -29,21 +29,21 @@ export function Journal() {
   );
   return (
     <>
-      <Top title={t('nav.journal')} under={t('journal.under', { count: snapshot.story.sequence })} actions={download} />
-      <ChainSign check={snapshot.check} hash={snapshot.story.hash} />
+      <Top title={t('nav.journal')} under={reading === undefined ? t('journal.under', { count: snapshot.story.sequence }) : undefined} actions={download} />
+      {reading === undefined && <ChainSign check={snapshot.check} upTo={snapshot.story.sequence} hash={snapshot.story.hash} />}
       <Entries entries={snapshot.entries} />
       {snapshot.story.sequence > KEPT_ENTRIES && <p className="muted">{t('journal.kept', { count: KEPT_ENTRIES })}</p>}
     </>
   );
 }
 
-function ChainSign({ check, hash }: { check: Check; hash: string }) {
+function ChainSign({ check, upTo, hash }: { check: Check; upTo: number; hash: string }) {
   const { t, i18n } = useTranslation();
   return (
     <p className={`chain ${check.state}`} data-chain={check.state}>
       <Icon name={check.state === 'holds' ? 'check' : 'warning'} />
       <span>
-        {check.state === 'holds' && t('chain.holds', { upTo: count(check.upTo, i18n.language) })}
+        {check.state === 'holds' && t('chain.holds', { upTo: count(Math.min(check.upTo, upTo), i18n.language) })}
         {check.state === 'broken' && t('chain.broken', { at: check.at })}
         {check.state === 'unchecked' && t('chain.unchecked')}
       </span>

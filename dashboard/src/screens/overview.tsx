@@ -6,7 +6,7 @@ import type { JobView } from '../api/types';
 import { JobChart } from '../chart/job-chart';
 import { DemoPanel } from '../components/demo';
 import { EventList } from '../components/event-list';
-import { Badge, Empty, Panel, Progress, Tile, Top } from '../components/pieces';
+import { Badge, Empty, Loading, Panel, Progress, Tile, Top } from '../components/pieces';
 import { JobBadge } from '../components/state';
 import { OwnWords, WaitingWords } from '../components/words';
 import { useHere, useStory } from '../federation';
@@ -45,7 +45,7 @@ export function Overview() {
 
 function Tiles({ job }: { job: JobView | undefined }) {
   const { t, i18n } = useTranslation();
-  const { view, snapshot } = useHere();
+  const { view, snapshot, at, reading } = useHere();
   if (view === undefined) return null;
   const number = (value: number) => count(value, i18n.language);
   const { check } = snapshot;
@@ -57,9 +57,9 @@ function Tiles({ job }: { job: JobView | undefined }) {
       <Tile
         label={t('overview.entries')}
         value={number(snapshot.story.sequence)}
-        under={check.state === 'holds' ? t('chain.holds_short') : check.state === 'broken' ? t('chain.broken_short', { at: check.at }) : t('chain.unchecked_short')}
+        under={reading !== undefined ? t('line.reading') : check.state === 'holds' ? t('chain.holds_short') : check.state === 'broken' ? t('chain.broken_short', { at: check.at }) : t('chain.unchecked_short')}
       />
-      <Tile label={t('overview.health')} value={<Health />} />
+      {at === undefined && <Tile label={t('overview.health')} value={<Health />} />}
     </dl>
   );
 }
@@ -77,6 +77,8 @@ function Running({ job }: { job: JobView | undefined }) {
   const { t } = useTranslation();
   const { view, mayAct } = useHere();
   if (job === undefined) {
+    // There are jobs: only the newest is not at hand.
+    if (view !== undefined && view.jobs > 0) return <Loading />;
     const nobody = view !== undefined && total(view) === 0;
     return (
       <Panel title={t('overview.now')}>
@@ -90,7 +92,7 @@ function Running({ job }: { job: JobView | undefined }) {
     <Panel title={t('overview.now')} actions={<JobBadge status={job.status} />}>
       <p className="lead">
         <Link to={`jobs/${job.job}`}>{t('jobs.title_of', { job: job.job, recipe: job.plan.name })}</Link>{' '}
-        <span className="muted">{job.plan.strategy.name}</span>
+        <span className="muted">{job.refit_of == null ? job.plan.strategy.name : t('jobs.refit_of', { job: job.refit_of })}</span>
       </p>
       {job.waiting != null && (
         <p className="waiting">

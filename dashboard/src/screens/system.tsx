@@ -12,14 +12,16 @@ import { useResource, useTitle } from '../use';
 
 export function System() {
   const { t } = useTranslation();
-  const { name } = useHere();
+  const { name, at } = useHere();
   const { data: samples, error } = useResource<readonly Sample[]>('/v1/system', 0, 1000, read);
   const view = samples?.at(-1)?.view;
   useTitle(t('nav.system'), name);
   return (
     <>
       <Top title={t('nav.system')} under={view === undefined ? undefined : t('system.under', { version: view.version })} />
-      {samples === undefined || view === undefined ? (
+      {at !== undefined ? (
+        <Empty icon="system" title={t('system.past')} />
+      ) : samples === undefined || view === undefined ? (
         <NotYet error={error} />
       ) : (
         <>

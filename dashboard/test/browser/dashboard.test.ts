@@ -68,7 +68,10 @@ describe('the dashboard', () => {
     await page.keyboard.type('other');
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+    // The dialog gives the focus back to what has opened it.
+    await until('the button has the focus', () => page.evaluate(() => document.activeElement?.textContent === 'New federation'));
     await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
     await page.keyboard.type('wards');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/federations/wards');

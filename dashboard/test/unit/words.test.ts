@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sentence } from '../../src/event-words';
-import { bytes, clock, csv, duration, figure } from '../../src/format';
+import { bytes, clock, csv, duration, figure, shortest } from '../../src/format';
 import { firstLanguage } from '../../src/i18n';
 import { EVENT_TYPES, type JournalRecord } from '../../src/journal/events';
 import { readSpec } from '../../src/plan';
@@ -71,5 +71,15 @@ describe('an event', () => {
     const plain = { v: 1, at: '0', epoch: 1, client: 'a', round: '1-train-1-1', cohort: [], participants: [], plan: { name: 'p' }, ready: true };
     for (const type of EVENT_TYPES) expect(sentence({ ...plain, type } as unknown as JournalRecord)?.key, type).toBeDefined();
     expect(sentence({ ...plain, type: 'of_tomorrow' } as unknown as JournalRecord)).toBeUndefined();
+  });
+});
+
+describe('a number of 32 bits', () => {
+  it('is written as it was meant', () => {
+    const written = (value: number) => JSON.stringify({ value }, shortest);
+    expect(written(Math.fround(0.01))).toBe('{"value":0.01}');
+    expect(written(Math.fround(1e-7))).toBe('{"value":1e-7}');
+    expect([written(0.01), written(3), written(0.5), written(16777217)]).toEqual(['{"value":0.01}', '{"value":3}', '{"value":0.5}', '{"value":16777217}']);
+    for (const value of [0.1, 123.456, 3.4e38, 1.17e-38].map(Math.fround)) expect(Math.fround(shortest('', value) as number)).toBe(value);
   });
 });
