@@ -1,5 +1,5 @@
 // The clients of a federation, a page at a time: the server has them in the order of their names.
-import { useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { under } from '../api/client';
 import type { ClientView } from '../api/types';
@@ -28,11 +28,12 @@ export function usePages(size: number, query: Record<string, string>, version: u
   const search = new URLSearchParams({ ...query, limit: String(size + 1), after: before.at(-1) ?? '' });
   const { shown, error, reload } = useResource<ClientView[]>(`${under(name, 'clients')}?${search.toString()}`, version, everyMs);
   const page = useMemo(() => shown?.slice(0, size), [shown, size]);
+  const first = useCallback(() => setBefore([]), []);
   const last = page?.at(-1)?.client;
   const more = (shown?.length ?? 0) > size && last !== undefined;
   return {
     page, number: before.length + 1, error, reload,
-    first: () => setBefore([]),
+    first,
     previous: before.length > 0 ? () => setBefore(before.slice(0, -1)) : undefined,
     next: more ? () => setBefore([...before, last]) : undefined,
   };

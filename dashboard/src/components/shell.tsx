@@ -1,5 +1,6 @@
-// What stands around every screen: whose page it is, the language, the light, and the way out.
-import { useState, type ReactNode } from 'react';
+// What stands around every screen: whose page it is, the language, the light, and the way out. Events come twenty times a second, and
+// lists to choose from are dear: what does not change with events is made once.
+import { memo, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate } from 'react-router';
 import { send } from '../api/client';
@@ -39,14 +40,14 @@ export function Shell({ bar, nav, children }: { bar?: ReactNode; nav?: ReactNode
 /** The names of languages are each in its own. */
 const NAMES: Record<Language, string> = { en: 'English', ko: '한국어' };
 
-export function LanguageSwitch() {
+export const LanguageSwitch = memo(function LanguageSwitch() {
   const { t, i18n } = useTranslation();
   const options = LANGUAGES.map((id) => ({ id, label: NAMES[id] }));
   const current = LANGUAGES.find((language) => language === i18n.language) ?? 'en';
   return <Select label={t('shell.language')} value={current} options={options} onChange={chooseLanguage} />;
-}
+});
 
-export function ThemeSwitch() {
+export const ThemeSwitch = memo(function ThemeSwitch() {
   const { t } = useTranslation();
   const [theme, setTheme] = useState(keptTheme);
   const options = THEMES.map((id) => ({ id, label: t(`theme.${id}`) }));
@@ -55,9 +56,9 @@ export function ThemeSwitch() {
     setTheme(theme);
   };
   return <Select label={t('shell.theme')} value={theme} options={options} onChange={choose} />;
-}
+});
 
-function SignOut() {
+const SignOut = memo(function SignOut() {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const leave = async () => {
@@ -70,4 +71,4 @@ function SignOut() {
       <Icon name="leave" />
     </Button>
   );
-}
+});

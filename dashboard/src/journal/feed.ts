@@ -30,6 +30,8 @@ export const KEPT_ENTRIES = 20_000;
 const LEAST_PAST = 100;
 /** How long events are gathered before they are shown, in milliseconds. */
 const GATHER_MS = 50;
+/** How often it is said how far the chain was held, while events come, in milliseconds. */
+const CHECK_MS = 500;
 /** How many events are read, or folded, at a time; then the page may do something else. */
 const AT_ONCE = 500;
 /** A server says something every 15 seconds, if only that it is there. */
@@ -47,6 +49,7 @@ export class Feed {
   private gathering: ReturnType<typeof setTimeout> | undefined;
   private checking: Promise<unknown> = Promise.resolve();
   private last = 0;
+  private checkTold = -CHECK_MS;
 
   constructor(private readonly federation: string) {
     this.snapshot = { story: EMPTY, line: { state: 'connecting' }, check: this.chain.check, entries: [] };
@@ -148,7 +151,15 @@ export class Feed {
     const story = fold(this.snapshot.story, fresh);
     this.history.note(story);
     this.tell({ story, entries: [...this.snapshot.entries, ...fresh].slice(-KEPT_ENTRIES) });
-    this.checking = this.checking.then(() => this.chain.follow(fresh)).then((check) => this.tell({ check }));
+    this.checking = this.checking.then(() => this.chain.follow(fresh)).then((check) => this.tellCheck(check));
+  }
+
+  /** Says how far the chain was held: at once where nothing more comes or it is broken, else now and then. */
+  private tellCheck(check: Check): void {
+    const now = performance.now();
+    if (check.state === 'holds' && this.gathering !== undefined && now < this.checkTold + CHECK_MS) return;
+    this.checkTold = now;
+    this.tell({ check });
   }
 
   private tell(change: Partial<Snapshot>): void {

@@ -2,7 +2,7 @@
 import { memo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
-import type { ClientState, ClientView } from '../api/types';
+import type { ClientState, ClientView, FederationView } from '../api/types';
 import { Button, SearchField, Select } from '../components/controls';
 import { DemoPanel } from '../components/demo';
 import { NotYet } from '../components/guard';
@@ -64,15 +64,13 @@ function Found({ first }: { first: string }) {
   const { changes } = snapshot.story;
   const query = { ...(wanted === '' ? {} : { search: wanted }), ...(state === 'all' ? {} : { state }) };
   const pages = usePages(PAGE, query, `${changes.clients} ${changes.jobs}`, 2000);
-  const options = (['all', ...STATES] as const).map((id) => ({ id, label: id === 'all' ? t('clients.all') : `${t(`client_state.${id}`)} (${view?.clients[id] ?? 0})` }));
   return (
     <Panel
       flush
       title={t('clients.list')}
       actions={
         <>
-          <SearchField label={t('clients.search')} value={search} onChange={(text) => (setSearch(text), pages.first())} />
-          <Select label={t('clients.state')} value={state} options={options} onChange={(state) => (setState(state), pages.first())} />
+          <Filters search={search} onSearch={setSearch} state={state} onState={setState} counts={view?.clients} onChange={pages.first} />
         </>
       }
     >
@@ -88,6 +86,27 @@ function Found({ first }: { first: string }) {
     </Panel>
   );
 }
+
+interface FiltersProps {
+  search: string;
+  onSearch: (text: string) => void;
+  state: ClientState | 'all';
+  onState: (state: ClientState | 'all') => void;
+  counts: FederationView['clients'] | undefined;
+  /** Whatever is chosen, its first page is shown. */
+  onChange: () => void;
+}
+
+const Filters = memo(function Filters({ search, onSearch, state, onState, counts, onChange }: FiltersProps) {
+  const { t } = useTranslation();
+  const options = (['all', ...STATES] as const).map((id) => ({ id, label: id === 'all' ? t('clients.all') : `${t(`client_state.${id}`)} (${counts?.[id] ?? 0})` }));
+  return (
+    <>
+      <SearchField label={t('clients.search')} value={search} onChange={(text) => (onSearch(text), onChange())} />
+      <Select label={t('clients.state')} value={state} options={options} onChange={(state) => (onState(state), onChange())} />
+    </>
+  );
+});
 
 const Rows = memo(function Rows({ clients, onShow }: { clients: ClientView[]; onShow: (client: string) => void }) {
   const { t } = useTranslation();

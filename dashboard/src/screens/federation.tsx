@@ -1,5 +1,5 @@
 // What is around every screen of a federation: its name, its line, and the ways to its other screens.
-import { useCallback, useEffect, useState } from 'react';
+import { memo, useCallback, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { NavLink, Outlet, useParams, useSearchParams } from 'react-router';
 import { under } from '../api/client';
@@ -31,6 +31,12 @@ function Followed({ name }: { name: string }) {
   const mayAct = at === undefined && system !== undefined && !recorded;
   const reading = useReading(now.story.sequence, at === undefined && view !== undefined ? Number(view.journal.sequence) : 0);
   const { sequence } = now.story;
+  const newest = useRef(sequence);
+  useEffect(() => {
+    newest.current = sequence;
+  }, [sequence]);
+  const past = at !== undefined;
+  const travel = useCallback(() => setAt(past ? undefined : newest.current), [setAt, past]);
   const leave = useCallback(() => setAt(undefined), [setAt]);
   return (
     <Shell
@@ -40,7 +46,7 @@ function Followed({ name }: { name: string }) {
           <LineSign line={now.line} mood={at !== undefined ? 'past' : reading !== undefined ? 'reading' : recorded ? 'recorded' : 'live'} />
         </>
       }
-      nav={<Nav name={name} past={at !== undefined} onPast={() => setAt(at === undefined ? sequence : undefined)} />}
+      nav={<Nav name={name} past={past} onPast={travel} />}
     >
       <LineBand line={now.line} />
       {reading !== undefined && at === undefined && <ReadingBand read={sequence} of={reading} />}
@@ -95,7 +101,7 @@ const SCREENS = [
   { to: ['system'], name: 'system' },
 ] as const;
 
-function Nav({ name, past, onPast }: { name: string; past: boolean; onPast: () => void }) {
+const Nav = memo(function Nav({ name, past, onPast }: { name: string; past: boolean; onPast: () => void }) {
   const { t } = useTranslation();
   return (
     <nav className="nav" aria-label={t('shell.screens')}>
@@ -111,4 +117,4 @@ function Nav({ name, past, onPast }: { name: string; past: boolean; onPast: () =
       </Button>
     </nav>
   );
-}
+});
