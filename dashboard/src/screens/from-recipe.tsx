@@ -76,6 +76,7 @@ function Settings({ details, onClose }: { details: RecipeDetails; onClose: () =>
     setWrong(undefined);
     const broken = fields.current?.querySelector<HTMLInputElement>('input:invalid');
     if (broken?.validity.badInput === true) return refuse(broken.name, t('recipe.no_number'));
+    if (broken !== undefined && broken !== null && isNoCount(broken)) return refuse(broken.name, t('recipe.no_count'));
     try {
       const plan = await planOf(details.recipe.name, set);
       await create({ plan, seed: seed.trim() }, start);
@@ -142,4 +143,9 @@ function Preview({ recipe, set }: { recipe: string; set: Record<string, unknown>
       {open && (error ? <Failure>{error.message}</Failure> : shown === undefined ? <Loading /> : <pre tabIndex={0}>{JSON.stringify(shown, null, 2)}</pre>)}
     </details>
   );
+}
+
+/** Whether a count is asked for and something else was typed: then no plan can be read, and no bound said. */
+function isNoCount({ validity, step, value }: HTMLInputElement): boolean {
+  return validity.stepMismatch || (validity.rangeUnderflow && step === '1' && Number(value) < 0);
 }

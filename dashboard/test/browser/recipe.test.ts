@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { accessible, fits, launch, reader, shot, type Reader } from './browser';
-import { World } from './processes';
+import { until, World } from './processes';
 
 let world: World;
 let browser: Browser;
@@ -109,6 +109,11 @@ describe('a job from a recipe', () => {
     await input('rounds').pressSequentially('1e');
     await press('Create');
     expect(await wrong('rounds')).toBe('This is not a number.');
+    for (const count of ['-3', '2.5']) {
+      await input('rounds').fill(count);
+      await press('Create');
+      await until('it is no count', async () => (await wrong('rounds')) === 'This is not a whole number of 0 or more.');
+    }
   });
 
   it('shows the plan as it stands, and what is wrong with it', async () => {
