@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { expect } from 'vitest';
+import type { World } from './processes';
 
 const SHOTS = process.env['DURE_SHOTS'] ?? join(import.meta.dirname, '../../.shots');
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -81,4 +82,12 @@ export async function accessible(page: Page, where: string): Promise<void> {
 /** Whether the page is no wider than its window. */
 export async function fits(page: Page): Promise<boolean> {
   return page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
+}
+
+/** Signs in with the operator's token, and goes to a screen. */
+export async function signIn(page: Page, { url, token }: World, screen = '/federations'): Promise<void> {
+  await page.goto(`${url}/sign-in?back=${screen}`);
+  await page.getByRole('textbox').fill(token);
+  await page.getByRole('textbox').press('Enter');
+  await page.waitForURL(({ pathname }) => pathname === screen);
 }

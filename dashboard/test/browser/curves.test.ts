@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { accessible, fits, launch, reader, shot, type Reader } from './browser';
+import { accessible, fits, launch, reader, shot, signIn, type Reader } from './browser';
 import { until, World } from './processes';
 
 let world: World;
@@ -28,7 +28,7 @@ beforeAll(async () => {
   link = await world.view(world.path('runs'));
   desk = await reader(browser);
   page = desk.page;
-  await signIn(page);
+  await signIn(page, world);
   viewer = await reader(browser);
   await viewer.page.goto(link);
   await viewer.page.waitForURL((url) => url.pathname === '/compare');
@@ -46,13 +46,6 @@ async function train(job: number, ...settings: string[]): Promise<void> {
     const jobs = (await world.api('GET', 'jobs')) as { job: number; status: string }[];
     return jobs.some((one) => one.job >= job) && jobs.every(({ status }) => status === 'completed');
   });
-}
-
-async function signIn(target: Page): Promise<void> {
-  await target.goto(world.url);
-  await target.getByRole('textbox').fill(world.token);
-  await target.getByRole('textbox').press('Enter');
-  await target.waitForURL('**/federations');
 }
 
 /** An address where simulations are shown. */
@@ -246,7 +239,7 @@ describe('a model version', () => {
 describe('on a phone, in Korean and in the dark', () => {
   it('shows everything, within the window', async () => {
     const phone = await reader(browser, { locale: 'ko-KR', width: 360, height: 740, dark: true });
-    await signIn(phone.page);
+    await signIn(phone.page, world);
     const look = async (address: string, name: string, there: string) => {
       await phone.page.goto(address);
       await phone.page.locator(there).first().waitFor();

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { accessible, fits, launch, reader, shot, type Reader } from './browser';
+import { accessible, fits, launch, reader, shot, signIn, type Reader } from './browser';
 import { until, World } from './processes';
 
 let world: World;
@@ -37,13 +37,6 @@ const numberIn = async (target: Page, label: string) => Number((await tile(targe
 /** The last sequence number that the page has told of. */
 const told = (target: Page) => numberIn(target, 'Journal events');
 
-async function signIn(target: Page): Promise<void> {
-  await target.goto(world.url);
-  await target.getByRole('textbox').fill(world.token);
-  await target.getByRole('textbox').press('Enter');
-  await target.waitForURL('**/federations');
-}
-
 describe('the dashboard', () => {
   it('asks for the token first, and refuses another', async () => {
     await page.goto(`${world.url}/federations/fitbit/clients`);
@@ -53,7 +46,7 @@ describe('the dashboard', () => {
     await page.getByRole('textbox').fill('0'.repeat(64));
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByText('This is not the operator').waitFor();
-    await signIn(page);
+    await signIn(page, world);
     const kept = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage]) + document.cookie);
     expect(kept).not.toContain(world.token);
     await page.getByText('There is no federation yet.').waitFor();
@@ -277,7 +270,7 @@ describe('the dashboard', () => {
 describe('on a phone, in Korean and in the dark', () => {
   it('shows everything, within the window', async () => {
     const phone = await reader(browser, { locale: 'ko-KR', width: 360, height: 740, dark: true });
-    await signIn(phone.page);
+    await signIn(phone.page, world);
     expect(await phone.page.locator('html').getAttribute('lang')).toBe('ko');
     await phone.page.getByRole('link', { name: /^fitbit/ }).click();
     await phone.page.locator('[data-line=live]').waitFor();

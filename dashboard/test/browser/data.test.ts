@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { accessible, fits, launch, reader, shot, type Reader } from './browser';
+import { accessible, fits, launch, reader, shot, signIn, type Reader } from './browser';
 import { until, World } from './processes';
 
 let world: World;
@@ -14,20 +14,13 @@ beforeAll(async () => {
   browser = await launch();
   desk = await reader(browser);
   page = desk.page;
-  await signIn(page);
+  await signIn(page, world);
 });
 
 afterAll(async () => {
   await browser.close();
   await world.close();
 });
-
-async function signIn(target: Page): Promise<void> {
-  await target.goto(world.url);
-  await target.getByRole('textbox').fill(world.token);
-  await target.getByRole('textbox').press('Enter');
-  await target.waitForURL('**/federations');
-}
 
 const tile = (label: string) => page.locator('.tile', { has: page.getByText(label, { exact: true }) }).locator('strong');
 
@@ -138,7 +131,7 @@ describe('the data of a federation whose label is a class', () => {
 describe('on a phone, in Korean and in the dark', () => {
   it('fits into the window', async () => {
     const phone = await reader(browser, { locale: 'ko-KR', width: 360, height: 1400, dark: true });
-    await signIn(phone.page);
+    await signIn(phone.page, world);
     for (const name of ['wards', 'fitbit', 'many']) {
       await phone.page.goto(`${world.url}/federations/${name}/data`);
       await phone.page.locator('[data-client] .strip').first().waitFor();

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { accessible, fits, launch, reader, shot, type Reader } from './browser';
+import { accessible, fits, launch, reader, shot, signIn, type Reader } from './browser';
 import { until, World } from './processes';
 
 let world: World;
@@ -14,7 +14,7 @@ beforeAll(async () => {
   desk = await reader(browser, { height: 1000 });
   page = desk.page;
   world.dure('federation', 'create', 'fitbit');
-  await signIn(page);
+  await signIn(page, world, '/federations/fitbit/jobs');
   await page.getByRole('heading', { level: 1, name: 'Jobs' }).waitFor();
 });
 
@@ -22,13 +22,6 @@ afterAll(async () => {
   await browser.close();
   await world.close();
 });
-
-async function signIn(target: Page): Promise<void> {
-  await target.goto(`${world.url}/federations/fitbit/jobs`);
-  await target.getByRole('textbox').fill(world.token);
-  await target.getByRole('textbox').press('Enter');
-  await target.waitForURL('**/fitbit/jobs');
-}
 
 /** The field of a setting, whatever its kind. */
 const setting = (target: Page, key: string) => target.locator(`[data-setting="${key}"]`);
@@ -185,7 +178,7 @@ describe('a job from a recipe', () => {
 
   it('is made in Korean, on a phone and in the dark', async () => {
     const phone = await reader(browser, { locale: 'ko-KR', width: 360, height: 740, dark: true });
-    await signIn(phone.page);
+    await signIn(phone.page, world, '/federations/fitbit/jobs');
     await phone.page.getByRole('button', { name: '새 작업' }).click();
     await setting(phone.page, 'rounds').waitFor();
     expect(await fits(phone.page)).toBe(true);

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SystemView } from '../../src/api/types';
-import { accessible, fits, launch, reader, shot, type Reader } from './browser';
+import { accessible, fits, launch, reader, shot, signIn, type Reader } from './browser';
 import { until, World } from './processes';
 
 let world: World;
@@ -23,13 +23,6 @@ afterAll(async () => {
   await world.close();
 });
 
-async function signIn(target: Page): Promise<void> {
-  await target.goto(`${world.url}/sign-in?back=/federations/fitbit/system`);
-  await target.getByRole('textbox').fill(world.token);
-  await target.getByRole('textbox').press('Enter');
-  await target.waitForURL('**/system');
-}
-
 const chart = (target: Page, label: string) => target.locator('.meter', { has: target.getByText(label, { exact: true }) });
 const now = (target: Page, label: string) => chart(target, label).locator('strong').innerText();
 
@@ -40,7 +33,7 @@ async function system(): Promise<SystemView> {
 
 describe('the system screen', () => {
   it('shows what the server uses and does, as it changes', async () => {
-    await signIn(page);
+    await signIn(page, world, '/federations/fitbit/system');
     await until('there is a rate', async () => (await now(page, 'Requests')) !== '–');
     world.dure('job', 'start', 'fitbit', 'rounds=100000', 'refit=false', 'training.epochs=40');
     await until('events come', async () => Number.parseFloat(await now(page, 'Events')) > 5);
@@ -90,7 +83,7 @@ describe('the system screen', () => {
 
   it('fits on a phone, in Korean and in the dark', async () => {
     const phone = await reader(browser, { locale: 'ko-KR', width: 360, height: 740, dark: true });
-    await signIn(phone.page);
+    await signIn(phone.page, world, '/federations/fitbit/system');
     await until('there is a rate', async () => (await now(phone.page, '요청')) !== '–');
     await until('the chart has a line', async () => Number(await chart(phone.page, '메모리').locator('svg').getAttribute('data-points')) >= 4);
     expect(await fits(phone.page)).toBe(true);
