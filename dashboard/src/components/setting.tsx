@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schema } from '../api/types';
 import { isChanged, type Setting } from '../recipe';
+import { SettingWords } from '../setting-words';
 import { Field, Select, Switch } from './controls';
 
 interface SettingProps {
@@ -23,7 +24,7 @@ export function SettingField({ setting, typed = '', wrong, onChange }: SettingPr
 
 function Control({ setting, typed = '', wrong, onChange }: SettingProps) {
   const { key, kind, schema, standing, options } = setting;
-  const hint = <Hint text={schema.description} schema={schema} />;
+  const hint = <Hint id={key} text={schema.description} schema={schema} />;
   switch (kind) {
     case 'switch':
       return <Switch label={key} hint={hint} selected={(typed || standing) === 'true'} onChange={(on) => onChange(String(on))} wrong={wrong} />;
@@ -31,7 +32,7 @@ function Control({ setting, typed = '', wrong, onChange }: SettingProps) {
       const value = typed || standing;
       const chosen = options.find(({ id }) => id === value)?.hint;
       const ids = options.map(({ id }) => ({ id, label: id }));
-      return <Select label={key} value={value} options={ids} onChange={onChange} labelled hint={<Hint text={chosen ?? schema.description} schema={{}} />} wrong={wrong} />;
+      return <Select label={key} value={value} options={ids} onChange={onChange} labelled hint={<Hint id={chosen === undefined ? key : `${key.replace(/\.name$/, '')}:${value}`} text={chosen ?? schema.description} schema={{}} />} wrong={wrong} />;
     }
     default: {
       const number = kind === 'number' ? { type: 'number' as const, bounds: bounds(schema) } : {};
@@ -48,8 +49,8 @@ function bounds({ type, minimum, maximum, exclusiveMinimum, exclusiveMaximum }: 
   return { step, ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) };
 }
 
-/** The schema's own words, which are English, and the bounds. */
-function Hint({ text = '', schema }: { text: string | undefined; schema: Schema }) {
+/** What it is, and the bounds. */
+function Hint({ id, text = '', schema }: { id: string; text: string | undefined; schema: Schema }) {
   const { t, i18n } = useTranslation();
   const number = (value: number) => new Intl.NumberFormat(i18n.language, { maximumSignificantDigits: 15 }).format(value);
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
@@ -60,10 +61,10 @@ function Hint({ text = '', schema }: { text: string | undefined; schema: Schema 
     exclusiveMaximum !== undefined && t('recipe.below', { value: number(exclusiveMaximum) }),
     maximum !== undefined && t('recipe.at_most', { value: number(maximum) }),
   ].filter((words) => words !== false);
-  const words = said.length > 0 ? text.replace(/\.$/, '') : text;
+  const show = (words: string) => (said.length > 0 ? words.replace(/\.$/, '') : words).split(/(`[^`]+`|<https?:[^>]+>)/).map(marked);
   return (
     <>
-      <span lang="en">{words.split(/(`[^`]+`|<https?:[^>]+>)/).map(marked)}</span>
+      <SettingWords id={id} english={text} show={show} />
       {said.length > 0 && ` · ${said.join(', ')}`}
     </>
   );

@@ -9,6 +9,7 @@ import { Failure, Loading } from '../components/pieces';
 import { SettingField } from '../components/setting';
 import { useHere } from '../federation';
 import { changes, divided, fieldOf, fits, isChanged, settingsOf, type Setting, type Typed } from '../recipe';
+import { SettingWords } from '../setting-words';
 import { useAction, useResource } from '../use';
 import { JobForm, useCreate } from './new-job';
 
@@ -36,7 +37,7 @@ export function FromRecipe({ recipes, onClose }: { recipes: RecipeView[]; onClos
         labelled
         hint={
           <>
-            <span lang="en">{recipe.title}</span> · {t(`recipe_task.${recipe.task}`)}
+            <SettingWords id={`recipe:${recipe.name}`} english={recipe.title} /> · {t(`recipe_task.${recipe.task}`)}
           </>
         }
       />

@@ -2,6 +2,8 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { accessible, fits, launch, reader, shot, signIn, type Reader } from './browser';
 import { until, World } from './processes';
+import type { Schema } from '../../src/api/types';
+import korean from '../../src/locales/settings.ko.json';
 
 let world: World;
 let browser: Browser;
@@ -186,6 +188,7 @@ describe('a job from a recipe', () => {
     await shot(phone.page, 'recipe-phone');
     await phone.page.getByText(/^그 밖의 설정/).click();
     await setting(phone.page, 'cohort.reassign').scrollIntoViewIfNeeded();
+    expect(await phone.page.locator('[data-setting] [lang=en]').count(), 'texts in another language').toBe(0);
     expect(await fits(phone.page)).toBe(true);
     await accessible(phone.page, 'all settings on a phone');
     await shot(phone.page, 'recipe-phone-all');
@@ -193,7 +196,27 @@ describe('a job from a recipe', () => {
     await phone.context.close();
   });
 
+  it('is described in Korean, whichever recipe and whatever is chosen', async () => {
+    const ask = async (path: string) => (await (await fetch(`${world.url}${path}`, { headers: { authorization: `Bearer ${world.token}` } })).json()) as unknown;
+    const recipes = (await ask('/v1/recipes')) as { name: string }[];
+    const described = new Set(recipes.map(({ name }) => `recipe:${name}`));
+    for (const { name } of recipes) describedIn(((await ask(`/v1/recipes/${name}`)) as { settings: Schema }).settings, '', described);
+    expect([...described].sort()).toEqual(Object.keys(korean).sort());
+  });
+
   it('complains of nothing in the console', () => {
     expect(desk.complaints).toEqual([]);
   });
 });
+
+/** The keys of all descriptions in a schema, whatever is chosen. */
+function describedIn(schema: Schema, key: string, found: Set<string>): void {
+  const named = (choice: Schema) => choice.properties?.['name']?.const ?? choice.const ?? '';
+  const tables = (schema.oneOf ?? []).filter((choice) => choice.properties?.['name'] !== undefined);
+  for (const choice of schema.oneOf ?? []) found.add(`${key}:${named(choice)}`);
+  const inner = tables.length > 0 ? tables : [schema];
+  for (const { properties = {} } of inner) {
+    for (const [name, one] of Object.entries(properties)) if (name !== 'name' || tables.length === 0) describedIn(one, key === '' ? name : `${key}.${name}`, found);
+  }
+  if (tables.length === 0 && schema.properties === undefined) found.add(key);
+}
