@@ -64,7 +64,7 @@ async function loads(world: World, browser: Browser): Promise<string[]> {
   return [row('first paint, cold cache', paint, 'ms'), row('interactive, cold cache', ready, 'ms')];
 }
 
-/** Through pages of clients, and each from its top to its end, while more join. */
+/** Through pages of clients, and each from its top to its end: alone, and while more join. */
 async function scrolling(world: World, browser: Browser): Promise<string[]> {
   const page = await signedIn(world, browser);
   await watch(page);
@@ -72,7 +72,27 @@ async function scrolling(world: World, browser: Browser): Promise<string[]> {
   await page.locator('[data-client]').nth(49).waitFor();
   await page.locator('[data-line=live]').waitFor();
   await page.waitForLoadState('networkidle', { timeout: 3000 }).catch(() => undefined);
+  const alone = await scroll(page);
   const joining = join(world, CLIENTS, CLIENTS + 1000, 4);
+  const beside = await scroll(page);
+  await joining;
+  await page.context().close();
+  const told = (name: string, { long }: Scrolled) => `${name.padEnd(36)} ${long.length}${long.length > 0 ? `, the longest ${Math.max(...long).toFixed(0)} ms` : ''}`;
+  return [
+    told('tasks over 50 ms while scrolling', alone),
+    told('… and 1,000 more join', beside),
+    `${'rows in the page at most'.padEnd(36)} ${Math.max(alone.most, beside.most)}`,
+  ];
+}
+
+interface Scrolled {
+  /** How long each long task was, in milliseconds. */
+  long: number[];
+  /** How many rows there were at most. */
+  most: number;
+}
+
+async function scroll(page: Page): Promise<Scrolled> {
   const begun = await page.evaluate(() => performance.now());
   let most = 0;
   for (let i = 0; i < 20; i += 1) {
@@ -84,14 +104,8 @@ async function scrolling(world: World, browser: Browser): Promise<string[]> {
     await until('the next page is there', async () => (await page.locator('[data-client]').first().getAttribute('data-client')) !== before);
     await page.mouse.wheel(0, -10_000);
   }
-  await joining;
   const tasks = await page.evaluate(() => window.tasks);
-  const long = tasks.filter((task) => task.start > begun).map((task) => task.ms);
-  await page.context().close();
-  return [
-    `${'tasks over 50 ms while scrolling'.padEnd(36)} ${long.length}${long.length > 0 ? `, the longest ${Math.max(...long).toFixed(0)} ms` : ''}`,
-    `${'rows in the page at most'.padEnd(36)} ${most}`,
-  ];
+  return { long: tasks.filter((task) => task.start > begun).map((task) => task.ms), most };
 }
 
 /** From the answer that an event is durable to the screen that tells of it. */
